@@ -1,0 +1,5 @@
+"""`python -m flowerbed` is `flowerbed`."""
+
+from flowerbed.cli.main import main
+
+main()

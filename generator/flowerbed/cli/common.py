@@ -1,0 +1,58 @@
+"""What every verb shares: its options, where it talks, and how it finds its files.
+
+Results go to stdout, narration and progress to stderr, so that output can be piped.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+DEFAULT_FILE = Path("federation.yaml")
+
+FileArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FILE]", help="The declaration (default: federation.yaml in this folder)."),
+]
+FileOption = Annotated[
+    Path | None,
+    typer.Option("-f", "--file", help="The declaration (default: federation.yaml in this folder)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def declaration_file(argument: Path | None, option: Path | None = None) -> Path:
+    """Return the declaration that a verb was given, by position or by `-f`, else the one in this folder."""
+    if argument and option and argument != option:
+        raise typer.BadParameter(f"two declarations given: {argument} and {option}")
+    return argument or option or DEFAULT_FILE
+
+
+def bundle_folder(file: Path, name: str) -> Path:
+    """Return where a federation's bundles are: `bundles/NAME` beside its declaration."""
+    return file.resolve().parent / "bundles" / name
+
+
+def state_folder(file: Path, name: str) -> Path:
+    """Return where a local federation keeps its state: `.flowerbed/NAME` beside its declaration."""
+    return file.resolve().parent / ".flowerbed" / name
+
+
+def say(text: str = "") -> None:
+    """Print a result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def narrate(text: str) -> None:
+    """Print narration or progress."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def say_json(value: object) -> None:
+    """Print a result for programs: keys in kebab-case where `value` is one of our types."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")

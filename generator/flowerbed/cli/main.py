@@ -1,0 +1,96 @@
+"""`flowerbed`: the verbs, gathered; errors become one message and an exit code here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from flowerbed import __version__
+from flowerbed.cli import declare, generate, local, report, runs
+from flowerbed.errors import FlowerbedError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="flowerbed",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 3 unreachable or not allowed, 4 stopped, 5 timed out.",
+)
+for verb in (
+    declare.init,
+    declare.check,
+    declare.schema,
+    generate.generate,
+    local.up,
+    local.down,
+    local.status,
+    runs.submit,
+    runs.runs,
+    runs.logs,
+    runs.stop,
+    report.report,
+):
+    app.command()(verb)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"flowerbed {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[  # noqa: ARG001  (typer acts on it before this body runs)
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show a traceback when something fails.")] = False,
+) -> None:
+    """Deploy and run Flower federations: one declaration, real TLS, real node identities, honest outcomes."""
+    if verbose:
+        os.environ["FLOWERBED_VERBOSE"] = "1"
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit code; every error has been printed."""
+    try:
+        result = app(args=arguments, prog_name="flowerbed", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except FlowerbedError as error:
+        return _failed(str(error), error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return _failed("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        return _broken_pipe()
+    except OSError as error:
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+    except Exception as error:  # the last net: no traceback for users, a way to get one
+        return _failed(f"{type(error).__name__}: {error}\n  this is a defect; --verbose shows where", 1)
+
+
+def _failed(message: str, code: int) -> int:
+    if os.environ.get("FLOWERBED_VERBOSE"):
+        traceback.print_exc()
+    sys.stderr.write(f"error: {message}\n")
+    return code
+
+
+def _broken_pipe() -> int:
+    # Whoever read our output has gone; keep the interpreter from complaining about it at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    sys.exit(run())

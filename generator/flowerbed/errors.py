@@ -1,0 +1,103 @@
+"""Every error that Flowerbed raises on purpose.
+
+    FlowerbedError                 what, where, what to do; `exit_code` 1 unless said otherwise
+    ├── UsageError            (2)  the command line was used wrongly
+    ├── DeclarationError      (2)  federation.yaml: all its problems at once
+    ├── IdentityError         (2)  a key or certificate is expired, half there or does not match
+    ├── AppError              (2)  the Flower app cannot be packed or sent
+    ├── UnreachableError      (3)  nobody answers at the address, or TLS failed
+    ├── NotAllowedError       (3)  an answer came, and it was no
+    └── LocalError            (1)  the local federation: a part crashed, a port is taken, nothing runs
+
+The command line catches `FlowerbedError` once, prints `str(error)` and ends with its `exit_code`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class FlowerbedError(Exception):
+    """An expected failure, in three parts: what happened, where, and what to do about it.
+
+    `str(error)` joins them to one sentence per line: `where: what` and, below it, the remedy.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        first = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{first}\n  {self.remedy}" if self.remedy else first
+
+
+class UsageError(FlowerbedError):
+    """The command line was used wrongly."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong in a file: `line` and `column` count from 1, 0 where unknown."""
+
+    line: int
+    column: int
+    key_path: str
+    message: str
+    remedy: str = ""
+
+    def render(self, file: str) -> str:
+        """Return `file:line:column: key.path: message` with the remedy on a line of its own."""
+        place = f"{file}:{self.line}:{self.column}" if self.line else file
+        head = f"{place}: {self.key_path}: {self.message}" if self.key_path else f"{place}: {self.message}"
+        return f"{head}\n    {self.remedy}" if self.remedy else head
+
+
+class DeclarationError(FlowerbedError):
+    """The declaration is refused; `problems` holds every reason, in the order of the file."""
+
+    exit_code = 2
+
+    def __init__(self, file: str, problems: Iterable[Problem]) -> None:
+        self.file = file
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(problem.render(file) for problem in self.problems))
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        return f"{self.what}\n{count} problem{'s' if count != 1 else ''} in {self.file}"
+
+
+class IdentityError(FlowerbedError):
+    """A key or certificate is expired, half there, or does not match its other half."""
+
+    exit_code = 2
+
+
+class AppError(FlowerbedError):
+    """The Flower app cannot be packed or sent."""
+
+    exit_code = 2
+
+
+class UnreachableError(FlowerbedError):
+    """Nobody answers at the address, or the TLS handshake failed."""
+
+    exit_code = 3
+
+
+class NotAllowedError(FlowerbedError):
+    """The SuperLink or its gateway refused the call."""
+
+    exit_code = 3
+
+
+class LocalError(FlowerbedError):
+    """The local federation cannot start, or a part of it ended."""

@@ -1,0 +1,183 @@
+"""The plan: a declaration with every default, name and address filled in.
+
+Everything behind the declaration (identities, values, bundles, the local federation) reads the plan
+and nothing else. A plan is plain data: equal declarations give equal plans, and `plan.json` is its
+deterministic text.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Audience = Literal["fleet", "control"]
+ExposureType = Literal["cluster", "load-balancer", "node-port", "gateway-api", "ingress"]
+Executor = Literal["sidecar", "deployment", "kubernetes"]
+Isolation = Literal["subprocess", "process"]
+Role = Literal["viewer", "submitter", "operator"]
+Admission = Literal["listed", "open"]
+KeySource = Literal["generated", "brought"]
+TlsSource = Literal["generated", "existing-secret", "cert-manager"]
+# What a node config may hold: what Flower's ConfigRecord takes from TOML (flwr 1.41, no lists, no dates).
+Scalar = bool | int | float | str
+
+
+class Frozen(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """Base of all plan objects: immutable, compared by value, keys in kebab-case like the declaration's."""
+
+
+class Resources(Frozen):
+    """Kubernetes quantities by resource name, as written."""
+
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+
+
+class Pod(Frozen):
+    """What a party may say of its pods; profiles are already merged in."""
+
+    resources: Resources = Resources()
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[dict[str, str | int], ...] = ()
+    env: dict[str, str] = {}
+
+
+class SecretUse(Frozen):
+    """An existing Secret of the party: as environment (`env`) or as files under `mount`."""
+
+    name: str
+    env: bool = False
+    mount: str = ""
+
+
+class DataVolume(Frozen):
+    """An existing PersistentVolumeClaim with the tenant's data."""
+
+    claim: str
+    mount: str
+    read_only: bool = True
+
+
+class Endpoint(Frozen):
+    """How one audience reaches the SuperLink: `host` and `port` are what its parties dial.
+
+    `service` is the Service inside the coordinator's cluster; `listen_port` the gateway's own port.
+    """
+
+    type: ExposureType
+    host: str
+    port: int
+    service: str
+    listen_port: int
+    class_name: str = ""
+
+    @property
+    def address(self) -> str:
+        """Return `host:port` as Flower's `--superlink` takes it (IPv6 in brackets)."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class ServerTls(Frozen):
+    """Where the gateway's certificate comes from and what it must say. `days` is its life."""
+
+    source: TlsSource
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+    days: int
+    secret: str
+    issuer: str = ""
+
+
+class Storage(Frozen):
+    """The SuperLink's claim: a Kubernetes quantity and a StorageClass ("" is the cluster's default)."""
+
+    size: str
+    storage_class: str
+
+
+class SuperLink(Frozen):
+    """The coordinator's release."""
+
+    release: str
+    namespace: str
+    context: str
+    cluster_domain: str
+    fleet: Endpoint
+    control: Endpoint
+    runtime: Endpoint
+    tls: ServerTls
+    superexec_secret: str
+    storage: Storage
+    executor: Executor
+    pod: Pod
+    secrets: tuple[SecretUse, ...] = ()
+
+
+class Node(Frozen):
+    """One SuperNode: `name` is its pod's name, `ordinal` its index in the StatefulSet.
+
+    `config` is what the declaration says, the tenant's and the node's own merged; `public_key` is set for
+    keys that the tenant brought (canonical SubjectPublicKeyInfo PEM), else "".
+    """
+
+    name: str
+    ordinal: int
+    config: dict[str, Scalar]
+    public_key: str = ""
+
+
+class Tenant(Frozen):
+    """One tenant's release: all its nodes."""
+
+    name: str
+    release: str
+    namespace: str
+    context: str
+    fleet_address: str
+    nodes: tuple[Node, ...]
+    keys: KeySource
+    keys_secret: str
+    isolation: Isolation
+    executor: Executor
+    pod: Pod
+    data: tuple[DataVolume, ...] = ()
+    secrets: tuple[SecretUse, ...] = ()
+
+    def node_config(self, node: Node) -> dict[str, Scalar]:
+        """Return what the node's app sees: partition-id, num-partitions, then the declared keys."""
+        return {"partition-id": node.ordinal, "num-partitions": len(self.nodes), **node.config}
+
+
+class User(Frozen):
+    """Who submits apps: the certificate's CN is `name`, its OU is `role`."""
+
+    name: str
+    role: Role
+
+
+class LocalPorts(Frozen):
+    """Ports that the local federation must use; 0 means: any free one."""
+
+    fleet: int = 0
+    control: int = 0
+    runtime: int = 0
+
+
+class Plan(Frozen):
+    """A whole federation."""
+
+    version: int
+    name: str
+    flower: str
+    admission: Admission
+    insecure: bool
+    superlink: SuperLink
+    tenants: tuple[Tenant, ...]
+    users: tuple[User, ...]
+    local: LocalPorts = LocalPorts()
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Return every node of every tenant, in the order of the declaration."""
+        return tuple(node for tenant in self.tenants for node in tenant.nodes)
