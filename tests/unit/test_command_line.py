@@ -1,0 +1,93 @@
+"""The command line as a whole: its verbs, its help, its exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowerbed import __version__
+from flowerbed.cli import main
+
+VERBS = "init check schema generate up down status submit runs logs stop report".split()
+README = Path(__file__).parents[2] / "README.md"
+
+
+def flowerbed(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flowerbed", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_help_names_every_verb() -> None:
+    """`flowerbed --help` lists the verbs and ends with 0."""
+    done = flowerbed("--help")
+    assert done.returncode == 0
+    assert not done.stderr
+    assert all(f" {verb} " in done.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each verb's `--help` ends with 0 and describes every option that it has."""
+    assert main.run([verb, "--help"]) == 0
+    assert f"flowerbed {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_readme_names_every_verb(verb: str) -> None:
+    """README's table of verbs is complete."""
+    assert f"`flowerbed {verb}" in README.read_text()
+
+
+@pytest.mark.parametrize("arguments", [["chekc"], ["check", "--no-such-option"], ["generate", "a", "b", "c"]])
+def test_wrong_usage_is_2_without_traceback(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A verb, option or argument that does not exist ends with 2 and one message."""
+    assert main.run(arguments) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert "flowerbed" in error
+
+
+def test_version() -> None:
+    """`--version` prints the package's version."""
+    assert flowerbed("--version").stdout == f"flowerbed {__version__}\n"
+
+
+def test_a_missing_declaration_says_where_it_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a declaration in the folder, the message names the file and the verb that makes one."""
+    monkeypatch.chdir(tmp_path)
+    assert main.run(["check"]) == 2
+    error = capsys.readouterr().err
+    assert "federation.yaml" in error
+    assert "flowerbed init" in error
+
+
+def test_output_to_a_closed_pipe_is_quiet() -> None:
+    """Piping into a reader that leaves early gives no traceback."""
+    command = f"{sys.executable} -m flowerbed schema | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr == ""
+
+
+def test_completion_is_offered() -> None:
+    """The shells' completion scripts are there for the asking."""
+    done = flowerbed("--show-completion", "bash")
+    assert "_FLOWERBED_COMPLETE" in done.stdout + done.stderr or done.returncode == 0
+
+
+@pytest.mark.parametrize("module", ["flwr", "httpx", "jinja2", "cryptography", "rich"])
+def test_help_and_check_import_nothing_heavy(module: str, tmp_path: Path) -> None:
+    """What answers at once does not load what it does not need."""
+    code = (
+        "import sys; from flowerbed.cli import main; "
+        "main.run(['init']); code = main.run(['check']); "
+        f"sys.exit(code or {module!r} in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
