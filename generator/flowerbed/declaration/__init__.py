@@ -1,0 +1,13 @@
+"""The declaration, `federation.yaml`: read, checked, and resolved into a plan.
+
+file -> reader (YAML, with places) -> shapes (types) -> rules (what fits together) -> Declaration
+Declaration -> resolve -> Plan
+"""
+
+from __future__ import annotations
+
+from flowerbed.declaration.files import load, load_plan
+from flowerbed.declaration.model import Declaration
+from flowerbed.declaration.resolution import resolve
+
+__all__ = ["Declaration", "load", "load_plan", "resolve"]

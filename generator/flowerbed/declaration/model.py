@@ -1,0 +1,339 @@
+"""The declaration as types: what `federation.yaml` may say, each field with its meaning.
+
+The types give the shapes and the words; what fields may not say together is in `rules`. The JSON Schema and
+the field reference are generated from here, so a description is written once. Patterns are passed on to the
+schema for editors; the rules check them, because they can say what to write instead.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from flowerbed.declaration import grammar
+from flowerbed.plan import (
+    Admission,
+    Executor,
+    ExposureType,
+    Isolation,
+    KeySource,
+    Role,
+    Scalar,
+    TlsSource,
+)
+
+FLOWER_LINES = ("1.41",)
+"""Minor lines of flwr that this version of Flowerbed knows."""
+
+
+def _text(description: str, pattern: str = "", limit: int = 0, **more: Any) -> Meta:
+    schema = {"pattern": f"^(?:{pattern})$"} if pattern else {}
+    schema |= {"maxLength": limit} if limit else {}
+    return Meta(description=description, extra_json_schema=schema | more)
+
+
+def _number(description: str, low: int, high: int) -> Meta:
+    return Meta(description=description, extra_json_schema={"minimum": low, "maximum": high})
+
+
+Quantity = Annotated[str | int | float, Meta(description="A Kubernetes quantity: `500m`, `2`, `1Gi`.")]
+Environment = Annotated[
+    dict[str, str],
+    Meta(
+        description="Environment variables of the party's containers. Nothing secret: use `secrets` for that."
+    ),
+]
+NodeSelector = Annotated[
+    dict[str, str], Meta(description="Labels that a machine must carry to run the pods.")
+]
+ProfileName = Annotated[str, _text("A profile of `profiles`, taken as the base of what is said here.")]
+NodeConfig = Annotated[
+    dict[str, Scalar],
+    Meta(
+        description="What the app sees as its node config: text, whole numbers, numbers, true or false. "
+        "`partition-id` and `num-partitions` are added by Flowerbed.",
+        extra_json_schema={"propertyNames": {"pattern": f"^(?:{grammar.CONFIG_KEY})$"}},
+    ),
+]
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """Base of all declared things: immutable, closed, keys in kebab-case."""
+
+
+class Resources(Model):
+    """What a container asks for and may use at most, by resource name."""
+
+    requests: Annotated[
+        dict[str, Quantity], Meta(description="What is set aside: `{cpu: 500m, memory: 1Gi}`.")
+    ] = {}
+    limits: Annotated[dict[str, Quantity], Meta(description="The most it may use: `{memory: 2Gi}`.")] = {}
+
+
+class Toleration(Model):
+    """A taint that the pods accept, as Kubernetes spells it, in kebab-case."""
+
+    key: Annotated[str, Meta(description="The taint's key; left out, every key.")] = ""
+    operator: Annotated[
+        Annotated[str, Meta(extra_json_schema={"enum": ["Equal", "Exists"]})],
+        Meta(description="Equal or Exists."),
+    ] = "Equal"
+    value: Annotated[str, Meta(description="The taint's value, for Equal.")] = ""
+    effect: Annotated[
+        str,
+        Meta(
+            description="The taint's effect; left out, every effect.",
+            extra_json_schema={"enum": ["", "NoSchedule", "PreferNoSchedule", "NoExecute"]},
+        ),
+    ] = ""
+    toleration_seconds: Annotated[int | UnsetType, Meta(description="How long, for NoExecute.")] = UNSET
+
+
+Tolerations = Annotated[tuple[Toleration, ...], Meta(description="Taints that the pods accept.")]
+
+
+class Profile(Model):
+    """A named base for pods."""
+
+    resources: Annotated[Resources, Meta(description="Requests and limits.")] = Resources()
+    node_selector: NodeSelector = {}
+    tolerations: Tolerations = ()
+    env: Environment = {}
+
+
+class SecretUse(Model):
+    """An existing Secret of the party: as environment, as files, or both."""
+
+    name: Annotated[str, _text("The Secret's name, in the party's namespace.", grammar.DNS_NAME, 253)]
+    env: Annotated[bool, Meta(description="Each of its keys becomes an environment variable.")] = False
+    mount: Annotated[str, _text("Absolute path under which its keys appear as files.")] = ""
+
+
+Secrets = Annotated[tuple[SecretUse, ...], Meta(description="Existing Secrets that the pods use.")]
+
+
+class DataVolume(Model):
+    """An existing PersistentVolumeClaim with the tenant's data."""
+
+    claim: Annotated[str, _text("The claim's name, in the tenant's namespace.", grammar.DNS_NAME, 253)]
+    mount: Annotated[str, _text("Absolute path under which the app finds the data.", "/.+")]
+    read_only: Annotated[bool, Meta(description="Whether the pods may only read.")] = True
+
+
+class Exposure(Model):
+    """How one audience reaches the SuperLink."""
+
+    type: Annotated[
+        ExposureType,
+        Meta(
+            description="`cluster` reaches no further than the SuperLink's own cluster; the others expose the "
+            "gateway outside, always with TLS ending at the gateway."
+        ),
+    ] = "cluster"
+    host: Annotated[
+        str, _text("DNS name or IP address that this audience dials. Not for `cluster`.", "", 253)
+    ] = ""
+    port: Annotated[
+        int | UnsetType,
+        _number(
+            "Port that this audience dials. Default: the gateway's own for `load-balancer` (9092 fleet, 9093 "
+            "control), 443 for `gateway-api` and `ingress`; `node-port` needs one from 30000 to 32767.",
+            1,
+            65535,
+        ),
+    ] = UNSET
+    class_: Annotated[
+        str, _text("Name of the gateway class or ingress class, for `gateway-api` and `ingress`.", "", 253)
+    ] = msgspec.field(default="", name="class")
+
+
+class Exposures(Model):
+    """One entry per audience; left out, it is reached inside the cluster only."""
+
+    fleet: Annotated[Exposure, Meta(description="For the SuperNodes.")] = Exposure()
+    control: Annotated[Exposure, Meta(description="For the users, with their client certificates.")] = (
+        Exposure()
+    )
+
+
+class Tls(Model):
+    """The gateway's certificate."""
+
+    source: Annotated[
+        TlsSource,
+        Meta(
+            description="`generated`: by Flowerbed's own CA. `existing-secret`: a kubernetes.io/tls Secret that "
+            "is there already. `cert-manager`: cert-manager makes it."
+        ),
+    ] = "generated"
+    names: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="More DNS names or IP addresses for the certificate; every name that is dialled by itself is in."
+        ),
+    ] = ()
+    days: Annotated[int, _number("Life of the certificate in days.", 1, 3650)] = 365
+    secret: Annotated[
+        str,
+        _text(
+            "Name of the Secret, for `existing-secret` (needed) and `cert-manager`.", grammar.DNS_NAME, 253
+        ),
+    ] = ""
+    issuer: Annotated[
+        str,
+        _text("The issuer, for `cert-manager`: `NAME` or `Issuer/NAME`, or `ClusterIssuer/NAME`.", "", 270),
+    ] = ""
+
+
+class Storage(Model):
+    """The claim that keeps the SuperLink's state."""
+
+    size: Annotated[Quantity, Meta(description="Size of the claim.")] = "10Gi"
+    class_: Annotated[str, _text("StorageClass; empty: the cluster's default.", "", 253)] = msgspec.field(
+        default="", name="class"
+    )
+
+
+class SuperLink(Model):
+    """The coordinator's part."""
+
+    namespace: Annotated[
+        str, _text("Namespace of the SuperLink. Default: the federation's name.", grammar.DNS_LABEL, 63)
+    ] = ""
+    context: Annotated[str, _text("kubeconfig context of its cluster. Default: the current one.")] = ""
+    cluster_domain: Annotated[str, _text("DNS domain of its cluster.", grammar.DNS_NAME, 253)] = (
+        "cluster.local"
+    )
+    exposure: Annotated[Exposures, Meta(description="Who reaches the SuperLink from where.")] = Exposures()
+    tls: Annotated[Tls, Meta(description="The certificate that SuperNodes and users check.")] = Tls()
+    storage: Annotated[Storage, Meta(description="Where runs, nodes and models are kept.")] = Storage()
+    executor: Annotated[
+        Executor,
+        Meta(
+            description="Where ServerApps run: `sidecar` in the SuperLink's pod, `deployment` in a pod of their "
+            "own, `kubernetes` in one Pod per task."
+        ),
+    ] = "deployment"
+    profile: ProfileName = ""
+    resources: Annotated[Resources, Meta(description="Requests and limits.")] = Resources()
+    node_selector: NodeSelector = {}
+    tolerations: Tolerations = ()
+    env: Environment = {}
+    secrets: Secrets = ()
+
+
+class NodeSpec(Model):
+    """One node, where the nodes of a tenant differ."""
+
+    config: NodeConfig = {}
+    public_key: Annotated[str, _text("The node's public key, for `keys: brought`.")] = ""
+
+
+class Tenant(Model):
+    """Who runs SuperNodes."""
+
+    name: Annotated[
+        str, _text("DNS label; with the federation's name it makes the release.", grammar.DNS_LABEL, 50)
+    ]
+    nodes: Annotated[
+        Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": 1000})] | tuple[NodeSpec, ...],
+        Meta(description="How many SuperNodes, or a list with one entry each where they differ."),
+    ]
+    namespace: Annotated[
+        str, _text("Namespace of the tenant. Default: the tenant's name.", grammar.DNS_LABEL, 63)
+    ] = ""
+    context: Annotated[str, _text("kubeconfig context of its cluster. Default: the SuperLink's.")] = ""
+    config: NodeConfig = {}
+    keys: Annotated[
+        KeySource,
+        Meta(
+            description="`generated`: Flowerbed makes the node keys. `brought`: the tenant makes them, only their "
+            "public halves are declared."
+        ),
+    ] = "generated"
+    public_keys: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="For `keys: brought`: one public key per node, in the nodes' order, as an OpenSSH line "
+            "(`ecdsa-sha2-nistp384 …`) or as PEM."
+        ),
+    ] = ()
+    isolation: Annotated[
+        Isolation,
+        Meta(description="`subprocess`: the app runs beside the SuperNode. `process`: an executor runs it."),
+    ] = "subprocess"
+    executor: Annotated[
+        Executor | UnsetType,
+        Meta(
+            description="For `isolation: process`, where ClientApps run: `sidecar` (the default), `deployment`, or "
+            "`kubernetes` for one Pod per task."
+        ),
+    ] = UNSET
+    data: Annotated[tuple[DataVolume, ...], Meta(description="Claims with the tenant's data.")] = ()
+    profile: ProfileName = ""
+    resources: Annotated[Resources, Meta(description="Requests and limits of a SuperNode.")] = Resources()
+    node_selector: NodeSelector = {}
+    tolerations: Tolerations = ()
+    env: Environment = {}
+    secrets: Secrets = ()
+
+
+class User(Model):
+    """Who submits apps."""
+
+    name: Annotated[str, _text("DNS label; the name in the client certificate.", grammar.DNS_LABEL, 63)]
+    role: Annotated[
+        Role,
+        Meta(
+            description="`viewer` reads; `submitter` also starts and stops runs; `operator` also manages nodes."
+        ),
+    ] = "submitter"
+
+
+class Ports(Model):
+    """Ports on this machine; 0 takes any free one."""
+
+    fleet: Annotated[int, _number("For the SuperNodes.", 0, 65535)] = 0
+    control: Annotated[int, _number("For the users.", 0, 65535)] = 0
+    runtime: Annotated[int, _number("For the SuperExec.", 0, 65535)] = 0
+
+
+class Local(Model):
+    """What only the local federation (`flowerbed up`) reads."""
+
+    ports: Annotated[Ports, Meta(description="Ports on this machine; 0 takes any free one.")] = Ports()
+
+
+class Declaration(Model):
+    """A Flower federation: one SuperLink, its tenants and its users."""
+
+    version: Annotated[int, Meta(description="Version of this format.", extra_json_schema={"const": 1})]
+    name: Annotated[
+        str,
+        _text(
+            "The federation's name, a DNS label; every release name starts with it.", grammar.DNS_LABEL, 42
+        ),
+    ]
+    flower: Annotated[
+        str,
+        Meta(description="Minor line of flwr, in quotes.", extra_json_schema={"enum": list(FLOWER_LINES)}),
+    ] = "1.41"
+    admission: Annotated[
+        Admission | UnsetType,
+        Meta(
+            description="Which SuperNodes may join: `listed`, those with a declared key (the default), or `open`, "
+            "any (the only choice with `insecure`)."
+        ),
+    ] = UNSET
+    insecure: Annotated[bool, Meta(description="No TLS and no node keys, for tests inside one cluster.")] = (
+        False
+    )
+    superlink: Annotated[SuperLink, Meta(description="The coordinator's part.")] = SuperLink()
+    tenants: Annotated[tuple[Tenant, ...], Meta(description="Who runs SuperNodes.")] = ()
+    users: Annotated[tuple[User, ...], Meta(description="Who submits apps.")] = ()
+    profiles: Annotated[
+        dict[str, Profile], Meta(description="Named bases for pods, used by `profile: NAME`.")
+    ] = {}
+    local: Annotated[Local, Meta(description="What only `flowerbed up` reads.")] = Local()

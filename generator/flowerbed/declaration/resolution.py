@@ -1,0 +1,202 @@
+"""From a declaration that passed its checks to the plan: every default, name and address filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import repeat
+
+from msgspec import UNSET
+
+from flowerbed import names, plan
+from flowerbed.declaration import grammar, model
+from flowerbed.declaration.public_keys import canonical
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_OUTSIDE_PORT = {"gateway-api": 443, "ingress": 443}
+
+
+def resolve(declaration: model.Declaration) -> plan.Plan:
+    """Return the plan of a declaration that `load` or `check` has accepted.
+
+    Time and memory are linear in the number of nodes.
+    """
+    superlink = _superlink(declaration)
+    return plan.Plan(
+        version=declaration.version,
+        name=declaration.name,
+        flower=declaration.flower,
+        admission=admission(declaration),
+        insecure=declaration.insecure,
+        superlink=superlink,
+        tenants=tuple(map(_tenant, repeat(declaration), repeat(superlink), declaration.tenants)),
+        users=tuple(plan.User(name=user.name, role=user.role) for user in declaration.users),
+        local=plan.LocalPorts(
+            fleet=declaration.local.ports.fleet,
+            control=declaration.local.ports.control,
+            runtime=declaration.local.ports.runtime,
+        ),
+    )
+
+
+def admission(declaration: model.Declaration) -> plan.Admission:
+    """Return which SuperNodes may join: without keys there is nothing to list, so `insecure` means open."""
+    if declaration.admission is not UNSET:
+        return declaration.admission
+    return "open" if declaration.insecure else "listed"
+
+
+def superlink_namespace(declaration: model.Declaration) -> str:
+    """Return the SuperLink's namespace: as declared, else the federation's name."""
+    return declaration.superlink.namespace or declaration.name
+
+
+def tenant_place(declaration: model.Declaration, tenant: model.Tenant) -> tuple[str, str]:
+    """Return a tenant's context and namespace: as declared, else the SuperLink's context and its own name."""
+    return tenant.context or declaration.superlink.context, tenant.namespace or tenant.name
+
+
+def outside_port(exposure: model.Exposure, listen_port: int) -> int:
+    """Return the port that an audience dials."""
+    if exposure.port is not UNSET:
+        return exposure.port
+    return _OUTSIDE_PORT.get(exposure.type, listen_port)
+
+
+def pod(declaration: model.Declaration, party: model.SuperLink | model.Tenant) -> plan.Pod:
+    """Return what a party says of its pods, on top of its profile: the party's own words win."""
+    base = declaration.profiles[party.profile] if party.profile else model.Profile()
+    return plan.Pod(
+        resources=plan.Resources(
+            requests=_quantities(base.resources.requests, party.resources.requests),
+            limits=_quantities(base.resources.limits, party.resources.limits),
+        ),
+        node_selector={**base.node_selector, **party.node_selector},
+        tolerations=tuple(map(_toleration, (*base.tolerations, *party.tolerations))),
+        env={**base.env, **party.env},
+    )
+
+
+def _quantities(*layers: Mapping[str, str | float]) -> dict[str, str]:
+    return {name: grammar.quantity(value) for layer in layers for name, value in layer.items()}
+
+
+def _toleration(toleration: model.Toleration) -> dict[str, str | int]:
+    said: dict[str, str | int] = {"operator": toleration.operator}
+    for word in ("key", "value", "effect"):
+        if text := getattr(toleration, word):
+            said[word] = text
+    if toleration.toleration_seconds is not UNSET:
+        said["tolerationSeconds"] = toleration.toleration_seconds
+    return dict(sorted(said.items()))
+
+
+def _superlink(declaration: model.Declaration) -> plan.SuperLink:
+    said = declaration.superlink
+    release = names.superlink_release(declaration.name)
+    namespace = superlink_namespace(declaration)
+    return plan.SuperLink(
+        release=release,
+        namespace=namespace,
+        context=said.context,
+        cluster_domain=said.cluster_domain,
+        fleet=_endpoint(declaration, "fleet", said.exposure.fleet, names.FLEET_PORT),
+        control=_endpoint(declaration, "control", said.exposure.control, names.CONTROL_PORT),
+        runtime=_endpoint(declaration, "runtime", model.Exposure(), names.RUNTIME_PORT),
+        tls=_server_tls(declaration, release, namespace),
+        superexec_secret=names.superexec_secret(release),
+        storage=plan.Storage(size=grammar.quantity(said.storage.size), storage_class=said.storage.class_),
+        executor=said.executor,
+        pod=pod(declaration, said),
+        secrets=_secrets(said.secrets),
+    )
+
+
+def _endpoint(
+    declaration: model.Declaration, audience: str, exposure: model.Exposure, port: int
+) -> plan.Endpoint:
+    service = names.service_name(names.superlink_release(declaration.name), audience)
+    inside = exposure.type == "cluster"
+    namespace, domain = superlink_namespace(declaration), declaration.superlink.cluster_domain
+    return plan.Endpoint(
+        type=exposure.type,
+        host=names.service_names(service, namespace, domain)[-1] if inside else _host(exposure.host),
+        port=port if inside else outside_port(exposure, port),
+        service=service,
+        listen_port=port,
+        class_name=exposure.class_,
+    )
+
+
+def _host(text: str) -> str:
+    return grammar.ip_address(text) or text.lower()
+
+
+def _server_tls(declaration: model.Declaration, release: str, namespace: str) -> plan.ServerTls:
+    said = declaration.superlink
+    dialled = [
+        name
+        for audience in ("fleet", "control", "runtime")
+        for name in names.service_names(names.service_name(release, audience), namespace, said.cluster_domain)
+    ]
+    hosts = [exposure.host for exposure in (said.exposure.fleet, said.exposure.control) if exposure.host]
+    everything = dict.fromkeys(_host(name) for name in (*dialled, *hosts, *said.tls.names, *LOOPBACK))
+    return plan.ServerTls(
+        source=said.tls.source,
+        dns_names=tuple(name for name in everything if not grammar.ip_address(name)),
+        ip_addresses=tuple(name for name in everything if grammar.ip_address(name)),
+        days=said.tls.days,
+        secret=said.tls.secret or names.server_tls_secret(release),
+        issuer=said.tls.issuer,
+    )
+
+
+def _secrets(secrets: tuple[model.SecretUse, ...]) -> tuple[plan.SecretUse, ...]:
+    return tuple(plan.SecretUse(name=use.name, env=use.env, mount=use.mount) for use in secrets)
+
+
+def _tenant(declaration: model.Declaration, superlink: plan.SuperLink, tenant: model.Tenant) -> plan.Tenant:
+    release = names.tenant_release(declaration.name, tenant.name)
+    context, namespace = tenant_place(declaration, tenant)
+    return plan.Tenant(
+        name=tenant.name,
+        release=release,
+        namespace=namespace,
+        context=context,
+        fleet_address=superlink.fleet.address,
+        nodes=_nodes(release, tenant),
+        keys=tenant.keys,
+        keys_secret=names.node_keys_secret(release),
+        isolation=tenant.isolation,
+        executor="sidecar" if tenant.executor is UNSET else tenant.executor,
+        pod=pod(declaration, tenant),
+        data=tuple(
+            plan.DataVolume(claim=volume.claim, mount=volume.mount, read_only=volume.read_only)
+            for volume in tenant.data
+        ),
+        secrets=_secrets(tenant.secrets),
+    )
+
+
+def _nodes(release: str, tenant: model.Tenant) -> tuple[plan.Node, ...]:
+    keys = [canonical(text) for text in brought_keys(tenant)]
+    return tuple(
+        plan.Node(
+            name=names.node_name(release, ordinal),
+            ordinal=ordinal,
+            config={**tenant.config, **spec.config},
+            public_key=keys[ordinal] if keys else "",
+        )
+        for ordinal, spec in enumerate(node_specs(tenant))
+    )
+
+
+def node_specs(tenant: model.Tenant) -> tuple[model.NodeSpec, ...]:
+    """Return one entry per node, also where the declaration gives a number."""
+    return (model.NodeSpec(),) * tenant.nodes if isinstance(tenant.nodes, int) else tenant.nodes
+
+
+def brought_keys(tenant: model.Tenant) -> tuple[str, ...]:
+    """Return the public keys that a tenant brought, in the order of its nodes, as declared."""
+    if tenant.keys != "brought":
+        return ()
+    return tenant.public_keys or tuple(spec.public_key for spec in node_specs(tenant))
