@@ -7,16 +7,13 @@ plain Flower image. `python submit.py --help` says how.
 
 from __future__ import annotations
 
-if __package__:
-    from .flower_client import Connection, FlowerClient, Invalid, Refused, SubmitError, Unreachable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING or __package__:
+    from .flower_client import FlowerClient
+    from .flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
 else:
-    from flower_client import (  # type: ignore[import-not-found,no-redef]
-        Connection,
-        FlowerClient,
-        Invalid,
-        Refused,
-        SubmitError,
-        Unreachable,
-    )
+    from flower_client import FlowerClient
+    from flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
 
 __all__ = ["Connection", "FlowerClient", "Invalid", "Refused", "SubmitError", "Unreachable"]
