@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib
 import importlib.util
 import json
 import socket
@@ -55,6 +56,12 @@ def flwr_without_init() -> Iterator[None]:
         yield
     finally:
         del sys.modules["flwr"]
+
+
+def messages() -> types.ModuleType:
+    """Return flwr.proto.control_pb2: the requests and replies of the Control API."""
+    with flwr_without_init():
+        return importlib.import_module("flwr.proto.control_pb2")
 
 
 class FlowerClient:
@@ -181,10 +188,10 @@ class FlowerClient:
         except socket.gaierror as error:
             raise Unreachable(f"{address}: the host's name is unknown ({error.strerror})") from None
         except TimeoutError:
-            raise Unreachable(f"{address}: no answer within {self.timeout:g} s") from None
+            raise Unreachable(f"{address}: no answer within {self.timeout:g} s", lost=True) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise Unreachable(f"{address}: {reason}") from None
+            raise Unreachable(f"{address}: {reason}", lost=True) from None
 
 
 def _read_error(body: bytes) -> tuple[int, str]:

@@ -33,9 +33,16 @@ class Invalid(SubmitError):  # noqa: N818
 
 
 class Unreachable(SubmitError):  # noqa: N818
-    """Nobody answers at the address, TLS failed, or a gateway answers for an absent SuperLink."""
+    """Nobody answers at the address, TLS failed, or a gateway answers for an absent SuperLink.
+
+    `lost`: the connection broke after it stood, so that a call may have had its effect all the same.
+    """
 
     exit_code = 3
+
+    def __init__(self, what: str, remedy: str = "", *, lost: bool = False) -> None:
+        super().__init__(what, remedy)
+        self.lost = lost
 
 
 class Refused(SubmitError):  # noqa: N818
@@ -43,8 +50,8 @@ class Refused(SubmitError):  # noqa: N818
 
     def __init__(self, status: int, code: int, detail: str, connection: Connection) -> None:
         said = f"{detail} (HTTP {status}{f', code {code}' if code else ''})"
-        denied = f"the role in your client certificate ({connection.client_certificate}) does not allow this"
-        remedy = denied if status in {401, 403} else ""
+        denied = f"you came with the client certificate {connection.client_certificate}"
+        remedy = denied if status in {401, 403} and connection.client_certificate else ""
         super().__init__(f"{connection.address} refused the call: {said}", remedy)
         self.status = status
         self.code = code
