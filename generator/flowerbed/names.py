@@ -21,7 +21,9 @@ RELEASE_NAME_LIMIT = 52
 DNS_LABEL_LIMIT = 63
 
 # Second words of the coordinator's own objects: no tenant may have one as its name.
-RESERVED_TENANT_NAMES = frozenset({"superlink", "superexec", "gateway", "registrar", "fleet", "control", "runtime"})
+RESERVED_TENANT_NAMES = frozenset(
+    {"superlink", "superexec", "gateway", "registrar", "fleet", "control", "runtime"}
+)
 
 # Flower's only federation in the open-source SuperLink (flwr 1.41).
 FLOWER_FEDERATION = "@none/default"
@@ -60,6 +62,11 @@ def service_names(service: str, namespace: str, cluster_domain: str) -> tuple[st
 def server_tls_secret(release: str) -> str:
     """Return the Secret (kubernetes.io/tls, with ca.crt) of the gateway's certificate."""
     return f"{release}-tls"
+
+
+def client_ca_secret(release: str) -> str:
+    """Return the Secret whose ca.crt signed the users' certificates, where the server's comes from elsewhere."""
+    return f"{release}-client-ca"
 
 
 def superexec_secret(release: str) -> str:

@@ -12,26 +12,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flowerbed.identities.authority import CertificateAuthority, ensure_authority
+    from flowerbed.identities.authority import CertificateAuthority
+    from flowerbed.identities.ca import ensure_authority
     from flowerbed.identities.certificates import ClientCertificate, ServerCertificate
     from flowerbed.identities.coordinator import CoordinatorIdentity, ensure_coordinator
     from flowerbed.identities.events import Event, Tell
-    from flowerbed.identities.everything import Identities, load
+    from flowerbed.identities.loading import Identities, load
     from flowerbed.identities.nodekey import NodeKey
     from flowerbed.identities.tenants import ensure_node_keys, public_keys
     from flowerbed.identities.users import ensure_user
 
 _HOMES = {
     "CertificateAuthority": "authority",
-    "ensure_authority": "authority",
+    "ensure_authority": "ca",
     "ClientCertificate": "certificates",
     "ServerCertificate": "certificates",
     "CoordinatorIdentity": "coordinator",
     "ensure_coordinator": "coordinator",
     "Event": "events",
     "Tell": "events",
-    "Identities": "everything",
-    "load": "everything",
+    "Identities": "loading",
+    "load": "loading",
     "NodeKey": "nodekey",
     "ensure_node_keys": "tenants",
     "public_keys": "tenants",

@@ -1,13 +1,10 @@
-"""Certificates as nouns: a certificate and its private key, both PEM, and what they say.
-
-Times are UTC and whole seconds; a certificate begins a little in the past, for clocks that are behind.
-"""
+"""Certificates as nouns: a certificate and its private key, both PEM, and what the certificate says."""
 
 from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from cryptography import x509
@@ -17,19 +14,22 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from flowerbed.errors import IdentityError
+from flowerbed.identities import clock
 
-CLOCK_SKEW = timedelta(minutes=5)
-# X.509's upper bound for a common name, an organisation and a unit (RFC 5280, ub-common-name and its like).
-NAME_LIMIT = 64
 # How long before its end a certificate is reported; one with a short life is reported in its last third.
 EXPIRY_NOTICE = timedelta(days=30)
 
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
-def now() -> datetime:
-    """Return the time, UTC, in whole seconds."""
-    return datetime.now(UTC).replace(microsecond=0)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a pair is kept, for messages: what it is, its two files, and what to do when they are no good."""
+
+    what: str
+    certificate: str
+    private_key: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,16 @@ class KeyPair:
     private_key: bytes = field(repr=False)
 
     @classmethod
-    def checked(cls, certificate: bytes, private_key: bytes, where: str) -> Self:
-        """Return the pair; raise IdentityError, naming `where`, unless both parse and belong together."""
-        pair = cls(certificate, private_key)
-        if (
-            parse_private_key(private_key, where).public_key()
-            != parse_certificate(certificate, where).public_key()
-        ):
-            raise IdentityError("the private key does not belong to the certificate", where=where)
-        return pair
+    def checked(cls, certificate: bytes, private_key: bytes, place: Place) -> Self:
+        """Return the pair; raise IdentityError, naming the place, unless both parse and belong together."""
+        signed = parse_certificate(certificate, place).public_key()
+        if parse_private_key(private_key, place).public_key() != signed:
+            raise IdentityError(
+                f"this private key does not belong to the {place.what} in {place.certificate}",
+                where=place.private_key,
+                remedy=place.remedy,
+            )
+        return cls(certificate, private_key)
 
     @property
     def parsed(self) -> x509.Certificate:
@@ -81,24 +82,20 @@ class KeyPair:
     def days_left(self) -> int | None:
         """Return the whole days until the certificate ends, or None while that is far away."""
         certificate = self.parsed
-        left = certificate.not_valid_after_utc - now()
+        left = certificate.not_valid_after_utc - clock.now()
         life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
         return left.days if left < min(EXPIRY_NOTICE, life / 3) else None
 
-    def check_dates(self, what: str, where: str, remedy: str) -> None:
+    def check_dates(self, place: Place) -> None:
         """Raise IdentityError, with both dates, unless the certificate is valid now."""
-        certificate = self.parsed
-        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        if now() > end:
-            raise IdentityError(
-                f"the {what} expired on {day(end)}, today is {day(now())}", where=where, remedy=remedy
-            )
-        if now() < begin:
-            raise IdentityError(
-                f"the {what} begins on {day(begin)}, today is {day(now())}",
-                where=where,
-                remedy="set this machine's clock right; if it is, " + remedy,
-            )
+        begin, end = self.parsed.not_valid_before_utc, self.parsed.not_valid_after_utc
+        if clock.now() > end:
+            what = f"the {place.what} expired on {_minute(end)}; it is {_minute(clock.now())} now"
+            raise IdentityError(what, where=place.certificate, remedy=place.remedy)
+        if clock.now() < begin:
+            what = f"the {place.what} is valid from {_minute(begin)} on; it is {_minute(clock.now())} now"
+            remedy = f"set this machine's clock; if it is right, {place.remedy}"
+            raise IdentityError(what, where=place.certificate, remedy=remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,31 +145,33 @@ class ClientCertificate(KeyPair):
         return _first(self.parsed.subject, NameOID.ORGANIZATIONAL_UNIT_NAME)
 
 
-def parse_certificate(pem: bytes, where: str) -> x509.Certificate:
-    """Return the first certificate of a PEM text, or raise IdentityError naming `where`."""
+def parse_certificate(pem: bytes, place: Place) -> x509.Certificate:
+    """Return the certificate of a PEM text, or raise IdentityError naming the place."""
     try:
         return x509.load_pem_x509_certificate(pem)
     except ValueError:
-        raise IdentityError("this is not a PEM certificate", where=where) from None
+        what = f"a {place.what} belongs here, and this is no certificate in PEM"
+        raise IdentityError(what, where=place.certificate, remedy=place.remedy) from None
 
 
-def parse_private_key(pem: bytes, where: str) -> SigningKey:
-    """Return a private key of a certificate (EC or RSA, without passphrase), or raise IdentityError."""
+def parse_private_key(pem: bytes, place: Place) -> SigningKey:
+    """Return a certificate's private key (EC or RSA, no passphrase), or raise IdentityError."""
+    what = f"the private key of the {place.what} belongs here"
     try:
         key = serialization.load_pem_private_key(pem, None)
     except TypeError:
-        raise IdentityError(
-            "the private key has a passphrase", where=where, remedy="store it without"
-        ) from None
+        what = f"{what}, without a passphrase"
+        raise IdentityError(what, where=place.private_key, remedy=place.remedy) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise IdentityError("this is not a PEM private key", where=where) from None
+        what = f"{what}, and this is no private key in PEM"
+        raise IdentityError(what, where=place.private_key, remedy=place.remedy) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise IdentityError("the private key is neither EC nor RSA", where=where)
+        what = f"{what}, and this one is neither EC nor RSA"
+        raise IdentityError(what, where=place.private_key, remedy=place.remedy)
     return key
 
 
-def day(moment: datetime) -> str:
-    """Return a moment as people write it: `2026-11-24 06:00 UTC`."""
+def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 

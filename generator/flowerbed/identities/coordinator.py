@@ -6,15 +6,20 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flowerbed import names
 from flowerbed.errors import IdentityError
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.certificates import ServerCertificate
+from flowerbed.identities.certificates import Place, ServerCertificate
 from flowerbed.identities.events import Event, Tell, ignore
-from flowerbed.identities.kept import locked, read_secrets, warn_of_expiry, write_secrets
+from flowerbed.identities.kept import foreign_secret, locked, read_secrets, warn_of_expiry, write_secrets
 from flowerbed.identities.manifest import OPAQUE, TLS, Secret
 from flowerbed.plan import Plan
 
 SUPEREXEC_ENTRY = "secret"
+_CA_ENTRY = "ca.crt"
+_SERVER_ENTRIES = ("tls.crt", "tls.key", _CA_ENTRY)
+# What the file may hold, one of each.
+_SHAPES = ((SUPEREXEC_ENTRY,), (_CA_ENTRY,), _SERVER_ENTRIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +42,15 @@ def ensure_coordinator(
     The server certificate is renewed when it lacks a name of the plan or another CA issued it.
     Raises IdentityError when it is expired or does not match its key.
     """
-    path = manifest_path(folder)
+    path = _path(folder)
     with locked(folder):
-        kept = read_secrets(path, tell)
-        identity = CoordinatorIdentity(
-            _ensure_server(plan, authority, _of_type(kept, TLS, path), tell, path),
-            _superexec_secret(kept, path) or secrets.token_urlsafe(32).encode(),
-        )
+        kept = _read(path, tell)
+        server = _ensure_server(plan, authority, _server(kept, path), path, tell)
+        secret = kept.get((SUPEREXEC_ENTRY,), {}).get(SUPEREXEC_ENTRY)
+        if secret is None:
+            secret = secrets.token_urlsafe(32).encode()
+            tell(Event("made", "SuperExec secret", path, "there was none"))
+        identity = CoordinatorIdentity(server, secret)
         write_secrets(path, _manifests(plan, authority, identity), replaces_keys=bool(kept))
     return identity
 
@@ -55,110 +62,95 @@ def read_coordinator(
 
     Raises IdentityError where a part is there but does not serve: expired, another CA's, or lacking a name.
     """
-    path = manifest_path(folder)
-    kept = read_secrets(path, tell)
-    secret = _superexec_secret(kept, path)
-    wants_server = serves_own_certificate(plan)
-    server = _server(_of_type(kept, TLS, path), path) if wants_server else None
-    if secret is None or (wants_server and server is None):
+    path = _path(folder)
+    kept = _read(path, tell)
+    secret = kept.get((SUPEREXEC_ENTRY,), {}).get(SUPEREXEC_ENTRY)
+    server = _server(kept, path) if makes_server_certificate(plan) else None
+    if secret is None or (server is None and makes_server_certificate(plan)):
         return None
     if server is not None and authority is not None:
         reason = _outdated(server, plan, authority)
         if reason:
-            raise IdentityError(
-                f"the server certificate does not serve: {reason}", where=str(path), remedy=_AGAIN
-            )
+            what = f"the server certificate does not serve: {reason}"
+            raise IdentityError(what, where=str(path), remedy="run `flowerbed generate` again")
         _check(server, path, tell)
     return CoordinatorIdentity(server, secret)
 
 
-def manifest_path(folder: Path) -> Path:
-    """Return where the coordinator's Secrets are kept."""
-    return folder / "coordinator" / "secrets.yaml"
-
-
-def serves_own_certificate(plan: Plan) -> bool:
-    """Return whether the gateway's certificate is made here."""
+def makes_server_certificate(plan: Plan) -> bool:
+    """Return whether the gateway's certificate is made here, and so whether its users trust the CA."""
     return not plan.insecure and plan.superlink.tls.source == "generated"
 
 
-_AGAIN = "run `flowerbed generate` again"
-_REMEDY = f"delete this file and {_AGAIN}: that makes a new certificate and a new SuperExec secret"
+def _path(folder: Path) -> Path:
+    return folder / "coordinator" / "secrets.yaml"
+
+
+def _place(path: Path) -> Place:
+    remedy = "delete this file and run `flowerbed generate` again, which makes all of it anew"
+    return Place("server certificate", f"{path}: tls.crt", f"{path}: tls.key", remedy)
+
+
+def _read(path: Path, tell: Tell) -> dict[tuple[str, ...], dict[str, bytes]]:
+    # The entries tell the Secrets apart: their names follow the plan, which may have changed.
+    kept = read_secrets(path, tell)
+    found = {tuple(secret.entries): secret.entries for secret in kept}
+    if len(found) != len(kept) or not found.keys() <= set(_SHAPES):
+        raise foreign_secret(path)
+    return found
+
+
+def _server(kept: dict[tuple[str, ...], dict[str, bytes]], path: Path) -> ServerCertificate | None:
+    entries = kept.get(_SERVER_ENTRIES)
+    return (
+        ServerCertificate.checked(entries["tls.crt"], entries["tls.key"], _place(path)) if entries else None
+    )
 
 
 def _ensure_server(
-    plan: Plan, authority: CertificateAuthority | None, kept: Secret | None, tell: Tell, path: Path
+    plan: Plan,
+    authority: CertificateAuthority | None,
+    kept: ServerCertificate | None,
+    path: Path,
+    tell: Tell,
 ) -> ServerCertificate | None:
-    if not serves_own_certificate(plan) or authority is None:
+    if authority is None or not makes_server_certificate(plan):
         if kept:
-            tell(Event("removed", "server certificate", path, "the plan takes it from elsewhere"))
+            tell(Event("removed", "server certificate", path, "the plan does not use one that is made here"))
         return None
-    server = _server(kept, path)
-    reason = _outdated(server, plan, authority) if server else "none was here"
-    if server is not None and not reason:
-        _check(server, path, tell)
-        return server
-    tls = plan.superlink.tls
-    made = authority.issue_server(tls.dns_names, tls.ip_addresses, tls.days)
-    until = f"{reason}; it is valid until {made.not_after:%Y-%m-%d}"
-    if made.not_after == authority.not_after:
-        until += ", when the CA ends"
-    tell(Event("renewed" if server else "made", "server certificate", path, until))
-    return made
+    reason = _outdated(kept, plan, authority) if kept else "there was none"
+    if kept is None or reason:
+        tls = plan.superlink.tls
+        old, kept = kept, authority.issue_server(tls.dns_names, tls.ip_addresses, tls.days)
+        text = f"{reason}; {authority.life(kept)}"
+        tell(Event("renewed" if old else "made", "server certificate", path, text))
+    _check(kept, path, tell)
+    return kept
 
 
 def _outdated(server: ServerCertificate, plan: Plan, authority: CertificateAuthority) -> str:
     if not server.issued_by(authority):
         return "another CA issued the last one"
     missing = server.missing(plan.superlink.tls.dns_names, plan.superlink.tls.ip_addresses)
-    return f"the last one lacked {', '.join(missing)}" if missing else ""
+    return f"the last one lacks {', '.join(missing)}" if missing else ""
 
 
 def _check(server: ServerCertificate, path: Path, tell: Tell) -> None:
-    server.check_dates("server certificate", str(path), _REMEDY)
-    warn_of_expiry(server, "server certificate", path, tell)
-
-
-def _server(kept: Secret | None, path: Path) -> ServerCertificate | None:
-    if kept is None:
-        return None
-    if not {"tls.crt", "tls.key"} <= set(kept.entries):
-        raise IdentityError("half a pair: tls.crt or tls.key is missing", where=str(path), remedy=_REMEDY)
-    return ServerCertificate.checked(kept.entries["tls.crt"], kept.entries["tls.key"], str(path))
-
-
-def _superexec_secret(kept: tuple[Secret, ...], path: Path) -> bytes | None:
-    secret = _of_type(kept, OPAQUE, path)
-    if secret is None:
-        return None
-    if tuple(secret.entries) != (SUPEREXEC_ENTRY,):
-        raise IdentityError(
-            f"{secret.name} does not consist of `{SUPEREXEC_ENTRY}`", where=str(path), remedy=_REMEDY
-        )
-    return secret.entries[SUPEREXEC_ENTRY]
-
-
-def _of_type(kept: tuple[Secret, ...], kind: str, path: Path) -> Secret | None:
-    found = [secret for secret in kept if secret.type == kind]
-    if len(found) > 1 or any(secret.type not in {TLS, OPAQUE} for secret in kept):
-        remedy = "keep Secrets of your own in a file of their own"
-        raise IdentityError(
-            "it holds a Secret that flowerbed did not put there", where=str(path), remedy=remedy
-        )
-    return found[0] if found else None
+    server.check_dates(_place(path))
+    warn_of_expiry(server, _place(path), tell)
 
 
 def _manifests(
     plan: Plan, authority: CertificateAuthority | None, identity: CoordinatorIdentity
-) -> tuple[Secret, ...]:
-    namespace = plan.superlink.namespace
-    entries = {SUPEREXEC_ENTRY: identity.superexec_secret}
-    superexec = Secret(plan.superlink.superexec_secret, namespace, OPAQUE, entries)
-    if identity.server is None or authority is None:
-        return (superexec,)
-    pair = {
-        "tls.crt": identity.server.certificate,
-        "tls.key": identity.server.private_key,
-        "ca.crt": authority.certificate,
-    }
-    return Secret(plan.superlink.tls.secret, namespace, TLS, pair), superexec
+) -> list[Secret]:
+    release, namespace = plan.superlink.release, plan.superlink.namespace
+    superexec = {SUPEREXEC_ENTRY: identity.superexec_secret}
+    manifests = [Secret(plan.superlink.superexec_secret, namespace, OPAQUE, superexec)]
+    if authority is None:
+        return manifests
+    root = {_CA_ENTRY: authority.certificate}
+    if identity.server is None:
+        # Whoever certifies the server knows nothing of our users: the gateway needs their CA by itself.
+        return [*manifests, Secret(names.client_ca_secret(release), namespace, OPAQUE, root)]
+    pair = {"tls.crt": identity.server.certificate, "tls.key": identity.server.private_key, **root}
+    return [Secret(plan.superlink.tls.secret, namespace, TLS, pair), *manifests]

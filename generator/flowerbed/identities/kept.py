@@ -1,4 +1,4 @@
-"""What all parties' identities share: the lock, reading what is kept, and telling about it."""
+"""What the parties' identities share: the lock, reading and writing what is kept, and telling about it."""
 
 from __future__ import annotations
 
@@ -11,52 +11,61 @@ from pathlib import Path
 
 from flowerbed.errors import IdentityError
 from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, make_private_folder, read_file, write_atomic
-from flowerbed.identities.certificates import KeyPair
+from flowerbed.identities.certificates import KeyPair, Place
 from flowerbed.identities.events import Event, Tell
 from flowerbed.identities.manifest import Secret, parse, render
 
 LOCK_SECONDS = 60.0
+_LOCK_NAME = ".lock"
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the federation's folder for one writer; it is made where it is missing.
+    """Hold the federation's folder for one writer; the folder is made where it is missing.
 
-    Two files of a pair cannot change in one step, so writers, and readers of pairs, take turns.
-    Raises IdentityError when another process keeps the folder for longer than a minute.
+    Two files of a pair cannot change in one step, so writers and readers of pairs take turns.
+    Raises IdentityError when others keep the folder for more than a minute.
     """
-    file = folder / ".lock"
+    make_private_folder(folder)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with _held(os.open(folder / _LOCK_NAME, flags, PRIVATE_MODE), fcntl.LOCK_EX, folder):
+        yield
+
+
+@contextmanager
+def shared(folder: Path) -> Iterator[None]:
+    """Keep writers out of the federation's folder while it is read; nothing is made."""
     try:
-        descriptor = _open_lock(file)
-    except FileNotFoundError:
-        make_private_folder(folder)
-        descriptor = _open_lock(file)
+        descriptor = os.open(folder / _LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:  # nobody ever wrote here
+        yield
+        return
+    with _held(descriptor, fcntl.LOCK_SH, folder):
+        yield
+
+
+@contextmanager
+def _held(descriptor: int, kind: int, folder: Path) -> Iterator[None]:
     try:
-        _wait(descriptor, file)
+        end = time.monotonic() + LOCK_SECONDS
+        while not _lock(descriptor, kind):
+            if time.monotonic() > end:
+                remedy = "wait for it to end, or end it, and run the command again"
+                raise IdentityError(
+                    "another flowerbed is at work in this folder", where=str(folder), remedy=remedy
+                )
+            time.sleep(0.02)
         yield
     finally:
         os.close(descriptor)
 
 
-def _open_lock(file: Path) -> int:
-    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_MODE)
-
-
-def _wait(descriptor: int, file: Path) -> None:
-    end = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise IdentityError(
-                    "another flowerbed is at work in this folder",
-                    where=str(file.parent),
-                    remedy="wait for it to end, or end it, and run the command again",
-                ) from None
-            time.sleep(0.02)
-        else:
-            return
+def _lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def read_private(path: Path, tell: Tell) -> bytes | None:
@@ -65,19 +74,15 @@ def read_private(path: Path, tell: Tell) -> bytes | None:
     if found is None:
         return None
     if found.too_open:
-        reason = f"other accounts could read it (mode {found.too_open:04o}); if one may have, replace the key"
-        tell(Event("tightened", "access", path, reason))
+        reason = (
+            f"other accounts could read it (mode {found.too_open:04o}); if one did, replace what it holds"
+        )
+        tell(Event("tightened", "mode", path, reason))
     return found.data
 
 
-def read_public(path: Path) -> bytes | None:
-    """Return a public file's bytes, or None where there is none."""
-    found = read_file(path, PUBLIC_MODE)
-    return found.data if found else None
-
-
 def read_secrets(path: Path, tell: Tell) -> tuple[Secret, ...]:
-    """Return the Secrets of a manifest that is kept at `path`; none where there is no file."""
+    """Return the Secrets of the manifest at `path`; none where there is no file."""
     data = read_private(path, tell)
     return parse(data, path) if data is not None else ()
 
@@ -85,30 +90,53 @@ def read_secrets(path: Path, tell: Tell) -> tuple[Secret, ...]:
 def write_secrets(path: Path, secrets: Iterable[Secret], *, replaces_keys: bool) -> bool:
     """Write a manifest and return whether it changed.
 
-    Only where the file already held keys in use must the new one outlive a power cut: keys that were made a
+    Only where the file held keys that are in use must the new one outlive a power cut: keys that were made a
     moment ago and that nobody has seen can be made again, and thousands of them should not wait for a disk.
     """
     make_private_folder(path.parent)
     return write_atomic(path, render(secrets), PRIVATE_MODE, durable=replaces_keys)
 
 
-def read_halves(certificate: Path, key: Path, tell: Tell) -> tuple[bytes, bytes] | None:
+def foreign_secret(path: Path) -> IdentityError:
+    """Return the error for a manifest that holds more than Flowerbed writes into it."""
+    what = "this file holds a Secret or an entry that flowerbed did not put there"
+    return IdentityError(what, where=str(path), remedy="keep Secrets of your own in a file of their own")
+
+
+def read_halves(place: Place, tell: Tell) -> tuple[bytes, bytes] | None:
     """Return certificate and key, or None where neither is there; raise IdentityError for one alone."""
-    halves = read_public(certificate), read_private(key, tell)
-    if halves[0] is not None and halves[1] is not None:
-        return halves[0], halves[1]
-    if halves[0] is None and halves[1] is None:
+    certificate = read_file(Path(place.certificate), PUBLIC_MODE)
+    key = read_private(Path(place.private_key), tell)
+    if certificate is not None and key is not None:
+        return certificate.data, key
+    if certificate is None and key is None:
         return None
-    there, missing = (certificate, key) if halves[1] is None else (key, certificate)
-    raise IdentityError(
-        f"half a pair: {missing.name} is missing beside it",
-        where=str(there),
-        remedy=f"put {missing.name} back, or delete {there.name} and run `flowerbed generate` again",
-    )
+    there, missing = place.certificate, place.private_key
+    if certificate is None:
+        there, missing = missing, there
+    what = f"half a pair: {Path(missing).name} is missing beside it"
+    raise IdentityError(what, where=there, remedy=place.remedy)
 
 
-def warn_of_expiry(pair: KeyPair, what: str, file: Path, tell: Tell) -> None:
+def write_halves(pair: KeyPair, place: Place, *, durable: bool = False) -> None:
+    """Write key and certificate, in this order: what a kill in between leaves is no pair, and is noticed.
+
+    An error or an interrupt in between leaves neither, so that the next run begins anew.
+    """
+    certificate, key = Path(place.certificate), Path(place.private_key)
+    make_private_folder(certificate.parent)
+    write_atomic(key, pair.private_key, PRIVATE_MODE, durable=durable)
+    try:
+        write_atomic(certificate, pair.certificate, durable=durable)
+    except BaseException:
+        key.unlink(missing_ok=True)
+        certificate.unlink(missing_ok=True)
+        raise
+
+
+def warn_of_expiry(pair: KeyPair, place: Place, tell: Tell) -> None:
     """Tell that a certificate ends soon."""
     left = pair.days_left()
     if left is not None:
-        tell(Event("expiring", what, file, f"{left} days left"))
+        reason = f"{left} day{'s' * (left != 1)} left, until {pair.not_after:%Y-%m-%d}"
+        tell(Event("expiring", place.what, Path(place.certificate), reason))

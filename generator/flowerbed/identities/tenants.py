@@ -1,8 +1,7 @@
 """A tenant's node keys: one Secret with one entry per node (`tenants/NAME/secrets.yaml`).
 
-A key that no node has any more moves to `retired-keys.yaml` beside it, and never comes back: once the
-registrar has unregistered a key, that SuperLink refuses it for good (flwr 1.41), so a node that returns gets
-a new one.
+A key whose node left the plan moves to `retired-keys.yaml` beside it and never comes back: once the registrar
+has unregistered a key, that SuperLink refuses it for good (flwr 1.41), so a node that returns gets a new one.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from flowerbed.errors import IdentityError
 from flowerbed.identities.events import Event, Tell, ignore
-from flowerbed.identities.kept import locked, read_secrets, write_secrets
+from flowerbed.identities.kept import foreign_secret, locked, read_secrets, write_secrets
 from flowerbed.identities.manifest import OPAQUE, Secret
 from flowerbed.identities.nodekey import NodeKey, public_of
 from flowerbed.plan import Plan, Tenant
@@ -21,34 +20,35 @@ from flowerbed.plan import Plan, Tenant
 def ensure_node_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = ignore) -> dict[str, NodeKey]:
     """Return a tenant's keys by node name, in the plan's order: kept ones, and new ones for new nodes.
 
-    Empty for an insecure federation and for a tenant that brings its keys, whose private halves stay there.
-    Raises IdentityError when a kept key is damaged.
+    Empty for a tenant that brings its keys, whose private halves stay there, and for an insecure federation,
+    which leaves keys that were made before as they are. Raises IdentityError when a kept key is damaged.
     """
-    path = manifest_path(folder, tenant)
-    wanted = [node.name for node in tenant.nodes] if uses_keys(plan, tenant) else []
+    if plan.insecure:
+        return {}
+    path = _path(folder, tenant)
+    wanted = [node.name for node in tenant.nodes] if makes_keys(plan, tenant) else []
     with locked(folder):
         kept = _entries(path, tell)
         keys = {
             name: NodeKey.from_private(kept[name], f"{path}: {name}") if name in kept else NodeKey.generate()
             for name in wanted
         }
-        _retire(tenant, folder, {name: pem for name, pem in kept.items() if name not in keys}, tell)
+        _retire(tenant, path, {name: pem for name, pem in kept.items() if name not in keys}, tell)
         _keep(tenant, path, keys, replaces_keys=bool(kept))
     made = [name for name in keys if name not in kept]
     if made:
-        tell(Event("made", f"{len(made)} node key{'s' * (len(made) > 1)}", path, ", ".join(made)))
+        tell(Event("made", _count(made), path, ", ".join(made)))
     return keys
 
 
 def read_node_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = ignore) -> dict[str, NodeKey]:
     """Return those of a tenant's keys that are kept, by node name; nothing is made."""
-    path = manifest_path(folder, tenant)
-    kept = _entries(path, tell) if uses_keys(plan, tenant) else {}
-    return {
-        node.name: NodeKey.from_private(kept[node.name], f"{path}: {node.name}")
-        for node in tenant.nodes
-        if node.name in kept
-    }
+    if not makes_keys(plan, tenant):
+        return {}
+    path = _path(folder, tenant)
+    kept = _entries(path, tell)
+    names = [node.name for node in tenant.nodes if node.name in kept]
+    return {name: NodeKey.from_private(kept[name], f"{path}: {name}") for name in names}
 
 
 def public_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = ignore) -> dict[str, bytes]:
@@ -59,35 +59,34 @@ def public_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = ignore) -
     """
     if plan.insecure:
         return {}
-    if tenant.keys == "brought":
+    if not makes_keys(plan, tenant):
         return {node.name: node.public_key.encode() for node in tenant.nodes}
-    path = manifest_path(folder, tenant)
+    path = _path(folder, tenant)
     kept = _entries(path, tell)
     missing = [node.name for node in tenant.nodes if node.name not in kept]
     if missing:
-        raise IdentityError(
-            f"no key for {', '.join(missing)}", where=str(path), remedy="run `flowerbed generate` again"
-        )
+        what = f"not made yet: the key of {', '.join(missing)}"
+        raise IdentityError(what, where=str(path), remedy="run `flowerbed generate` first")
     return {node.name: public_of(kept[node.name], f"{path}: {node.name}") for node in tenant.nodes}
 
 
-def manifest_path(folder: Path, tenant: Tenant) -> Path:
-    """Return where a tenant's Secret is kept."""
+def makes_keys(plan: Plan, tenant: Tenant) -> bool:
+    """Return whether the tenant's node keys are made here."""
+    return not plan.insecure and tenant.keys == "generated"
+
+
+def _path(folder: Path, tenant: Tenant) -> Path:
     return folder / "tenants" / tenant.name / "secrets.yaml"
 
 
-def uses_keys(plan: Plan, tenant: Tenant) -> bool:
-    """Return whether the tenant's node keys are made here."""
-    return not plan.insecure and tenant.keys == "generated"
+def _count(names: list[str]) -> str:
+    return "node key" if len(names) == 1 else f"{len(names)} node keys"
 
 
 def _entries(path: Path, tell: Tell) -> dict[str, bytes]:
     secrets = read_secrets(path, tell)
     if len(secrets) > 1 or any(secret.type != OPAQUE for secret in secrets):
-        remedy = "keep Secrets of your own in a file of their own"
-        raise IdentityError(
-            "it holds a Secret that flowerbed did not put there", where=str(path), remedy=remedy
-        )
+        raise foreign_secret(path)
     return secrets[0].entries if secrets else {}
 
 
@@ -100,14 +99,14 @@ def _keep(tenant: Tenant, path: Path, keys: dict[str, NodeKey], *, replaces_keys
     write_secrets(path, [secret], replaces_keys=replaces_keys)
 
 
-def _retire(tenant: Tenant, folder: Path, leaving: dict[str, bytes], tell: Tell) -> None:
+def _retire(tenant: Tenant, manifest: Path, leaving: dict[str, bytes], tell: Tell) -> None:
     # Before the manifest is written again: an interruption leaves the key in both files, not in none.
     if not leaving:
         return
-    path = manifest_path(folder, tenant).with_name("retired-keys.yaml")
+    path = manifest.with_name("retired-keys.yaml")
     entries = _entries(path, tell)
     entries |= {f"{name}.{hashlib.sha256(pem).hexdigest()[:12]}": pem for name, pem in leaving.items()}
     secret = Secret(f"{tenant.keys_secret}-retired", tenant.namespace, OPAQUE, dict(sorted(entries.items())))
     write_secrets(path, [secret], replaces_keys=True)
     reason = f"{', '.join(leaving)} left the plan; a node that returns under that name gets a new key"
-    tell(Event("retired", f"{len(leaving)} node key{'s' * (len(leaving) > 1)}", path, reason))
+    tell(Event("retired", _count(list(leaving)), path, reason))

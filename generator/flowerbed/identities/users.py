@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowerbed.errors import IdentityError
-from flowerbed.files import PRIVATE_MODE, make_private_folder, write_atomic
+from flowerbed.files import write_atomic
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.certificates import ClientCertificate
-from flowerbed.identities.coordinator import serves_own_certificate
+from flowerbed.identities.certificates import ClientCertificate, Place
+from flowerbed.identities.coordinator import makes_server_certificate
 from flowerbed.identities.events import Event, Tell, ignore
-from flowerbed.identities.kept import locked, read_halves, warn_of_expiry
+from flowerbed.identities.kept import locked, read_halves, warn_of_expiry, write_halves
 from flowerbed.plan import Plan, User
 
 
@@ -19,27 +19,23 @@ def ensure_user(
 ) -> ClientCertificate | None:
     """Return the user's certificate that is kept in `folder`, or make one; None for an insecure federation.
 
-    It is renewed when the role changed or another CA issued it. Beside it lies `ca.crt`, the CA that users
-    trust, where the server's certificate is made here. Raises IdentityError when it is expired or half there.
+    It is renewed when the role changed or another CA issued it. Beside it lies `ca.crt`, by which users know
+    the server, where the server's certificate is made here. Raises IdentityError when expired or half there.
     """
     if authority is None:
         return None
-    home = user_folder(folder, user)
+    place = _place(folder, user)
     with locked(folder):
-        kept = _read(home, tell)
-        reason = _outdated(kept, user, authority) if kept else "none was here"
+        kept = _read(place, tell)
+        reason = _outdated(kept, user, authority) if kept else "there was none"
         if kept is None or reason:
-            reason += f"; it is valid until {{:%Y-%m-%d}}{_still_valid(kept, authority)}"
-            made = authority.issue_client(user.name, user.role, plan.superlink.tls.days)
-            _keep(made, home)
-            what = f"certificate of user {user.name} ({user.role})"
-            tell(
-                Event("renewed" if kept else "made", what, home / "client.crt", reason.format(made.not_after))
-            )
-            kept = made
-        _check(kept, user, home, tell)
-        if serves_own_certificate(plan):
-            write_atomic(home / "ca.crt", authority.certificate)
+            old, kept = kept, authority.issue_client(user.name, user.role, plan.superlink.tls.days)
+            write_halves(kept, place)
+            text = f"{user.role}: {reason}; {authority.life(kept)}{_old_copies(old, authority)}"
+            tell(Event("renewed" if old else "made", place.what, Path(place.certificate), text))
+        _check(kept, place, tell)
+        if makes_server_certificate(plan):
+            write_atomic(Path(place.certificate).with_name("ca.crt"), authority.certificate)
     return kept
 
 
@@ -50,55 +46,45 @@ def read_user(
 
     Raises IdentityError where it is expired, another CA's, or names another user or role.
     """
-    home = user_folder(folder, user)
-    kept = _read(home, tell)
+    place = _place(folder, user)
+    kept = _read(place, tell)
     if kept is None:
         return None
     reason = _outdated(kept, user, authority)
     if reason:
-        raise IdentityError(
-            f"the certificate of user {user.name} does not serve: {reason}",
-            where=str(home / "client.crt"),
-            remedy="run `flowerbed generate` again",
-        )
-    _check(kept, user, home, tell)
+        what = f"the {place.what} does not serve: {reason}"
+        raise IdentityError(what, where=place.certificate, remedy="run `flowerbed generate` again")
+    _check(kept, place, tell)
     return kept
 
 
-def user_folder(folder: Path, user: User) -> Path:
-    """Return where a user's files are kept."""
-    return folder / "users" / user.name
+def _place(folder: Path, user: User) -> Place:
+    home = folder / "users" / user.name
+    remedy = "delete client.crt and client.key there and run `flowerbed generate` again, which makes new ones"
+    what = f"certificate of user {user.name}"
+    return Place(what, str(home / "client.crt"), str(home / "client.key"), remedy)
 
 
-def _read(home: Path, tell: Tell) -> ClientCertificate | None:
-    halves = read_halves(home / "client.crt", home / "client.key", tell)
-    return ClientCertificate.checked(*halves, str(home / "client.crt")) if halves else None
+def _read(place: Place, tell: Tell) -> ClientCertificate | None:
+    halves = read_halves(place, tell)
+    return ClientCertificate.checked(*halves, place) if halves else None
 
 
 def _outdated(kept: ClientCertificate, user: User, authority: CertificateAuthority) -> str:
     if not kept.issued_by(authority):
         return "another CA issued the last one"
     if (kept.name, kept.role) != (user.name, user.role):
-        return f"the last one was for {kept.name} as {kept.role}"
+        return f"the last one says {kept.name}, {kept.role}"
     return ""
 
 
-def _still_valid(kept: ClientCertificate | None, authority: CertificateAuthority) -> str:
+def _old_copies(old: ClientCertificate | None, authority: CertificateAuthority) -> str:
     # No list of revoked certificates reaches the gateway, so a role that was taken away lives on: say so.
-    if kept is None or not kept.issued_by(authority):
+    if old is None or not old.issued_by(authority):
         return ""
-    return f"; copies of the last one keep their role until {kept.not_after:%Y-%m-%d}"
+    return f"; copies of the last one keep the role {old.role} until {old.not_after:%Y-%m-%d}"
 
 
-def _check(kept: ClientCertificate, user: User, home: Path, tell: Tell) -> None:
-    what = f"certificate of user {user.name}"
-    remedy = "delete client.crt and client.key and run `flowerbed generate` again"
-    kept.check_dates(what, str(home / "client.crt"), remedy)
-    warn_of_expiry(kept, what, home / "client.crt", tell)
-
-
-def _keep(made: ClientCertificate, home: Path) -> None:
-    # The key first: an interruption leaves a pair that does not match, and that is noticed.
-    make_private_folder(home)
-    write_atomic(home / "client.key", made.private_key, PRIVATE_MODE)
-    write_atomic(home / "client.crt", made.certificate)
+def _check(kept: ClientCertificate, place: Place, tell: Tell) -> None:
+    kept.check_dates(place)
+    warn_of_expiry(kept, place, tell)

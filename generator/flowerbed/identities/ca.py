@@ -1,0 +1,56 @@
+"""Where the federation's CA is kept: `ca/ca.crt` and `ca/ca.key`. They stay with who generates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowerbed.errors import IdentityError
+from flowerbed.identities.authority import CertificateAuthority
+from flowerbed.identities.certificates import Place
+from flowerbed.identities.events import Event, Tell, ignore
+from flowerbed.identities.kept import locked, read_halves, warn_of_expiry, write_halves
+from flowerbed.plan import Plan
+
+_REMEDY = (
+    "put the right file back; where there is none, delete the folder ca and run `flowerbed generate` again:"
+    " that makes a new CA and new certificates, and every party then needs its new bundle"
+)
+
+
+def ensure_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> CertificateAuthority | None:
+    """Return the CA that is kept in `folder`, or make and keep a new one; None for an insecure federation.
+
+    Raises IdentityError when it is expired, half there, another federation's, not a CA or not a pair.
+    """
+    if plan.insecure:
+        return None
+    with locked(folder):
+        authority = read_authority(plan, folder, tell)
+        if authority is None:
+            authority = CertificateAuthority.create(plan.name)
+            # The one key that cannot be remade without a new bundle for every party: it outlives a power cut.
+            write_halves(authority, _place(folder), durable=True)
+            reason = f"there was none; {authority.life(authority)}"
+            tell(Event("made", "CA certificate", folder / "ca" / "ca.crt", reason))
+    return authority
+
+
+def read_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> CertificateAuthority | None:
+    """Return the CA that is kept in `folder`, checked, or None where there is none."""
+    place = _place(folder)
+    halves = read_halves(place, tell)
+    if halves is None:
+        return None
+    authority = CertificateAuthority.checked(*halves, place)
+    if not authority.may_sign():
+        raise IdentityError("this certificate is not a CA's", where=place.certificate, remedy=_REMEDY)
+    if authority.federation != plan.name:
+        what = f"this CA is of the federation {authority.federation or '(none)'}, not of {plan.name}"
+        raise IdentityError(what, where=place.certificate, remedy=_REMEDY)
+    authority.check_dates(place)
+    warn_of_expiry(authority, place, tell)
+    return authority
+
+
+def _place(folder: Path) -> Place:
+    return Place("CA certificate", str(folder / "ca" / "ca.crt"), str(folder / "ca" / "ca.key"), _REMEDY)

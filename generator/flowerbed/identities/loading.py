@@ -1,0 +1,76 @@
+"""All identities of a federation, read and checked; nothing is made here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowerbed.errors import IdentityError
+from flowerbed.identities.authority import CertificateAuthority
+from flowerbed.identities.ca import read_authority
+from flowerbed.identities.certificates import ClientCertificate, ServerCertificate
+from flowerbed.identities.coordinator import read_coordinator
+from flowerbed.identities.events import Tell, ignore
+from flowerbed.identities.kept import shared
+from flowerbed.identities.nodekey import NodeKey
+from flowerbed.identities.tenants import makes_keys, read_node_keys
+from flowerbed.identities.users import read_user
+from flowerbed.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Every identity that the plan asks for; `users` by user name, `node_keys` by node name.
+
+    `authority` is None for an insecure federation, `server` where the certificate comes from elsewhere.
+    `node_keys` lacks the nodes of tenants that bring their keys.
+    """
+
+    authority: CertificateAuthority | None
+    server: ServerCertificate | None
+    users: dict[str, ClientCertificate]
+    node_keys: dict[str, NodeKey]
+    superexec_secret: bytes = field(repr=False)
+
+
+def load(plan: Plan, folder: Path, tell: Tell = ignore) -> Identities:
+    """Return the identities that are kept in `folder`.
+
+    Raises IdentityError with everything that is missing, or with what is expired, mismatched or half there.
+    """
+    with shared(folder):
+        authority = None if plan.insecure else read_authority(plan, folder, tell)
+        coordinator = read_coordinator(plan, folder, authority, tell)
+        users = _users(plan, folder, authority, tell)
+        keys = {
+            name: key
+            for tenant in plan.tenants
+            for name, key in read_node_keys(plan, tenant, folder, tell).items()
+        }
+    missing = [
+        *([] if authority or plan.insecure else ["the CA"]),
+        *([] if coordinator else ["the coordinator's Secrets"]),
+        *_missing_parts(plan, users, keys),
+    ]
+    if coordinator is None or missing:
+        what = f"not made yet: {', '.join(missing)}"
+        raise IdentityError(what, where=str(folder), remedy="run `flowerbed generate` first")
+    return Identities(authority, coordinator.server, users, keys, coordinator.superexec_secret)
+
+
+def _users(
+    plan: Plan, folder: Path, authority: CertificateAuthority | None, tell: Tell
+) -> dict[str, ClientCertificate]:
+    if authority is None:
+        return {}
+    found = {user.name: read_user(user, folder, authority, tell) for user in plan.users}
+    return {name: certificate for name, certificate in found.items() if certificate}
+
+
+def _missing_parts(plan: Plan, users: dict[str, ClientCertificate], keys: dict[str, NodeKey]) -> list[str]:
+    nodes = [node.name for tenant in plan.tenants if makes_keys(plan, tenant) for node in tenant.nodes]
+    people = [] if plan.insecure else [user.name for user in plan.users]
+    return [
+        *(f"the certificate of user {name}" for name in people if name not in users),
+        *(f"the key of node {name}" for name in nodes if name not in keys),
+    ]
