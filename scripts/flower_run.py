@@ -228,7 +228,7 @@ class Follower:
         if waits and not self._hinted and time.monotonic() - self._started > PATIENCE:
             self._hinted = True
             self._how.say(
-                f"run {self._run_id} has been {self._status} for {PATIENCE:g} s: its ServerApp does not start; "
+                f"run {self._run_id} has been {self._status} for {PATIENCE:g} s: nobody runs its ServerApp; "
                 "look at the log of the federation's SuperExec"
             )
 

@@ -16,6 +16,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ __all__ = [
     "submit",
 ]
 
+REPEATS = 1.0  # seconds within which a second signal is the first one seen again
 EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
 5 timed out (the run goes on), 130 interrupted"""
 
@@ -66,7 +68,7 @@ class Order:
 
 def submit(connection: Connection, order: Order) -> int:
     """Submit and follow; return the exit code, equal to the SuperLink's own word on the run."""
-    with _sigterm_interrupts():
+    with _interruptions():
         outcome = _attempt(connection, order)
     text = json.dumps(dataclasses.asdict(outcome), ensure_ascii=False)
     if order.json:
@@ -151,10 +153,9 @@ def _follow(client: FlowerClient, run_id: str, order: Order) -> Outcome:
 def _conclude(outcome: Outcome) -> None:
     what = f"run {outcome.run_id}: {outcome.status}" if outcome.run_id else outcome.status
     say(f"{what}: {outcome.reason}" if outcome.reason else what)
-    if outcome.run_id and outcome.status not in ENDS and outcome.exit_code != COMPLETED:
-        say(
-            f"  `flowerbed stop {outcome.run_id}` stops it, `flowerbed logs {outcome.run_id} --follow` reads on"
-        )
+    run_id = outcome.run_id
+    if run_id and outcome.status not in ENDS and outcome.exit_code != COMPLETED:
+        say(f"  `flowerbed stop {run_id}` stops it, `flowerbed logs {run_id} --follow` reads on")
 
 
 def _answer(line: str) -> None:
@@ -166,27 +167,42 @@ def _answer(line: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print narration."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """Print a line of narration."""
+    _write_log(f"{text}\n")
 
 
 def _write_log(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    with contextlib.suppress(BrokenPipeError):  # nobody reads on; the outcome still counts
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 @contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM (a Job that is deleted) do what Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _interruptions() -> Iterator[None]:
+    """Let SIGTERM (a Job that is deleted) do what Ctrl-C does, and take the same signal twice for one.
+
+    A terminal, a Makefile or `timeout` may well send it to the whole group and to this process.
+    """
+    last = -REPEATS
+
+    def interrupt(*_: object) -> None:
+        nonlocal last
+        last, before = time.monotonic(), last
+        if last - before >= REPEATS:
+            raise KeyboardInterrupt
+
+    in_main = threading.current_thread() is threading.main_thread()
+    caught = (signal.SIGINT, signal.SIGTERM) if in_main else ()
+    # What nohup or a shell's `&` has us ignore stays ignored.
+    former = {number: signal.getsignal(number) for number in caught}
+    former = {number: handler for number, handler in former.items() if handler is not signal.SIG_IGN}
+    for number in former:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def seconds(text: str) -> float:
