@@ -65,7 +65,7 @@ def server_tls_secret(release: str) -> str:
 
 
 def client_ca_secret(release: str) -> str:
-    """Return the Secret whose ca.crt signed the users' certificates, where the server's comes from elsewhere."""
+    """Return the Secret with the CA of the users, where the server's certificate comes from elsewhere."""
     return f"{release}-client-ca"
 
 

@@ -65,8 +65,8 @@ class CertificateAuthority(KeyPair):
         """Return a certificate for a server that is dialled by these names and addresses.
 
         Its CN is the first name that fits into 64 bytes; clients go by the subject alternative names.
-        It never outlives the CA. Raises IdentityError when there is no name, or one is not a DNS name in ASCII
-        or not an IP address.
+        It never outlives the CA. Raises IdentityError when there is no name, or one is no DNS name in ASCII
+        and no IP address.
         """
         names = [_dns_name(name) for name in dict.fromkeys(dns_names)]
         addresses = [_ip_address(address) for address in dict.fromkeys(ip_addresses)]

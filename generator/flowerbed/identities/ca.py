@@ -30,7 +30,7 @@ def ensure_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> Certifica
             authority = CertificateAuthority.create(plan.name)
             # The one key that cannot be remade without a new bundle for every party: it outlives a power cut.
             write_halves(authority, _place(folder), durable=True)
-            reason = f"there was none; {authority.life(authority)}"
+            reason = f"there was none; valid until {authority.not_after:%Y-%m-%d}"
             tell(Event("made", "CA certificate", folder / "ca" / "ca.crt", reason))
     return authority
 

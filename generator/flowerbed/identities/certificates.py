@@ -10,7 +10,7 @@ from typing import Self
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from flowerbed.errors import IdentityError
@@ -18,8 +18,6 @@ from flowerbed.identities import clock
 
 # How long before its end a certificate is reported; one with a short life is reported in its last third.
 EXPIRY_NOTICE = timedelta(days=30)
-
-SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +152,8 @@ def parse_certificate(pem: bytes, place: Place) -> x509.Certificate:
         raise IdentityError(what, where=place.certificate, remedy=place.remedy) from None
 
 
-def parse_private_key(pem: bytes, place: Place) -> SigningKey:
-    """Return a certificate's private key (EC or RSA, no passphrase), or raise IdentityError."""
+def parse_private_key(pem: bytes, place: Place) -> ec.EllipticCurvePrivateKey:
+    """Return a certificate's private key (EC, no passphrase), or raise IdentityError."""
     what = f"the private key of the {place.what} belongs here"
     try:
         key = serialization.load_pem_private_key(pem, None)
@@ -165,8 +163,8 @@ def parse_private_key(pem: bytes, place: Place) -> SigningKey:
     except (ValueError, UnsupportedAlgorithm):
         what = f"{what}, and this is no private key in PEM"
         raise IdentityError(what, where=place.private_key, remedy=place.remedy) from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        what = f"{what}, and this one is neither EC nor RSA"
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        what = f"{what}, and this one is not an EC key"
         raise IdentityError(what, where=place.private_key, remedy=place.remedy)
     return key
 

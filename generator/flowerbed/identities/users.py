@@ -31,7 +31,7 @@ def ensure_user(
         if kept is None or reason:
             old, kept = kept, authority.issue_client(user.name, user.role, plan.superlink.tls.days)
             write_halves(kept, place)
-            text = f"{user.role}: {reason}; {authority.life(kept)}{_old_copies(old, authority)}"
+            text = f"{reason}; role {user.role}, {authority.life(kept)}{_old_copies(old, authority)}"
             tell(Event("renewed" if old else "made", place.what, Path(place.certificate), text))
         _check(kept, place, tell)
         if makes_server_certificate(plan):
