@@ -1,0 +1,1 @@
+"""Handwritten digits, trained with federated averaging: a small Flower app to start from."""

@@ -1,0 +1,244 @@
+"""Reads a ServerApp's log line by line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Literal, TypeGuard
+
+from flowerbed.metrics.model import Failure, Metrics, NodeFigures, Phase, Replies, Round, Scalar
+from flowerbed.metrics.record import NUMBER, Number, read_history, read_number, read_record
+
+# Longer lines are no strategy's: Flower puts a handful of figures on one.
+LINE_LIMIT = 64 * 1024
+
+Source = Literal["train", "evaluate", "server"]
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+# `INFO :      text`, or with FLWR_LOG_LEVEL=DEBUG `INFO 2026-01-31 08:00:00,123:      text` (flwr 1.41).
+_PREFIX = re.compile(
+    r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})?: {1,9}"
+)
+
+
+def parse(log: str) -> Metrics:
+    """Return what a run's log says. Never fails: a log of other things has no rounds."""
+    reader = _Reader()
+    for line in log.splitlines():
+        if len(line) <= LINE_LIMIT:
+            reader.read(plain(line))
+    return reader.finish()
+
+
+def plain(line: str) -> str:
+    """Return a log line without its colours and without the level that Flower puts in front."""
+    without_colours = _ANSI.sub("", line)
+    prefix = _PREFIX.match(without_colours)
+    return without_colours[prefix.end() :] if prefix else without_colours
+
+
+class _Draft:
+    """A round while its lines come in."""
+
+    def __init__(self) -> None:
+        self.figures: dict[Source, dict[str, Number]] = {"train": {}, "evaluate": {}, "server": {}}
+        self.replies: dict[Phase, Replies] = {}
+
+    def finish(self, number: int) -> Round:
+        return Round(
+            number=number,
+            train=self.figures["train"],
+            evaluate=self.figures["evaluate"],
+            server=self.figures["server"],
+            train_replies=self.replies.get("train"),
+            evaluate_replies=self.replies.get("evaluate"),
+        )
+
+
+class _Reader:
+    """Where the training stands while its log is read."""
+
+    def __init__(self) -> None:
+        self.config: dict[str, Scalar] = {}
+        self.trainings = 0
+        self.begin("")
+
+    def begin(self, strategy: str) -> None:
+        """Forget the training before this one."""
+        self.strategy = strategy
+        self.planned: int | None = None
+        self.round = 0
+        self.phase: Phase = "train"
+        self.drafts: dict[int, _Draft] = {}
+        self.nodes: dict[tuple[int, str], NodeFigures] = {}
+        self.failures: list[Failure] = []
+        self.history: tuple[Source, list[str]] | None = None
+
+    def read(self, line: str) -> None:
+        """Take one line, without colours and level."""
+        for pattern, act in _ACTS:
+            if match := pattern.match(line):
+                self._end_history()
+                act(self, match)
+                return
+        if self.history:
+            self.history[1].append(line.strip())
+
+    def add(self, number: int, source: Source, figures: dict[str, Number]) -> None:
+        """Put figures into a round."""
+        if figures:
+            self.draft(number).figures[source].update(figures)
+
+    def draft(self, number: int) -> _Draft:
+        """Return the round of this number."""
+        return self.drafts.setdefault(number, _Draft())
+
+    def finish(self) -> Metrics:
+        """Return all that was read."""
+        self._end_history()
+        return Metrics(
+            strategy=self.strategy,
+            planned=self.planned,
+            trainings=self.trainings,
+            rounds=tuple(self.drafts[number].finish(number) for number in sorted(self.drafts)),
+            nodes=tuple(self.nodes.values()),
+            failures=tuple(self.failures),
+            config=self.config,
+        )
+
+    def _end_history(self) -> None:
+        if self.history:
+            source, lines = self.history
+            for number, figures in read_history(" ".join(lines)).items():
+                self.add(number, source, figures)
+        self.history = None
+
+
+def _begin(reader: _Reader, match: re.Match[str]) -> None:
+    reader.begin(match["strategy"])
+    reader.trainings += 1
+
+
+def _begin_older(reader: _Reader, match: re.Match[str]) -> None:
+    reader.begin("")
+    reader.trainings += 1
+    reader.planned = int(match["rounds"])
+
+
+def _plan(reader: _Reader, match: re.Match[str]) -> None:
+    reader.planned = int(match["rounds"])
+
+
+def _begin_round(reader: _Reader, match: re.Match[str]) -> None:
+    reader.round, reader.phase = int(match["round"]), "train"
+    reader.draft(reader.round)
+
+
+def _begin_phase(reader: _Reader, match: re.Match[str]) -> None:
+    reader.phase = "evaluate" if match["phase"] == "evaluate" else "train"
+
+
+def _count_replies(reader: _Reader, match: re.Match[str]) -> None:
+    _begin_phase(reader, match)
+    replies = Replies(int(match["results"]), int(match["failures"]))
+    reader.draft(reader.round).replies[reader.phase] = replies
+
+
+def _note_failure(reader: _Reader, match: re.Match[str]) -> None:
+    reader.failures.append(Failure(reader.round, reader.phase, match["node"], match["reason"].strip()))
+
+
+def _average(reader: _Reader, match: re.Match[str]) -> None:
+    reader.add(reader.round, reader.phase, read_record(match["record"]))
+
+
+def _judge(reader: _Reader, match: re.Match[str]) -> None:
+    reader.add(reader.round, "server", read_record(match["record"]))
+
+
+def _judge_older(reader: _Reader, match: re.Match[str]) -> None:
+    number = int(match.groupdict().get("round", 0))
+    reader.add(number, "server", {"loss": read_number(match["loss"]), **read_record(match["record"])})
+
+
+def _open_history(reader: _Reader, match: re.Match[str]) -> None:
+    if match["where"] == "centralized":
+        reader.history = ("server", [])
+    else:
+        reader.history = ("train" if match["phase"] == "fit" else "evaluate", [])
+
+
+def _tell(reader: _Reader, match: re.Match[str]) -> None:
+    told = _json_object(match["json"])
+    number = told.pop("round", reader.round)
+    node, examples = told.pop("node", None), told.pop("examples", None)
+    if not _is_count(number):
+        return
+    figures = {name: value for name, value in told.items() if _is_number(value)}
+    if not isinstance(node, str | int):
+        reader.add(number, "server", figures)
+        return
+    labels = {name: str(value) for name, value in told.items() if isinstance(value, str | bool)}
+    counted = examples if _is_count(examples) else None
+    reader.nodes[number, str(node)] = NodeFigures(number, str(node), counted, figures, labels)
+
+
+def _configure(reader: _Reader, match: re.Match[str]) -> None:
+    told = _json_object(match["json"])
+    reader.config |= {name: value for name, value in told.items() if isinstance(value, Scalar)}
+
+
+def _pass_over(reader: _Reader, match: re.Match[str]) -> None:
+    """An empty line: it ends the older API's summary."""
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9
+
+
+_RECORD = r"(?P<record>\{.*)"
+_ACTS: tuple[tuple[re.Pattern[str], Callable[[_Reader, re.Match[str]], None]], ...] = tuple(
+    (re.compile(pattern), act)
+    for pattern, act in (
+        # flwr.serverapp.strategy (flwr 1.41, strategy.py and fedavg.py)
+        (r"Starting (?P<strategy>\w{1,100}) strategy:$", _begin),
+        (r"\t├── Number of rounds: (?P<rounds>\d{1,9})$", _plan),
+        (rf"Initial global evaluation results: {_RECORD}", _judge),
+        (r"\[ROUND (?P<round>\d{1,9})(?:/\d+)?\]$", _begin_round),
+        (r"configure_(?P<phase>train|fit|evaluate): ", _begin_phase),
+        (
+            r"aggregate_(?P<phase>train|fit|evaluate): [Rr]eceived (?P<results>\d{1,9}) results"
+            r" and (?P<failures>\d{1,9}) failures$",
+            _count_replies,
+        ),
+        (r"\t> Received error in reply from node (?P<node>\d{1,20}): (?P<reason>.*)", _note_failure),
+        (rf"\t└──> Aggregated MetricRecord: {_RECORD}", _average),
+        (rf"\t└──> MetricRecord: {_RECORD}", _judge),
+        # flwr.server (flwr 1.41, server.py and history.py); its lines in common with the other stand above
+        (r"Starting Flower ServerApp, config: num_rounds=(?P<rounds>\d{1,9})\b", _begin_older),
+        (rf"initial parameters \(loss, other metrics\): (?P<loss>{NUMBER}), {_RECORD}", _judge_older),
+        (rf"fit progress: \((?P<round>\d{{1,9}}), (?P<loss>{NUMBER}), {_RECORD}", _judge_older),
+        (
+            r"\tHistory \((?:loss|metrics), (?P<where>distributed|centralized)"
+            r"(?:, (?P<phase>fit|evaluate))?\):$",
+            _open_history,
+        ),
+        # what an app may add
+        (r"metrics (?P<json>\{.*\})\s*$", _tell),
+        (r"config (?P<json>\{.*\})\s*$", _configure),
+        (r"\s*$", _pass_over),
+    )
+)

@@ -1,0 +1,69 @@
+"""The figures of a run, as plain data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from flowerbed.metrics.record import Number
+
+Phase = Literal["train", "evaluate"]
+Scalar = bool | int | float | str
+
+
+class Replies(msgspec.Struct, frozen=True):
+    """What came back in one phase of a round: answers with a result, and answers that were an error."""
+
+    results: int
+    failures: int
+
+
+class Round(msgspec.Struct, frozen=True):
+    """One round; round 0 is the evaluation before the first.
+
+    `train` and `evaluate` hold the nodes' figures as the strategy averaged them, `server` those of the
+    ServerApp itself.
+    """
+
+    number: int
+    train: dict[str, Number]
+    evaluate: dict[str, Number]
+    server: dict[str, Number]
+    train_replies: Replies | None
+    evaluate_replies: Replies | None
+
+
+class NodeFigures(msgspec.Struct, frozen=True):
+    """What one node did in one round, as the app told; `node` is Flower's node id in decimal."""
+
+    round: int
+    node: str
+    examples: int | None
+    figures: dict[str, Number]
+    labels: dict[str, str]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """One node's error in one phase; `reason` is the first line of Flower's words."""
+
+    round: int
+    phase: Phase
+    node: str
+    reason: str
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """All that a log says.
+
+    `planned` is the number of rounds announced, `trainings` how often a strategy began: when an app trains
+    more than once in a run, everything here but `config` is of the last training.
+    """
+
+    strategy: str
+    planned: int | None
+    trainings: int
+    rounds: tuple[Round, ...]
+    nodes: tuple[NodeFigures, ...]
+    failures: tuple[Failure, ...]
+    config: dict[str, Scalar]
