@@ -245,14 +245,18 @@ def own_flags(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--reason-file", type=Path, help="file for the last reason, e.g. /dev/termination-log"
     )
+    parser.add_argument(
+        "--observer", type=Path, help="Python file that starts flower-supernode in its own process"
+    )
     return parser.parse_known_args(arguments)
 
 
-def become(arguments: list[str]) -> NoReturn:
-    """Replace this process by flower-supernode."""
+def become(arguments: list[str], observer: Path | None) -> NoReturn:
+    """Replace this process by flower-supernode, or by the observer, which starts it."""
     sys.stdout.flush()
+    command = [sys.executable, str(observer)] if observer else [PROGRAM]
     try:
-        os.execvp(PROGRAM, [PROGRAM, *arguments])  # noqa: S606  (no shell is what we want)
+        os.execvp(command[0], [*command, *arguments])  # noqa: S606  (no shell is what we want)
     except OSError as error:
         sys.exit(f"error: cannot start {PROGRAM}: {error.strerror}; is flwr installed and on the PATH?")
 
@@ -263,7 +267,7 @@ def main(argv: list[str]) -> NoReturn:
     flags = flower_flags(flower)
     key = read_key(flags.auth_supernode_private_key) if flags.auth_supernode_private_key else None
     if flags.insecure or key is None:
-        become(flower)
+        become(flower, own.observer)
     for number in (signal.SIGTERM, signal.SIGINT):
         # As process 1 of a container there is no default action: without these it could not be stopped.
         signal.signal(number, lambda received, _: sys.exit(128 + received))
@@ -276,7 +280,7 @@ def main(argv: list[str]) -> NoReturn:
     except SubmitError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    become(flower)
+    become(flower, own.observer)
 
 
 if __name__ == "__main__":
