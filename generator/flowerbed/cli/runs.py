@@ -1,0 +1,222 @@
+"""The verbs on runs: submit, runs, logs, stop; without --connection they go to the local federation."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from flowerbed.cli.common import (
+    FileOption,
+    JsonOption,
+    declaration_file,
+    narrate,
+    say,
+    say_json,
+    state_folder,
+)
+from flowerbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from flowerbed.runs import RunRecord
+    from flowerbed.scripts.flower_connection import Connection
+
+ConnectionOption = Annotated[
+    Path | None,
+    typer.Option("--connection", metavar="FILE", help="connection.toml of a federation elsewhere."),
+]
+UserOption = Annotated[
+    str | None,
+    typer.Option("--user", metavar="NAME", help="As which declared user (local federation only)."),
+]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="The run's id, as `submit` and `runs` print it.")
+]
+
+
+def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    app: Annotated[Path, typer.Argument(metavar="APP", help="App folder, or a .fab file.")],
+    file: FileOption = None,
+    connection: ConnectionOption = None,
+    user: UserOption = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="HOST:PORT", help="The SuperLink's control address.")
+    ] = None,
+    root_certificates: Annotated[
+        Path | None, typer.Option("--root-certificates", metavar="FILE", help="CA to trust.")
+    ] = None,
+    client_certificate: Annotated[
+        Path | None, typer.Option("--client-certificate", metavar="FILE", help="Your certificate (PEM).")
+    ] = None,
+    client_key: Annotated[
+        Path | None, typer.Option("--client-key", metavar="FILE", help="Its key (PEM, not encrypted).")
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Plain HTTP.")] = False,
+    federation: Annotated[
+        str | None, typer.Option("--federation", metavar="NAME", help="Default: the SuperLink's only one.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override run config; repeatable.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="TOML file that overrides run config.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="End when the run is started.")] = False,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="TIME", help="Follow for so long at most, such as 10m.")
+    ] = None,
+    unreachable_timeout: Annotated[
+        str,
+        typer.Option("--unreachable-timeout", metavar="TIME", help="Bear so long with an absent SuperLink."),
+    ] = "5m",
+    on_interrupt: Annotated[
+        Literal["leave", "stop"], typer.Option("--on-interrupt", help="What becomes of the run then.")
+    ] = "leave",
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the outcome as the last line on stdout.")
+    ] = False,
+    outcome: Annotated[
+        Path | None, typer.Option("--outcome", metavar="FILE", help="Write the outcome as JSON to a file.")
+    ] = None,
+) -> int:
+    """Pack an app, start it, print the run's id, follow it, and end with its outcome."""
+    from flowerbed.runs import translated
+    from flowerbed.scripts.submit import Order, seconds
+    from flowerbed.scripts.submit import submit as submit_app
+
+    given = {
+        "address": address,
+        "root_certificates": root_certificates,
+        "client_certificate": client_certificate,
+        "client_key": client_key,
+        "insecure": insecure or None,
+        "federation": federation,
+    }
+    with translated():
+        order = Order(
+            app=app,
+            config=config,
+            settings=tuple(settings or ()),
+            detach=detach,
+            timeout=seconds(timeout) if timeout else None,
+            unreachable_timeout=seconds(unreachable_timeout),
+            on_interrupt=on_interrupt,
+            json=json,
+            outcome=outcome,
+        )
+        where = _connection(file, connection, user, {key: value for key, value in given.items() if value})
+    return submit_app(where, order)
+
+
+def runs(
+    file: FileOption = None,
+    connection: ConnectionOption = None,
+    user: UserOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show so many at most.")] = 20,
+    json: JsonOption = False,
+) -> None:
+    """List the runs, newest first."""
+    from flowerbed.runs import list_runs
+
+    records = list_runs(_connection(file, connection, user), limit)
+    if json:
+        say_json(records)
+    elif records:
+        say(_table([("RUN", "APP", "STATUS", "ELAPSED", "SUBMITTED"), *map(_row, records)]))
+    else:
+        narrate("no runs yet")
+
+
+def logs(
+    run: RunArgument,
+    file: FileOption = None,
+    connection: ConnectionOption = None,
+    user: UserOption = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Read on until the run ends.")] = False,
+) -> int:
+    """Print a run's log; with --follow to its end, which then gives the exit code."""
+    from flowerbed import runs as known
+
+    where = _connection(file, connection, user)
+    if not follow:
+        _write(known.read_log(where, run))
+        return 0
+    from flowerbed.scripts.flower_run import Following
+
+    outcome = known.follow(where, run, Following(say=narrate, log=_write))
+    narrate(f"run {run}: {outcome.status}" + (f": {outcome.reason}" if outcome.reason else ""))
+    return outcome.exit_code
+
+
+def stop(
+    run: RunArgument,
+    file: FileOption = None,
+    connection: ConnectionOption = None,
+    user: UserOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Stop a run; one that has finished stays as it is, which is no error."""
+    from flowerbed import runs as known
+
+    where = _connection(file, connection, user)
+    stopped = known.stop(where, run)
+    status = "stopped" if stopped else known.get_run(where, run).outcome
+    if json:
+        say_json({"run_id": run, "stopped": stopped, "status": status})
+    else:
+        say(f"run {run} is stopped" if stopped else f"run {run} had finished before: {status}")
+
+
+def _connection(
+    file: Path | None, connection: Path | None, user: str | None, given: dict[str, object] | None = None
+) -> Connection:
+    """Return the connection that the options name; flags (`given`, by field) override the file's."""
+    from flowerbed.runs import translated
+    from flowerbed.scripts.flower_connection import Connection
+
+    given = given or {}
+    if connection and user:
+        raise UsageError("--user is for the local federation; a connection file has its own certificate")
+    with translated():
+        if not connection and "address" in given:
+            return Connection(**given)  # type: ignore[arg-type]
+        return replace(Connection.load(connection or _local_connection(file, user)), **given)  # type: ignore[arg-type]
+
+
+def _local_connection(file: Path | None, user: str | None) -> Path:
+    """Return the connection file of the declared federation that runs on this machine."""
+    from flowerbed import local
+    from flowerbed.declaration import load_plan
+
+    declaration = declaration_file(file)
+    return local.connection_file(state_folder(declaration, load_plan(declaration).name), user)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _row(run: RunRecord) -> tuple[str, ...]:
+    submitted = datetime.fromisoformat(run.pending_at).astimezone()
+    app = f"{run.fab_id} {run.fab_version}"
+    return (run.run_id, app, run.outcome, _elapsed(run), f"{submitted:%Y-%m-%d %H:%M:%S}")
+
+
+def _elapsed(run: RunRecord) -> str:
+    """Return how long a run has run, as minutes and seconds; "-" before it runs."""
+    if not run.running_at:
+        return "-"
+    end = datetime.fromisoformat(run.finished_at) if run.finished_at else datetime.now(UTC)
+    minutes, seconds = divmod(int((end - datetime.fromisoformat(run.running_at)).total_seconds()), 60)
+    return f"{minutes}:{seconds:02}"
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

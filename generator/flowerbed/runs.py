@@ -1,0 +1,150 @@
+"""Runs and nodes as the SuperLink knows them, read through its Control API (`scripts/flower_run.py`).
+
+Every function takes the connection of a user and raises UnreachableError, NotAllowedError or UsageError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import msgspec
+
+from flowerbed.errors import NotAllowedError, UnreachableError, UsageError
+from flowerbed.scripts import flower_client, flower_run
+from flowerbed.scripts.flower_connection import Connection, Invalid, Refused, Unreachable
+
+RunStatus = Literal["pending", "starting", "running", "finished"]
+RunEnd = Literal["", "completed", "failed", "stopped"]
+NodeStatus = Literal["online", "offline", "registered", "unregistered"]
+# How long to wait for the log of a run that has said nothing yet, in seconds.
+LOG_WAIT = 2.0
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A run; times are ISO 8601 in UTC, "" while they have not come (flwr 1.41: run_pb2.Run)."""
+
+    run_id: str
+    status: RunStatus
+    sub_status: RunEnd
+    details: str
+    pending_at: str
+    starting_at: str
+    running_at: str
+    finished_at: str
+    fab_id: str
+    fab_version: str
+    fab_hash: str
+
+    @property
+    def outcome(self) -> str:
+        """Return the one word that says most: how the run ended, else where it is."""
+        return self.sub_status or self.status
+
+
+class NodeRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A SuperNode; `public_key` is the PEM text that it was registered with, "" for an anonymous one."""
+
+    node_id: str
+    name: str
+    status: NodeStatus
+    public_key: str
+
+
+def load_connection(file: Path) -> Connection:
+    """Read a connection.toml. Raises UsageError."""
+    with translated():
+        return Connection.load(file)
+
+
+def list_runs(connection: Connection, limit: int | None = None) -> list[RunRecord]:
+    """Return the latest runs, newest first; without `limit` as many as Flower gives (20)."""
+    with _client(connection) as client:
+        return [_run_record(run) for run in flower_run.runs(client, limit=limit)]
+
+
+def get_run(connection: Connection, run_id: str) -> RunRecord:
+    """Return one run. Raises UsageError if the SuperLink does not know it."""
+    with _client(connection) as client:
+        return _run_record(flower_run.runs(client, _number(run_id))[0])
+
+
+def read_log(connection: Connection, run_id: str) -> str:
+    """Return a run's log: all of it once the run has finished, else what there is by now."""
+    if get_run(connection, run_id).status == "finished":
+        with _client(connection) as client:
+            return "".join(text for text, _ in flower_run.log(client, _number(run_id)))
+    # The SuperLink first sends all that it has, in one piece, then holds the stream open for more.
+    with _client(connection, timeout=LOG_WAIT) as client:
+        try:
+            return next(flower_run.log(client, _number(run_id)), ("", 0.0))[0]
+        except Unreachable:
+            return ""
+
+
+def list_nodes(connection: Connection) -> list[NodeRecord]:
+    """Return all SuperNodes that were ever registered, by name."""
+    with _client(connection) as client:
+        control = flower_client.messages()
+        reply = client.call("control/list-nodes", control.ListNodesRequest(), control.ListNodesResponse)
+        records = [
+            NodeRecord(
+                node_id=str(node.node_id),
+                name=node.name,
+                status=node.status,
+                public_key=node.public_key.decode(errors="replace"),
+            )
+            for node in reply.nodes_info
+        ]
+    return sorted(records, key=lambda node: (node.name, node.node_id))
+
+
+def stop(connection: Connection, run_id: str) -> bool:
+    """Stop a run; False if it had finished before, which is no error."""
+    with _client(connection) as client:
+        return flower_run.stop(client, _number(run_id))
+
+
+def follow(connection: Connection, run_id: str, following: flower_run.Following) -> flower_run.Outcome:
+    """Follow a run that was started before, its log from the beginning, and return its outcome."""
+    with _client(connection) as client:
+        return flower_run.Follower(client, _number(run_id), following).follow()
+
+
+def _number(run_id: str) -> int:
+    if not run_id.isascii() or not run_id.isdecimal() or int(run_id) >= 2**64:
+        raise UsageError(f"{run_id!r} is not the id of a run", remedy="`flowerbed runs` lists them")
+    return int(run_id)
+
+
+def _run_record(run: Any) -> RunRecord:  # noqa: ANN401  (Flower's message has no types)
+    texts = ("pending_at", "starting_at", "running_at", "finished_at", "fab_id", "fab_version", "fab_hash")
+    return RunRecord(
+        run_id=str(run.run_id),
+        status=cast(RunStatus, run.status.status),
+        sub_status=cast(RunEnd, run.status.sub_status),
+        details=run.status.details,
+        **{name: getattr(run, name) for name in texts},
+    )
+
+
+@contextmanager
+def _client(connection: Connection, timeout: float = 30.0) -> Iterator[flower_client.FlowerClient]:
+    with translated(), flower_client.FlowerClient(connection, timeout) as client:
+        yield client
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the errors of the scripts, which cannot import Flowerbed, into Flowerbed's own."""
+    try:
+        yield
+    except Refused as error:
+        kind = UsageError if error.exit_code == UsageError.exit_code else NotAllowedError
+        raise kind(error.what, remedy=error.remedy) from None
+    except Unreachable as error:
+        raise UnreachableError(error.what, remedy=error.remedy) from None
+    except Invalid as error:
+        raise UsageError(error.what, remedy=error.remedy) from None
