@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowerbed.errors import IdentityError
 from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, make_private_folder, read_file, write_atomic
-from flowerbed.identities.certificates import KeyPair, Place
 from flowerbed.identities.events import Event, Tell
 from flowerbed.identities.manifest import Secret, parse, render
 
+if TYPE_CHECKING:  # it imports `cryptography`, which a generation that changes nothing does without
+    from flowerbed.identities.certificates import KeyPair, Place
+
 LOCK_SECONDS = 60.0
 _LOCK_NAME = ".lock"
+# Which threads of this process hold which folders.
+_HOLDERS: set[tuple[int, Path]] = set()
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the federation's folder for one writer; the folder is made where it is missing.
 
-    Two files of a pair cannot change in one step, so writers and readers of pairs take turns.
-    Raises IdentityError when others keep the folder for more than a minute.
+    Two files of a pair cannot change in one step, so writers and readers of pairs take turns. A thread that
+    holds the folder already goes on holding it. Raises IdentityError when others keep it for over a minute.
     """
+    if _holder(folder) in _HOLDERS:
+        yield
+        return
     make_private_folder(folder)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     with _held(os.open(folder / _LOCK_NAME, flags, PRIVATE_MODE), fcntl.LOCK_EX, folder):
@@ -35,6 +44,9 @@ def locked(folder: Path) -> Iterator[None]:
 @contextmanager
 def shared(folder: Path) -> Iterator[None]:
     """Keep writers out of the federation's folder while it is read; nothing is made."""
+    if _holder(folder) in _HOLDERS:
+        yield
+        return
     try:
         descriptor = os.open(folder / _LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:  # nobody ever wrote here
@@ -55,9 +67,15 @@ def _held(descriptor: int, kind: int, folder: Path) -> Iterator[None]:
                     "another flowerbed is at work in this folder", where=str(folder), remedy=remedy
                 )
             time.sleep(0.02)
+        _HOLDERS.add(_holder(folder))
         yield
     finally:
+        _HOLDERS.discard(_holder(folder))
         os.close(descriptor)
+
+
+def _holder(folder: Path) -> tuple[int, Path]:
+    return threading.get_ident(), folder
 
 
 def _lock(descriptor: int, kind: int) -> bool:
