@@ -7,34 +7,43 @@ app.kubernetes.io/instance: {{ include "superlink.fullname" . }}
 {{/* Labels of every object. Never on a pod template: the chart's version there would restart pods at each upgrade. */}}
 {{- define "superlink.labels" -}}
 {{ include "superlink.selector" . }}
-app.kubernetes.io/part-of: {{ include "superlink.federation" . }}
+app.kubernetes.io/part-of: {{ include "superlink.federation" . | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Values.flower | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .Values.labels }}
+{{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
 
-{{/* Every image's reference by what it runs: digest, then tag, then the chart's appVersion. */}}
-{{- define "superlink.images" -}}
-{{- $images := .Values.images -}}
-{{- $task := $images.task -}}
-{{- if not $task.repository -}}{{- $task = $images.superexec -}}{{- end -}}
-{{- range $name, $image := dict "superlink" $images.superlink "superexec" $images.superexec "task" $task "gateway" $images.gateway }}
-{{- $suffix := printf ":%s" (default $.Chart.AppVersion $image.tag) }}
-{{- if $image.digest }}{{ $suffix = printf "@%s" $image.digest }}{{ end }}
-{{ $name }}: {{ printf "%s/%s%s" (default $image.registry $images.registry) $image.repository $suffix | quote }}
+{{/* Common annotations, for objects that have none of their own. */}}
+{{- define "superlink.annotations" -}}
+{{- with .Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* Security context of every pod; on OpenShift the namespace's own ids apply. */}}
-{{- define "superlink.podSecurityContext" -}}
-{{- if .Values.openshift -}}
-{{ omit .Values.podSecurityContext "runAsUser" "runAsGroup" "fsGroup" | toYaml }}
-{{- else -}}
-{{ toYaml .Values.podSecurityContext }}
-{{- end -}}
+{{/*
+Every image's reference by what it runs. Each takes over from the one before it what it does not say itself; digest wins
+over tag, and the chart's appVersion is the last word on tags.
+*/}}
+{{- define "superlink.images" -}}
+{{- $superlink := .Values.image -}}
+{{- $superexec := .Values.superexec.image -}}
+{{- $task := .Values.tasks.image -}}
+{{- $gateway := .Values.gateway.image -}}
+{{- $tag := default .Chart.AppVersion $superlink.tag -}}
+{{- $superexecRegistry := default $superlink.registry $superexec.registry -}}
+{{- $superexecVersion := ternary (printf "@%s" $superexec.digest) (printf ":%s" (default $tag $superexec.tag)) (ne $superexec.digest "") -}}
+{{- $taskVersion := $superexecVersion -}}
+{{- if $task.digest -}}{{- $taskVersion = printf "@%s" $task.digest -}}
+{{- else if $task.tag -}}{{- $taskVersion = printf ":%s" $task.tag -}}
+{{- else if $task.repository -}}{{- $taskVersion = printf ":%s" (default $tag $superexec.tag) -}}{{- end -}}
+superlink: {{ printf "%s/%s%s" $superlink.registry $superlink.repository (ternary (printf "@%s" $superlink.digest) (printf ":%s" $tag) (ne $superlink.digest "")) | quote }}
+superexec: {{ printf "%s/%s%s" $superexecRegistry $superexec.repository $superexecVersion | quote }}
+task: {{ printf "%s/%s%s" (default $superexecRegistry $task.registry) (default $superexec.repository $task.repository) $taskVersion | quote }}
+gateway: {{ printf "%s/%s%s" (default $superlink.registry $gateway.registry) $gateway.repository (ternary (printf "@%s" $gateway.digest) (printf ":%s" $gateway.tag) (ne $gateway.digest "")) | quote }}
 {{- end -}}
 
 {{/*
@@ -56,7 +65,7 @@ PYTHONUNBUFFERED: "1"
 {{/* Environment of the SuperLink as Kubernetes lists it. `$` is doubled: Kubernetes would expand $(NAME). */}}
 {{- define "superlink.superlinkEnv" -}}
 {{- range $name, $value := mergeOverwrite (include "superlink.flowerEnv" . | fromYaml) .Values.env }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   value: {{ $value | replace "$" "$$" | quote }}
 {{- end }}
 {{- end -}}
@@ -64,18 +73,8 @@ PYTHONUNBUFFERED: "1"
 {{/* The same of ServerApps: of the SuperExec, and of task pods. */}}
 {{- define "superlink.serverAppEnv" -}}
 {{- range $name, $value := mergeOverwrite (include "superlink.flowerEnv" . | fromYaml) .Values.superexec.env }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   value: {{ $value | replace "$" "$$" | quote }}
-{{- end }}
-{{- end -}}
-
-{{/* Pull secrets of every pod. */}}
-{{- define "superlink.pullSecrets" -}}
-{{- with .Values.images.pullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
 {{- end }}
 {{- end -}}
 
@@ -84,5 +83,60 @@ Fingerprint of the files that pods are started from. The admission list and the 
 gateway take their changes while they run.
 */}}
 {{- define "superlink.filesChecksum" -}}
-{{- include "superlink.files" . | sha256sum -}}
+{{- (.Files.Glob "files/**").AsConfig | sha256sum -}}
+{{- end -}}
+
+{{/* Environment of secrets: every entry of these Secrets becomes a variable. */}}
+{{- define "superlink.envFrom" -}}
+{{- range . }}
+{{- if .env }}
+- secretRef:
+    name: {{ .name | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Volumes of secrets that are mounted; a Secret's name may be too long for a volume's. */}}
+{{- define "superlink.secretVolumes" -}}
+{{- range . }}
+{{- if .mountPath }}
+- name: secret-{{ .name | sha256sum | trunc 10 }}
+  secret:
+    secretName: {{ .name | quote }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Where they appear. */}}
+{{- define "superlink.secretMounts" -}}
+{{- range . }}
+{{- if .mountPath }}
+- name: secret-{{ .name | sha256sum | trunc 10 }}
+  mountPath: {{ .mountPath | quote }}
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Where a pod may run, and what for; the values of the SuperLink's pod and of `superexec` have the same keys. */}}
+{{- define "superlink.scheduling" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with .runtimeClassName }}
+runtimeClassName: {{ . | quote }}
+{{- end }}
 {{- end -}}

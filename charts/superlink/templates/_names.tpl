@@ -41,22 +41,23 @@ superexec: {{ $base }}-superexec
 files: {{ $base }}-files
 admission: {{ $base }}-admission
 state: {{ default (printf "%s-state" $base) .Values.persistence.existingClaim }}
-task: {{ $base }}-task
+executor: {{ $base }}-executor
+tasks: {{ $base }}-tasks
 test: {{ $base }}-test
 operators: {{ $base }}-operators
 {{- end -}}
 
 {{/* Names of the two ServiceAccounts. */}}
 {{- define "superlink.accounts" -}}
-{{- $base := include "superlink.fullname" . -}}
 {{- $account := .Values.serviceAccount -}}
-superlink: {{ default (ternary $base "default" $account.create) $account.name }}
-superexec: {{ default (ternary (printf "%s-superexec" $base) "default" $account.create) $account.superexecName }}
+{{- $name := default (ternary (include "superlink.fullname" .) "default" $account.create) $account.name -}}
+superlink: {{ $name }}
+superexec: {{ ternary (printf "%s-superexec" $name) $name $account.create }}
 {{- end -}}
 
 {{/* Namespace of the task pods. */}}
 {{- define "superlink.taskNamespace" -}}
-{{- default .Release.Namespace .Values.superexec.kubernetes.namespace -}}
+{{- default (printf "%s-tasks" .Release.Namespace) .Values.tasks.namespace -}}
 {{- end -}}
 
 {{/*
@@ -93,4 +94,15 @@ in a party's settings (port 0: Kubernetes has yet to pick it).
 {{- if and $host (not (regexMatch "^[0-9.]+$|:" $host)) -}}{{- $all = append $all $host -}}{{- end -}}
 {{- end -}}
 {{- concat $all .Values.tls.certManager.dnsNames | uniq | toYaml -}}
+{{- end -}}
+
+{{/* Address of the Runtime API for SuperExec and task pods: the Service, whatever the exposure, or loopback in a sidecar. */}}
+{{- define "superlink.runtimeAddress" -}}
+{{- $names := include "superlink.names" . | fromYaml -}}
+{{- $endpoints := include "superlink.endpoints" . | fromYaml -}}
+{{- if eq .Values.superexec.executor "sidecar" -}}
+127.0.0.1:{{ (include "superlink.ports" . | fromYaml).superlink }}
+{{- else -}}
+{{ $names.runtime }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ $endpoints.runtime.service }}
+{{- end -}}
 {{- end -}}

@@ -1,0 +1,23 @@
+{{/* Keeps the SuperLink's list of nodes as the values say. It speaks to the SuperLink itself, past the gateway. */}}
+{{- define "superlink.container.registrar" -}}
+- name: registrar
+  image: {{ (include "superlink.images" . | fromYaml).superlink | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  command: [{{ .Values.python | quote }}, /files/registrar.py]
+  args:
+    - --nodes=/admission/nodes.json
+    - --superlink=127.0.0.1:{{ (include "superlink.ports" . | fromYaml).superlink }}
+    - --root-certificates=/loopback/ca.crt
+    - --interval={{ .Values.registrar.intervalSeconds | int }}
+  env:
+    - {name: PYTHONDONTWRITEBYTECODE, value: "1"}
+    - {name: PYTHONUNBUFFERED, value: "1"}
+  resources:
+    {{- toYaml .Values.registrar.resources | nindent 4 }}
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  volumeMounts:
+    - {name: files, mountPath: /files, readOnly: true}
+    - {name: admission, mountPath: /admission, readOnly: true}
+    - {name: loopback, mountPath: /loopback/ca.crt, subPath: ca.crt, readOnly: true}
+{{- end -}}

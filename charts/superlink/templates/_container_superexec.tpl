@@ -1,0 +1,78 @@
+{{/* Starts ServerApps, which are code that users send: it mounts what it needs and no key of anybody. */}}
+{{- define "superlink.container.superexec" -}}
+{{- $sidecar := eq .Values.superexec.executor "sidecar" -}}
+{{- $kubernetes := eq .Values.superexec.executor "kubernetes" -}}
+- name: superexec
+  image: {{ (include "superlink.images" . | fromYaml).superexec | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  command: [flower-superexec]
+  args:
+    - --runtime-api-address={{ include "superlink.runtimeAddress" . }}
+    {{- if .Values.insecure }}
+    - --insecure
+    {{- else }}
+    - --root-certificates={{ ternary "/loopback/ca.crt" "/tls/ca.crt" $sidecar }}
+    {{- end }}
+    - --superexec-auth-secret-file=/superexec/secret
+    {{- if $kubernetes }}
+    - --executor=kubernetes
+    - --executor-config=/executor/executor.yaml
+    {{- end }}
+    {{- range .Values.superexec.extraArgs }}
+    - {{ . | replace "$" "$$" | quote }}
+    {{- end }}
+  # Apps write their results into the folder in which they are started.
+  workingDir: /tmp
+  env:
+    {{- if $kubernetes }}
+    {{- include "superlink.executorEnv" . | nindent 4 }}
+    {{- else }}
+    {{- include "superlink.serverAppEnv" . | nindent 4 }}
+    {{- end }}
+  {{- if not $kubernetes }}
+  {{- with include "superlink.envFrom" .Values.superexec.secrets }}
+  envFrom:
+    {{- . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+  # Ready: the Runtime API answers here, under its right name. No liveness probe: a restart would end the ServerApps.
+  readinessProbe:
+    exec:
+      command:
+        - {{ .Values.python | quote }}
+        - /files/check.py
+        - runtime={{ include "superlink.runtimeAddress" . }}
+        {{- if not .Values.insecure }}
+        - ca={{ ternary "/loopback/ca.crt" "/tls/ca.crt" $sidecar }}
+        {{- end }}
+    periodSeconds: 15
+    timeoutSeconds: 10
+    failureThreshold: 2
+  resources:
+    {{- toYaml .Values.superexec.resources | nindent 4 }}
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  volumeMounts:
+    - {name: files, mountPath: /files, readOnly: true}
+    {{- if $sidecar }}
+    {{- if not .Values.insecure }}
+    - {name: loopback, mountPath: /loopback/ca.crt, subPath: ca.crt, readOnly: true}
+    {{- end }}
+    - {name: serverapps, mountPath: /tmp}
+    {{- else }}
+    {{- if not .Values.insecure }}
+    - {name: tls, mountPath: /tls, readOnly: true}
+    {{- end }}
+    - {name: scratch, mountPath: /tmp}
+    {{- end }}
+    - {name: superexec, mountPath: /superexec, readOnly: true}
+    {{- if $kubernetes }}
+    - {name: executor, mountPath: /executor, readOnly: true}
+    - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+    {{- else }}
+    {{- include "superlink.secretMounts" .Values.superexec.secrets | nindent 4 }}
+    {{- with .Values.superexec.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- end }}
+{{- end -}}

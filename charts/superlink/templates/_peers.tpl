@@ -1,0 +1,59 @@
+{{/* DNS, as an egress rule: every pod that dials a name needs it. */}}
+{{- define "superlink.toDns" -}}
+- to:
+    - namespaceSelector:
+        matchLabels: {kubernetes.io/metadata.name: {{ .Values.networkPolicy.dnsNamespace | quote }}}
+      {{- with .Values.networkPolicy.dnsPodLabels }}
+      podSelector:
+        matchLabels:
+          {{- toYaml . | nindent 10 }}
+      {{- end }}
+  ports:
+    {{- range .Values.networkPolicy.dnsPorts }}
+    - {port: {{ int . }}, protocol: UDP}
+    - {port: {{ int . }}, protocol: TCP}
+    {{- end }}
+{{- end -}}
+
+{{/* This release's SuperLink, as a peer. */}}
+{{- define "superlink.toSuperLink" -}}
+namespaceSelector:
+  matchLabels: {kubernetes.io/metadata.name: {{ .Release.Namespace }}}
+podSelector:
+  matchLabels:
+    {{- include "superlink.selector" . | nindent 4 }}
+    app.kubernetes.io/component: superlink
+{{- end -}}
+
+{{/* This release's task pods: Flower's executor gives them the first label, its configuration the second. */}}
+{{- define "superlink.taskSelector" -}}
+app.kubernetes.io/component: taskexecutor
+app.kubernetes.io/instance: {{ include "superlink.fullname" . }}
+{{- end -}}
+
+{{/*
+Who comes from outside the cluster, by audience, as peers. A load balancer or node port hands on clients or the addresses
+of nodes; a router (Gateway or Ingress controller) is a pod of its own.
+*/}}
+{{- define "superlink.outsidePeers" -}}
+{{- range $audience := list "fleet" "control" "runtime" }}
+{{- $exposure := index $.Values.exposure $audience }}
+{{ $audience }}:
+{{- if has $exposure.type (list "loadBalancer" "nodePort") }}
+{{- range default (list "0.0.0.0/0" "::/0") $exposure.sourceRanges }}
+- ipBlock: {cidr: {{ . | quote }}}
+{{- end }}
+{{- else if ne $exposure.type "cluster" }}
+{{- if $.Values.networkPolicy.routerNamespace }}
+- namespaceSelector:
+    matchLabels: {kubernetes.io/metadata.name: {{ $.Values.networkPolicy.routerNamespace | quote }}}
+{{- else }}
+- namespaceSelector: {}
+{{- range default (list "0.0.0.0/0" "::/0") $exposure.sourceRanges }}
+- ipBlock: {cidr: {{ . | quote }}}
+{{- end }}
+{{- end }}
+{{- else }} []
+{{- end }}
+{{- end }}
+{{- end -}}
