@@ -84,9 +84,9 @@ def read_log(connection: Connection, run_id: str) -> str:
             return ""
 
 
-def list_nodes(connection: Connection) -> list[NodeRecord]:
-    """Return all SuperNodes that were ever registered, by name."""
-    with _client(connection) as client:
+def list_nodes(connection: Connection, timeout: float = 30.0) -> list[NodeRecord]:
+    """Return all SuperNodes that were ever registered, by name; `timeout` (seconds) bounds each wait."""
+    with _client(connection, timeout) as client:
         control = flower_client.messages()
         reply = client.call("control/list-nodes", control.ListNodesRequest(), control.ListNodesResponse)
         records = [
