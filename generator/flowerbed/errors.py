@@ -64,15 +64,18 @@ class DeclarationError(FlowerbedError):
     """The declaration is refused; `problems` holds every reason, in the order of the file."""
 
     exit_code = 2
+    shown = 50
+    """How many problems the message spells out: who has thousands corrects the first ones first."""
 
     def __init__(self, file: str, problems: Iterable[Problem]) -> None:
         self.file = file
         self.problems = tuple(sorted(problems))
-        super().__init__("\n".join(problem.render(file) for problem in self.problems))
+        super().__init__("\n".join(problem.render(file) for problem in self.problems[: self.shown]))
 
     def __str__(self) -> str:
         count = len(self.problems)
-        return f"{self.what}\n{count} problem{'s' if count != 1 else ''} in {self.file}"
+        first = f", the first {self.shown} are shown" if count > self.shown else ""
+        return f"{self.what}\n{count} problem{'s' if count != 1 else ''} in {self.file}{first}"
 
 
 class IdentityError(FlowerbedError):

@@ -27,14 +27,14 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """Base of all plan objects: immutable, compared by value, keys in kebab-case like the declaration's."""
 
 
-class Resources(Frozen):
+class Resources(Frozen, frozen=True):
     """Kubernetes quantities by resource name, as written."""
 
     requests: dict[str, str] = {}
     limits: dict[str, str] = {}
 
 
-class Pod(Frozen):
+class Pod(Frozen, frozen=True):
     """What a party may say of its pods; profiles are already merged in."""
 
     resources: Resources = Resources()
@@ -43,7 +43,7 @@ class Pod(Frozen):
     env: dict[str, str] = {}
 
 
-class SecretUse(Frozen):
+class SecretUse(Frozen, frozen=True):
     """An existing Secret of the party: as environment (`env`) or as files under `mount`."""
 
     name: str
@@ -51,7 +51,7 @@ class SecretUse(Frozen):
     mount: str = ""
 
 
-class DataVolume(Frozen):
+class DataVolume(Frozen, frozen=True):
     """An existing PersistentVolumeClaim with the tenant's data."""
 
     claim: str
@@ -59,7 +59,7 @@ class DataVolume(Frozen):
     read_only: bool = True
 
 
-class Endpoint(Frozen):
+class Endpoint(Frozen, frozen=True):
     """How one audience reaches the SuperLink: `host` and `port` are what its parties dial.
 
     `service` is the Service inside the coordinator's cluster; `listen_port` the gateway's own port.
@@ -78,7 +78,7 @@ class Endpoint(Frozen):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class ServerTls(Frozen):
+class ServerTls(Frozen, frozen=True):
     """Where the gateway's certificate comes from and what it must say. `days` is its life."""
 
     source: TlsSource
@@ -89,14 +89,14 @@ class ServerTls(Frozen):
     issuer: str = ""
 
 
-class Storage(Frozen):
+class Storage(Frozen, frozen=True):
     """The SuperLink's claim: a Kubernetes quantity and a StorageClass ("" is the cluster's default)."""
 
     size: str
     storage_class: str
 
 
-class SuperLink(Frozen):
+class SuperLink(Frozen, frozen=True):
     """The coordinator's release."""
 
     release: str
@@ -114,7 +114,7 @@ class SuperLink(Frozen):
     secrets: tuple[SecretUse, ...] = ()
 
 
-class Node(Frozen):
+class Node(Frozen, frozen=True):
     """One SuperNode: `name` is its pod's name, `ordinal` its index in the StatefulSet.
 
     `config` is what the declaration says, the tenant's and the node's own merged; `public_key` is set for
@@ -127,7 +127,7 @@ class Node(Frozen):
     public_key: str = ""
 
 
-class Tenant(Frozen):
+class Tenant(Frozen, frozen=True):
     """One tenant's release: all its nodes."""
 
     name: str
@@ -149,14 +149,14 @@ class Tenant(Frozen):
         return {"partition-id": node.ordinal, "num-partitions": len(self.nodes), **node.config}
 
 
-class User(Frozen):
+class User(Frozen, frozen=True):
     """Who submits apps: the certificate's CN is `name`, its OU is `role`."""
 
     name: str
     role: Role
 
 
-class LocalPorts(Frozen):
+class LocalPorts(Frozen, frozen=True):
     """Ports that the local federation must use; 0 means: any free one."""
 
     fleet: int = 0
@@ -164,7 +164,7 @@ class LocalPorts(Frozen):
     runtime: int = 0
 
 
-class Plan(Frozen):
+class Plan(Frozen, frozen=True):
     """A whole federation."""
 
     version: int

@@ -6,8 +6,8 @@ Declaration -> resolve -> Plan
 
 from __future__ import annotations
 
-from flowerbed.declaration.files import load, load_plan
+from flowerbed.declaration.loading import check, load, load_plan
 from flowerbed.declaration.model import Declaration
 from flowerbed.declaration.resolution import resolve
 
-__all__ = ["Declaration", "load", "load_plan", "resolve"]
+__all__ = ["Declaration", "check", "load", "load_plan", "resolve"]

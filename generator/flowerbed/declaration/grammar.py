@@ -13,6 +13,13 @@ CONFIG_KEY = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
 ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 _IP = re.compile(r"[0-9a-fA-F:.]+")
+_DNS_NAME = re.compile(DNS_NAME)
+_QUANTITY = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(m|u|n|k|[MGTPE]i?|Ki|[eE][+-]?[0-9]{1,2}|)")
+_POWERS = (
+    {"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
+    | {letter: 1000.0**power for power, letter in enumerate("MGTPE", 2)}
+    | {f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", 1)}
+)
 
 
 def ip_address(text: str) -> str:
@@ -34,3 +41,22 @@ def quantity(value: str | float) -> str:
 
         return format(Decimal(repr(value)), "f")
     return str(value)
+
+
+def quantity_size(text: str) -> float | None:
+    """Return how much a Kubernetes quantity is (`1Ki` is 1024.0), or None if it is none or below zero."""
+    found = _QUANTITY.fullmatch(text)
+    if not found or len(text) > 40:
+        return None
+    number, suffix = found.groups()
+    power = _POWERS[suffix] if suffix in _POWERS else float(f"1{suffix}")
+    size = float(number) * power
+    return size if size >= 0 else None
+
+
+def is_host_name(text: str) -> bool:
+    """Return whether `text` is a DNS name that can be dialled; its case does not matter."""
+    # A last part of digits alone would be a damaged IPv4 address.
+    return (
+        bool(_DNS_NAME.fullmatch(text.lower())) and len(text) <= 253 and not text.rpartition(".")[2].isdigit()
+    )

@@ -7,7 +7,7 @@ schema for editors; the rules check them, because they can say what to write ins
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -28,10 +28,15 @@ FLOWER_LINES = ("1.41",)
 """Minor lines of flwr that this version of Flowerbed knows."""
 
 
-def _text(description: str, pattern: str = "", limit: int = 0, **more: Any) -> Meta:
-    schema = {"pattern": f"^(?:{pattern})$"} if pattern else {}
-    schema |= {"maxLength": limit} if limit else {}
-    return Meta(description=description, extra_json_schema=schema | more)
+MAX_NODES = 1000
+"""Most nodes of a tenant: their keys share one Secret, which Kubernetes limits to 1 MiB."""
+
+
+def _text(description: str, pattern: str = "", limit: int = 0) -> Meta:
+    schema: dict[str, object] = {"pattern": f"^(?:{pattern})$"} if pattern else {}
+    if limit:
+        schema["maxLength"] = limit
+    return Meta(description=description, extra_json_schema=schema)
 
 
 def _number(description: str, low: int, high: int) -> Meta:
@@ -63,7 +68,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     """Base of all declared things: immutable, closed, keys in kebab-case."""
 
 
-class Resources(Model):
+class Resources(Model, frozen=True):
     """What a container asks for and may use at most, by resource name."""
 
     requests: Annotated[
@@ -72,21 +77,15 @@ class Resources(Model):
     limits: Annotated[dict[str, Quantity], Meta(description="The most it may use: `{memory: 2Gi}`.")] = {}
 
 
-class Toleration(Model):
+class Toleration(Model, frozen=True):
     """A taint that the pods accept, as Kubernetes spells it, in kebab-case."""
 
     key: Annotated[str, Meta(description="The taint's key; left out, every key.")] = ""
-    operator: Annotated[
-        Annotated[str, Meta(extra_json_schema={"enum": ["Equal", "Exists"]})],
-        Meta(description="Equal or Exists."),
-    ] = "Equal"
+    operator: Annotated[Literal["Equal", "Exists"], Meta(description="How the value is compared.")] = "Equal"
     value: Annotated[str, Meta(description="The taint's value, for Equal.")] = ""
     effect: Annotated[
-        str,
-        Meta(
-            description="The taint's effect; left out, every effect.",
-            extra_json_schema={"enum": ["", "NoSchedule", "PreferNoSchedule", "NoExecute"]},
-        ),
+        Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"],
+        Meta(description="The taint's effect; left out, every effect."),
     ] = ""
     toleration_seconds: Annotated[int | UnsetType, Meta(description="How long, for NoExecute.")] = UNSET
 
@@ -94,7 +93,7 @@ class Toleration(Model):
 Tolerations = Annotated[tuple[Toleration, ...], Meta(description="Taints that the pods accept.")]
 
 
-class Profile(Model):
+class Profile(Model, frozen=True):
     """A named base for pods."""
 
     resources: Annotated[Resources, Meta(description="Requests and limits.")] = Resources()
@@ -103,7 +102,7 @@ class Profile(Model):
     env: Environment = {}
 
 
-class SecretUse(Model):
+class SecretUse(Model, frozen=True):
     """An existing Secret of the party: as environment, as files, or both."""
 
     name: Annotated[str, _text("The Secret's name, in the party's namespace.", grammar.DNS_NAME, 253)]
@@ -114,7 +113,7 @@ class SecretUse(Model):
 Secrets = Annotated[tuple[SecretUse, ...], Meta(description="Existing Secrets that the pods use.")]
 
 
-class DataVolume(Model):
+class DataVolume(Model, frozen=True):
     """An existing PersistentVolumeClaim with the tenant's data."""
 
     claim: Annotated[str, _text("The claim's name, in the tenant's namespace.", grammar.DNS_NAME, 253)]
@@ -122,14 +121,14 @@ class DataVolume(Model):
     read_only: Annotated[bool, Meta(description="Whether the pods may only read.")] = True
 
 
-class Exposure(Model):
+class Exposure(Model, frozen=True):
     """How one audience reaches the SuperLink."""
 
     type: Annotated[
         ExposureType,
         Meta(
-            description="`cluster` reaches no further than the SuperLink's own cluster; the others expose the "
-            "gateway outside, always with TLS ending at the gateway."
+            description="`cluster` reaches no further than the SuperLink's own cluster; the others expose it "
+            "outside, and TLS always ends at the gateway."
         ),
     ] = "cluster"
     host: Annotated[
@@ -145,11 +144,16 @@ class Exposure(Model):
         ),
     ] = UNSET
     class_: Annotated[
-        str, _text("Name of the gateway class or ingress class, for `gateway-api` and `ingress`.", "", 253)
+        str,
+        _text(
+            "The ingress or load-balancer class; for `gateway-api` the Gateway: `NAME` or `NAMESPACE/NAME`.",
+            "",
+            253,
+        ),
     ] = msgspec.field(default="", name="class")
 
 
-class Exposures(Model):
+class Exposures(Model, frozen=True):
     """One entry per audience; left out, it is reached inside the cluster only."""
 
     fleet: Annotated[Exposure, Meta(description="For the SuperNodes.")] = Exposure()
@@ -158,20 +162,21 @@ class Exposures(Model):
     )
 
 
-class Tls(Model):
+class Tls(Model, frozen=True):
     """The gateway's certificate."""
 
     source: Annotated[
         TlsSource,
         Meta(
-            description="`generated`: by Flowerbed's own CA. `existing-secret`: a kubernetes.io/tls Secret that "
-            "is there already. `cert-manager`: cert-manager makes it."
+            description="`generated`: by Flowerbed's own CA. `existing-secret`: a kubernetes.io/tls Secret "
+            "that is there already. `cert-manager`: cert-manager makes it."
         ),
     ] = "generated"
     names: Annotated[
         tuple[str, ...],
         Meta(
-            description="More DNS names or IP addresses for the certificate; every name that is dialled by itself is in."
+            description="More DNS names or IP addresses for the certificate; those of the Services and the "
+            "hosts of `exposure` are in it anyway."
         ),
     ] = ()
     days: Annotated[int, _number("Life of the certificate in days.", 1, 3650)] = 365
@@ -187,7 +192,7 @@ class Tls(Model):
     ] = ""
 
 
-class Storage(Model):
+class Storage(Model, frozen=True):
     """The claim that keeps the SuperLink's state."""
 
     size: Annotated[Quantity, Meta(description="Size of the claim.")] = "10Gi"
@@ -196,7 +201,7 @@ class Storage(Model):
     )
 
 
-class SuperLink(Model):
+class SuperLink(Model, frozen=True):
     """The coordinator's part."""
 
     namespace: Annotated[
@@ -212,8 +217,8 @@ class SuperLink(Model):
     executor: Annotated[
         Executor,
         Meta(
-            description="Where ServerApps run: `sidecar` in the SuperLink's pod, `deployment` in a pod of their "
-            "own, `kubernetes` in one Pod per task."
+            description="Where ServerApps run: `sidecar` in the SuperLink's pod, `deployment` in a pod of "
+            "their own, `kubernetes` in one Pod per task."
         ),
     ] = "deployment"
     profile: ProfileName = ""
@@ -224,21 +229,21 @@ class SuperLink(Model):
     secrets: Secrets = ()
 
 
-class NodeSpec(Model):
+class NodeSpec(Model, frozen=True):
     """One node, where the nodes of a tenant differ."""
 
     config: NodeConfig = {}
     public_key: Annotated[str, _text("The node's public key, for `keys: brought`.")] = ""
 
 
-class Tenant(Model):
+class Tenant(Model, frozen=True):
     """Who runs SuperNodes."""
 
     name: Annotated[
         str, _text("DNS label; with the federation's name it makes the release.", grammar.DNS_LABEL, 50)
     ]
     nodes: Annotated[
-        Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": 1000})] | tuple[NodeSpec, ...],
+        Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_NODES})] | tuple[NodeSpec, ...],
         Meta(description="How many SuperNodes, or a list with one entry each where they differ."),
     ]
     namespace: Annotated[
@@ -249,15 +254,15 @@ class Tenant(Model):
     keys: Annotated[
         KeySource,
         Meta(
-            description="`generated`: Flowerbed makes the node keys. `brought`: the tenant makes them, only their "
-            "public halves are declared."
+            description="`generated`: Flowerbed makes the node keys. `brought`: the tenant makes them, and "
+            "only their public halves are declared."
         ),
     ] = "generated"
     public_keys: Annotated[
         tuple[str, ...],
         Meta(
-            description="For `keys: brought`: one public key per node, in the nodes' order, as an OpenSSH line "
-            "(`ecdsa-sha2-nistp384 …`) or as PEM."
+            description="For `keys: brought`: one public key per node, in the nodes' order, as an OpenSSH "
+            "line (`ecdsa-sha2-nistp384 …`) or as PEM."
         ),
     ] = ()
     isolation: Annotated[
@@ -267,8 +272,8 @@ class Tenant(Model):
     executor: Annotated[
         Executor | UnsetType,
         Meta(
-            description="For `isolation: process`, where ClientApps run: `sidecar` (the default), `deployment`, or "
-            "`kubernetes` for one Pod per task."
+            description="For `isolation: process`, where ClientApps run: `sidecar` (the default), "
+            "`deployment`, or `kubernetes` for one Pod per task."
         ),
     ] = UNSET
     data: Annotated[tuple[DataVolume, ...], Meta(description="Claims with the tenant's data.")] = ()
@@ -280,19 +285,20 @@ class Tenant(Model):
     secrets: Secrets = ()
 
 
-class User(Model):
+class User(Model, frozen=True):
     """Who submits apps."""
 
     name: Annotated[str, _text("DNS label; the name in the client certificate.", grammar.DNS_LABEL, 63)]
     role: Annotated[
         Role,
         Meta(
-            description="`viewer` reads; `submitter` also starts and stops runs; `operator` also manages nodes."
+            description="`viewer` reads; `submitter` also starts and stops runs; `operator` also manages "
+            "nodes."
         ),
     ] = "submitter"
 
 
-class Ports(Model):
+class Ports(Model, frozen=True):
     """Ports on this machine; 0 takes any free one."""
 
     fleet: Annotated[int, _number("For the SuperNodes.", 0, 65535)] = 0
@@ -300,13 +306,13 @@ class Ports(Model):
     runtime: Annotated[int, _number("For the SuperExec.", 0, 65535)] = 0
 
 
-class Local(Model):
+class Local(Model, frozen=True):
     """What only the local federation (`flowerbed up`) reads."""
 
     ports: Annotated[Ports, Meta(description="Ports on this machine; 0 takes any free one.")] = Ports()
 
 
-class Declaration(Model):
+class Declaration(Model, frozen=True):
     """A Flower federation: one SuperLink, its tenants and its users."""
 
     version: Annotated[int, Meta(description="Version of this format.", extra_json_schema={"const": 1})]
@@ -323,8 +329,8 @@ class Declaration(Model):
     admission: Annotated[
         Admission | UnsetType,
         Meta(
-            description="Which SuperNodes may join: `listed`, those with a declared key (the default), or `open`, "
-            "any (the only choice with `insecure`)."
+            description="Which SuperNodes may join: `listed`, those with a declared key (the default), or "
+            "`open`, any (the only choice with `insecure`)."
         ),
     ] = UNSET
     insecure: Annotated[bool, Meta(description="No TLS and no node keys, for tests inside one cluster.")] = (

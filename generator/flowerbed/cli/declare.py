@@ -1,0 +1,82 @@
+"""`init`, `check` and `schema`: the declaration, written, looked at and described."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flowerbed.cli.common import (
+    FileArgument,
+    FileOption,
+    JsonOption,
+    declaration_file,
+    narrate,
+    say,
+    say_json,
+)
+
+if TYPE_CHECKING:
+    from flowerbed.errors import Problem
+    from flowerbed.plan import Endpoint, Plan
+
+ForceOption = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
+
+
+def init(file: FileArgument = None, force: ForceOption = False) -> None:
+    """Write a commented declaration to start from; what is there already stays, without --force."""
+    from flowerbed.declaration.starter import write_starter
+
+    path = declaration_file(file)
+    write_starter(path, force=force)
+    say(str(path))
+    narrate(f"written; next: edit it, then `flowerbed check {path}`")
+
+
+def check(file: FileArgument = None, option: FileOption = None, as_json: JsonOption = False) -> None:
+    """Check a declaration: one line about the federation, or every problem with its place and remedy.
+
+    With --json: the plan, or {"file", "problems": [{line, column, key-path, message, remedy}]}.
+    """
+    from flowerbed.declaration import load_plan
+    from flowerbed.errors import DeclarationError
+
+    path = declaration_file(file, option)
+    try:
+        plan = load_plan(path)
+    except DeclarationError as error:
+        if as_json:
+            say_json({"file": error.file, "problems": [_as_data(problem) for problem in error.problems]})
+        raise
+    if as_json:
+        say_json(plan)
+    else:
+        say(summary(plan))
+
+
+def schema() -> None:
+    """Print the JSON Schema of the declaration, for editors: flowerbed schema > federation.schema.json."""
+    from flowerbed.declaration.schema import schema_text
+
+    say(schema_text().rstrip("\n"))
+
+
+def _as_data(problem: Problem) -> dict[str, str | int]:
+    return {field.replace("_", "-"): value for field, value in asdict(problem).items()}
+
+
+def summary(plan: Plan) -> str:
+    """Return a plan in one line."""
+    counts = (_count(plan.tenants, "tenant"), _count(plan.nodes, "node"), _count(plan.users, "user"))
+    security = "insecure" if plan.insecure else f"TLS {plan.superlink.tls.source}"
+    ends = f"fleet {_end(plan.superlink.fleet)}, control {_end(plan.superlink.control)}"
+    return f"{plan.name}: {', '.join(counts)}; admission {plan.admission}; {security}; {ends}"
+
+
+def _count(things: tuple[object, ...], word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
+
+
+def _end(endpoint: Endpoint) -> str:
+    return f"{endpoint.address} ({endpoint.type})"

@@ -1,0 +1,71 @@
+"""The types of the model, asked: what fits them, how people call them, and what is an example."""
+
+from __future__ import annotations
+
+from msgspec import inspect
+
+# What a YAML value may become, by its Python type.
+_FITS: dict[type, tuple[type, ...]] = {
+    bool: (inspect.BoolType,),
+    int: (inspect.IntType, inspect.FloatType),
+    float: (inspect.FloatType,),
+    str: (inspect.StrType, inspect.LiteralType),
+    dict: (inspect.StructType, inspect.DictType),
+    list: (inspect.VarTupleType,),
+}
+# The words for a type, an example, and a value that is there only so that the rest can be checked.
+_WORDS: dict[type, tuple[str, str, object]] = {
+    inspect.StrType: ("text", "north", ""),
+    inspect.IntType: ("a whole number", "1", 1),
+    inspect.FloatType: ("a number", "0.5", 1),
+    inspect.BoolType: ("true or false", "true", False),
+    inspect.StructType: ("a mapping", "{key: value}", {}),
+    inspect.DictType: ("a mapping", "{key: value}", {}),
+    inspect.VarTupleType: ("a list", "[first, second]", []),
+}
+
+
+def alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
+    """Return the types that a value may have, without their annotations."""
+    if isinstance(kind, inspect.Metadata):
+        return alternatives(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return tuple(inner for one in kind.types for inner in alternatives(one))
+    return (kind,)
+
+
+def fitting(kind: inspect.Type, value: object) -> inspect.Type | None:
+    """Return the alternative that `value` can be by its Python type, or None."""
+    fits = _FITS.get(type(value), ())
+    return next((one for one in alternatives(kind) if isinstance(one, fits)), None)
+
+
+def takes_text(kind: inspect.Type) -> bool:
+    """Return whether text may stand there."""
+    return fitting(kind, "") is not None
+
+
+def expected(kind: inspect.Type) -> str:
+    """Return the alternatives in words: `a whole number or a list`."""
+    words = (_choices(one) or _WORDS[type(one)][0] for one in alternatives(kind))
+    return " or ".join(dict.fromkeys(words))
+
+
+def _choices(kind: inspect.Type) -> str:
+    if not isinstance(kind, inspect.LiteralType):
+        return ""
+    return f"one of {', '.join(str(value) for value in kind.values if value)}"
+
+
+def example(kind: inspect.Type) -> str:
+    """Return something that may stand there."""
+    first = alternatives(kind)[0]
+    return str(first.values[0]) if isinstance(first, inspect.LiteralType) else _WORDS[type(first)][1]
+
+
+def harmless(kind: inspect.Type) -> object:
+    """Return a value of the type that is there only so that the rest can be checked."""
+    first = alternatives(kind)[0]
+    if isinstance(first, inspect.StructType):
+        return {field.encode_name: harmless(field.type) for field in first.fields if field.required}
+    return first.values[0] if isinstance(first, inspect.LiteralType) else _WORDS[type(first)][2]

@@ -1,0 +1,89 @@
+"""From a file to a checked declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from flowerbed.declaration.content import text_of
+from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.model import Declaration
+from flowerbed.declaration.places import key_path
+from flowerbed.declaration.reader import Document, read
+from flowerbed.declaration.resolution import resolve
+from flowerbed.declaration.rules import findings
+from flowerbed.errors import DeclarationError, Problem
+from flowerbed.plan import Plan
+
+
+def load(path: Path) -> Declaration:
+    """Return the declaration in a file.
+
+    Raises DeclarationError with all its problems, each with its place in the file.
+    """
+    document = read(text_of(path))
+    if not document.complete:
+        raise DeclarationError(str(path), document.problems)
+    if document.data is None:
+        remedy = "write a declaration, or let `flowerbed init` write one to start from"
+        raise DeclarationError(
+            str(path), [*document.problems, Problem(1, 1, "", "the file says nothing", remedy)]
+        )
+    declaration = _converted(document)
+    problems = _every_problem(document) if declaration is None else _placed(document, findings(declaration))
+    if declaration is None or problems:
+        raise DeclarationError(str(path), problems)
+    return declaration
+
+
+def load_plan(path: Path) -> Plan:
+    """Return the plan of the declaration in a file: `load`, then `resolve`."""
+    return resolve(load(path))
+
+
+def check(declaration: Declaration) -> None:
+    """Check a declaration that was made in Python, as `load` checks one that was read.
+
+    Raises DeclarationError with all problems; they have key paths and no lines.
+    """
+    problems = [
+        Problem(0, 0, key_path(found.path), found.message, found.remedy) for found in findings(declaration)
+    ]
+    if problems:
+        raise DeclarationError("declaration", problems)
+
+
+def _converted(document: Document) -> Declaration | None:
+    """Return the declaration, if every value has its type; what it says may still not fit together."""
+    if document.problems:
+        return None
+    try:
+        return msgspec.convert(document.data, Declaration)
+    except msgspec.ValidationError:
+        return None
+
+
+def _every_problem(document: Document) -> list[Problem]:
+    """Return what is wrong as YAML, with the types, and with the rest as far as it can be told."""
+    from flowerbed.declaration.shapes import Walk
+
+    walk = Walk(document.data, lambda path: document.text.find(document.source, path).raw)
+    rest = (found for found in findings(walk.declaration) if not _relies_on(found, walk.spoilt))
+    return [*document.problems, *_placed(document, [*walk.findings, *rest])]
+
+
+def _relies_on(found: Finding, spoilt: set[tuple[str | int, ...]]) -> bool:
+    paths = (found.path, *found.needs)
+    return any(path[:length] in spoilt for path in paths for length in range(len(path) + 1))
+
+
+def _placed(document: Document, found: Iterable[Finding]) -> list[Problem]:
+    return [_problem(document, finding) for finding in found]
+
+
+def _problem(document: Document, finding: Finding) -> Problem:
+    spot = document.text.find(document.source, finding.path, on_key=finding.on_key)
+    place = document.text.line_and_column(spot.offset)
+    return Problem(*place, key_path(finding.path), finding.message, finding.remedy)

@@ -1,0 +1,22 @@
+"""What a declaration may not say although each of its values has its type.
+
+Every rule looks at the whole declaration and yields findings; none of them stops the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.model import Declaration
+from flowerbed.declaration.rules import admission, naming, nodes, pods, reach, tls, volumes
+
+__all__ = ["findings"]
+
+RULES = (*naming.RULES, *reach.RULES, *tls.RULES, *admission.RULES, *nodes.RULES, *pods.RULES, *volumes.RULES)
+
+
+def findings(declaration: Declaration) -> Iterator[Finding]:
+    """Yield everything that does not fit together."""
+    return chain.from_iterable(rule(declaration) for rule in RULES)

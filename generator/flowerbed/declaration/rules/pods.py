@@ -1,0 +1,135 @@
+"""What parties say of their pods: profiles, resources, environment, Secrets, volumes, and where they run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from msgspec import UNSET
+
+from flowerbed.declaration import grammar
+from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.model import Declaration, Profile, Resources, SuperLink, Tenant, Toleration
+from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.wording import did_you_mean, foreign
+
+_ENV_NAME = re.compile(grammar.ENV_NAME)
+_ENV_TAKEN = frozenset(
+    {"FLWR_HOME", "FLWR_TELEMETRY_ENABLED", "FLWR_DISABLE_UPDATE_CHECK", "HOME", "TMPDIR", "POD_NAME"}
+)
+_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_QUALIFIED = re.compile(rf"(?:{grammar.DNS_NAME}/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
+# Without a domain in front, Kubernetes knows only these.
+_RESOURCES = ("cpu", "memory", "ephemeral-storage")
+
+Party = SuperLink | Tenant | Profile
+
+
+def parties(declaration: Declaration) -> Iterator[tuple[Path, Party]]:
+    """Yield everything that speaks of pods, with its key path."""
+    yield ("superlink",), declaration.superlink
+    for index, tenant in enumerate(declaration.tenants):
+        yield ("tenants", index), tenant
+    for name, profile in declaration.profiles.items():
+        yield ("profiles", name), profile
+
+
+def profiles(declaration: Declaration) -> Iterator[Finding]:
+    """A profile that is used is declared."""
+    for path, party in parties(declaration):
+        if not isinstance(party, Profile) and party.profile and party.profile not in declaration.profiles:
+            remedy = did_you_mean(party.profile, declaration.profiles)
+            yield Finding((*path, "profile"), f"there is no profile {show(party.profile)}", remedy)
+
+
+def resources(declaration: Declaration) -> Iterator[Finding]:
+    """Resources are ones that Kubernetes knows, in its quantities, and no request is above its limit."""
+    for path, party in parties(declaration):
+        said = party.resources
+        for word, amounts in (("requests", said.requests), ("limits", said.limits)):
+            yield from _amounts((*path, "resources", word), amounts)
+        base = Resources()
+        if not isinstance(party, Profile) and party.profile in declaration.profiles:
+            base = declaration.profiles[party.profile].resources
+        yield from _below_limits((*path, "resources", "requests"), base, said)
+
+
+def _amounts(path: Path, amounts: Mapping[str, str | float]) -> Iterator[Finding]:
+    for name, amount in amounts.items():
+        if (
+            name not in _RESOURCES
+            and not name.startswith("hugepages-")
+            and not ("/" in name and _QUALIFIED.fullmatch(name))
+        ):
+            message = f"{show(name)} is no resource of Kubernetes"
+            yield Finding((*path, name), message, did_you_mean(name, _RESOURCES), on_key=True)
+        elif (size := _size(amount)) is None:
+            yield Finding((*path, name), f"{show(str(amount))} is no quantity", _QUANTITY_REMEDY)
+        elif "/" in name and size != int(size):
+            yield Finding((*path, name), f"{name} comes in whole pieces only", "write a whole number")
+
+
+_QUANTITY_REMEDY = "write one such as 500m, 2, 512Mi or 1.5Gi"
+
+
+@lru_cache(maxsize=1024)
+def _size(amount: str | float) -> float | None:
+    return grammar.quantity_size(grammar.quantity(amount))
+
+
+def _below_limits(path: Path, base: Resources, said: Resources) -> Iterator[Finding]:
+    requests, limits = said.requests or base.requests, said.limits or base.limits
+    if said.requests and base.requests:
+        requests = {**base.requests, **said.requests}
+    if said.limits and base.limits:
+        limits = {**base.limits, **said.limits}
+    for name in requests.keys() & limits.keys():
+        asked, most = _size(requests[name]), _size(limits[name])
+        if asked is not None and most is not None and asked > most:
+            message = f"{requests[name]} of {name} are asked for, but {limits[name]} are the limit"
+            yield Finding((*path, name), message, "raise the limit or lower the request")
+
+
+def environment(declaration: Declaration) -> Iterator[Finding]:
+    """Environment variables have names that every shell knows, and leave Flowerbed's own alone."""
+    for path, party in parties(declaration):
+        for name, value in party.env.items():
+            where = (*path, "env", name)
+            if not _ENV_NAME.fullmatch(name):
+                message = f"{foreign(name) or show(name)}: no name for an environment variable"
+                yield Finding(where, message, "use letters, digits and _, and no digit first", on_key=True)
+            elif name in _ENV_TAKEN:
+                yield Finding(where, f"{name} is set by Flowerbed", "remove it", on_key=True)
+            elif "\0" in value:
+                yield Finding(where, "an environment variable cannot hold a zero byte", "remove it")
+
+
+def placement(declaration: Declaration) -> Iterator[Finding]:
+    """Node selectors are labels, and tolerations are ones that Kubernetes takes."""
+    for path, party in parties(declaration):
+        for key, value in party.node_selector.items():
+            if not _QUALIFIED.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
+                message = f"{show(key)}: {show(value)} is no label"
+                yield Finding(
+                    (*path, "node-selector", key), message, "write a label of the machines", on_key=True
+                )
+        for index, toleration in enumerate(party.tolerations):
+            yield from _toleration((*path, "tolerations", index), toleration)
+
+
+def _toleration(path: Path, said: Toleration) -> Iterator[Finding]:
+    if said.operator == "Exists" and said.value:
+        yield Finding((*path, "value"), "`Exists` takes no value", "remove it, or write operator: Equal")
+    if said.operator == "Equal" and not said.key:
+        yield Finding((*path, "key"), "without `key` the operator must be Exists", "write operator: Exists")
+    if said.key and not _QUALIFIED.fullmatch(said.key):
+        yield Finding(
+            (*path, "key"), f"{show(said.key)} is no key of a taint", "write it as the taint has it"
+        )
+    if said.toleration_seconds is not UNSET and said.effect != "NoExecute":
+        message = "`toleration-seconds` goes with the effect NoExecute only"
+        yield Finding((*path, "toleration-seconds"), message, "remove it, or write effect: NoExecute")
+
+
+RULES = (profiles, resources, environment, placement)

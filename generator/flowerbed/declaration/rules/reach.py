@@ -1,0 +1,161 @@
+"""Who reaches the SuperLink from where: exposure, hosts, ports and clusters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from msgspec import UNSET
+
+from flowerbed import names
+from flowerbed.declaration import grammar
+from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.model import Declaration, Exposure
+from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.resolution import outside_port
+from flowerbed.declaration.wording import foreign
+
+_EXPOSURE: Path = ("superlink", "exposure")
+_NODE_PORTS = range(30000, 32768)
+_PORTS = range(1, 65536)
+_BY_NAME = ("gateway-api", "ingress")
+_DNS_NAME = re.compile(grammar.DNS_NAME)
+_OUTSIDE = "load-balancer, node-port, gateway-api or ingress"
+
+
+def audiences(declaration: Declaration) -> tuple[tuple[Path, Exposure, int], ...]:
+    """Return for each audience: its key path, what is said of it, and the gateway's own port."""
+    exposure = declaration.superlink.exposure
+    return (
+        ((*_EXPOSURE, "fleet"), exposure.fleet, names.FLEET_PORT),
+        ((*_EXPOSURE, "control"), exposure.control, names.CONTROL_PORT),
+    )
+
+
+def host(path: Path, text: str, *, wildcard: bool = False) -> Iterator[Finding]:
+    """Yield a finding unless `text` is a DNS name or an IP address that can be dialled."""
+    name = text.removeprefix("*.") if wildcard else text
+    address = grammar.ip_address(name)
+    if address in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
+        yield Finding(
+            path, f"{text} is no address that anybody can dial", "write the address that others use"
+        )
+    elif not address and not grammar.is_host_name(name):
+        yield Finding(
+            path, f"{foreign(text) or show(text)}: no DNS name and no IP address", _host_remedy(text)
+        )
+
+
+def _host_remedy(text: str) -> str:
+    bare = re.sub(r"^[a-z]+://", "", text).split("/")[0]
+    bare = bare[1:].split("]")[0] if bare.startswith("[") else re.sub(r":\d+$", "", bare)
+    if bare != text and (grammar.ip_address(bare) or grammar.is_host_name(bare)):
+        return f'write the host alone: "{bare}"; the port has a key of its own'
+    return "write a name such as fleet.example.org; international names in their xn-- form"
+
+
+def complete(declaration: Declaration) -> Iterator[Finding]:
+    """Each exposure has what its type needs, and nothing that its type ignores."""
+    for path, exposure, _ in audiences(declaration):
+        if exposure.type == "cluster":
+            yield from _inside(path, exposure)
+        else:
+            yield from _outside(path, exposure)
+
+
+def _inside(path: Path, exposure: Exposure) -> Iterator[Finding]:
+    said = {"host": exposure.host, "port": exposure.port is not UNSET, "class": exposure.class_}
+    for word, given in said.items():
+        if given:
+            message = f"`{word}` means nothing for the type cluster, which is dialled by its Service's name"
+            yield Finding(
+                (*path, word), message, f"remove it, or choose the type {_OUTSIDE}", needs=((*path, "type"),)
+            )
+
+
+def _outside(path: Path, exposure: Exposure) -> Iterator[Finding]:
+    needs = ((*path, "type"),)
+    if not exposure.host:
+        message = f"the type {exposure.type} needs `host`, the name or address that is dialled"
+        yield Finding((*path, "host"), message, "add it: host: fleet.example.org", needs=needs)
+    else:
+        yield from host((*path, "host"), exposure.host)
+        if exposure.type in _BY_NAME and grammar.ip_address(exposure.host):
+            message = f"the type {exposure.type} goes by the server's name, an address has none"
+            yield Finding((*path, "host"), message, "write a DNS name", needs=needs)
+    if exposure.class_ and exposure.type == "node-port":
+        message = "`class` means nothing for the type node-port"
+        yield Finding((*path, "class"), message, "remove it", needs=needs)
+    if not exposure.class_ and exposure.type == "gateway-api":
+        message = "the type gateway-api needs `class`, the Gateway that the route joins"
+        yield Finding((*path, "class"), message, "add it: class: NAMESPACE/NAME, or NAME", needs=needs)
+    if exposure.class_ and not all(map(_DNS_NAME.fullmatch, exposure.class_.split("/"))):
+        yield Finding(
+            (*path, "class"), f"{show(exposure.class_)} is no name of a class", "write NAME", needs=needs
+        )
+    yield from _port(path, exposure)
+
+
+def _port(path: Path, exposure: Exposure) -> Iterator[Finding]:
+    if exposure.type == "node-port" and exposure.port not in _NODE_PORTS:
+        said = "is missing" if exposure.port is UNSET else f"{exposure.port} is outside Kubernetes' range"
+        message = f"the type node-port needs a port: {said}"
+        remedy = f"write one from {_NODE_PORTS.start} to {_NODE_PORTS.stop - 1}"
+        yield Finding((*path, "port"), message, remedy, needs=((*path, "type"),))
+    elif exposure.port is not UNSET and exposure.port not in _PORTS:
+        yield Finding((*path, "port"), f"{exposure.port} is no port", "write one from 1 to 65535")
+
+
+def distinct(declaration: Declaration) -> Iterator[Finding]:
+    """The two audiences are not exposed at the same address."""
+    (fleet_path, fleet, fleet_port), (path, control, control_port) = audiences(declaration)
+    if "cluster" in (fleet.type, control.type):
+        return
+    ports = outside_port(fleet, fleet_port), outside_port(control, control_port)
+    both_node_ports = fleet.type == control.type == "node-port"
+    if ports[0] == ports[1] and (fleet.host.lower() == control.host.lower() or both_node_ports):
+        needs = (fleet_path, (*path, "port"))
+        message = "control and fleet are exposed at the same address and port"
+        yield Finding((*path, "host"), message, "give one of them another host or another port", needs=needs)
+
+
+def within_reach(declaration: Declaration) -> Iterator[Finding]:
+    """A tenant in another cluster can reach the SuperLink's fleet address."""
+    superlink = declaration.superlink
+    if superlink.exposure.fleet.type != "cluster":
+        return
+    for index, tenant in enumerate(declaration.tenants):
+        if tenant.context and tenant.context != superlink.context:
+            path: Path = ("tenants", index, "context")
+            home = superlink.context or "the current context"
+            where = f"the tenant is in {show(tenant.context)}, the SuperLink in {home}"
+            message = f"{where}, and the fleet's exposure reaches its own cluster only"
+            remedy = "set superlink.exposure.fleet to a type such as load-balancer, with its host"
+            if declaration.insecure:
+                remedy = "an insecure federation stays in one cluster: remove the context"
+            needs = (("superlink", "context"), (*_EXPOSURE, "fleet"))
+            yield Finding(path, message, remedy, needs=needs)
+
+
+def contexts(declaration: Declaration) -> Iterator[Finding]:
+    """A kubeconfig context is one printable word, which no program takes for an option."""
+    said: list[tuple[Path, str]] = [(("superlink", "context"), declaration.superlink.context)]
+    said += [
+        (("tenants", index, "context"), tenant.context) for index, tenant in enumerate(declaration.tenants)
+    ]
+    for path, context in said:
+        if context.startswith("-") or not context.isprintable() or context != context.strip():
+            yield Finding(
+                path, f"{show(context)} is no context", "write one of `kubectl config get-contexts`"
+            )
+
+
+def cluster_domain(declaration: Declaration) -> Iterator[Finding]:
+    """The cluster's domain is a DNS name."""
+    domain = declaration.superlink.cluster_domain
+    if not grammar.is_host_name(domain) or domain != domain.lower():
+        message = f"{foreign(domain) or show(domain)}: no DNS domain"
+        yield Finding(("superlink", "cluster-domain"), message, "write it as in cluster.local")
+
+
+RULES = (complete, distinct, within_reach, contexts, cluster_domain)

@@ -1,0 +1,136 @@
+"""Every value that has the wrong type, every key that is unknown or missing: all of them at once.
+
+Only a declaration that msgspec refuses is walked here: msgspec stops at the first problem, this does not.
+What is wrong is replaced by something harmless, so that the rules can still look at the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from flowerbed.declaration import kinds
+from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.model import Declaration
+from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.reader import UNREADABLE
+from flowerbed.declaration.scalars import meaning
+from flowerbed.declaration.wording import closest, did_you_mean, foreign
+
+MAX_FINDINGS = 10_000
+_PRIVATE = frozenset({"env", "public-keys", "public-key"})
+"""Keys whose values are never repeated in a message."""
+
+
+class _Gone:
+    """Stands for a value that was wrong."""
+
+
+_GONE = _Gone()
+
+
+class Walk:
+    """One walk: `declaration` is what is left when wrong values are replaced, `spoilt` the paths of those."""
+
+    def __init__(self, data: object, raw: Callable[[Path], str]) -> None:
+        """Walk `data`; `raw` gives the text of the scalar at a path, as it was written."""
+        self.findings: list[Finding] = []
+        self.spoilt: set[Path] = set()
+        self._raw = raw
+        whole = inspect.type_info(Declaration)
+        kept = self._value(whole, data, ())
+        self.declaration = msgspec.convert(kinds.harmless(whole) if kept is _GONE else kept, Declaration)
+
+    def _value(self, kind: inspect.Type, value: Any, path: Path) -> object:  # noqa: ANN401  (any YAML)
+        """Return `value` with wrong parts replaced, or _GONE if it is wrong as a whole."""
+        match kinds.fitting(kind, value):
+            case inspect.StructType() as struct:
+                return self._struct(struct, value, path)
+            case inspect.DictType(value_type=inner):
+                parts = {key: self._value(inner, part, (*path, key)) for key, part in value.items()}
+                return {key: part for key, part in parts.items() if part is not _GONE}
+            case inspect.VarTupleType(item_type=inner):
+                items = [self._value(inner, part, (*path, index)) for index, part in enumerate(value)]
+                return [kinds.harmless(inner) if item is _GONE else item for item in items]
+            case inspect.LiteralType(values=choices):
+                return value if value in choices else self._wrong_word(choices, value, path)
+            case None:
+                return self._wrong_type(kind, value, path)
+        return value
+
+    def _struct(self, kind: inspect.StructType, value: dict[str, Any], path: Path) -> dict[str, object]:
+        fields = {field.encode_name: field for field in kind.fields}
+        meant = self._unknown_keys(fields, value, path)
+        # A merge key, for one, might have brought what seems to be missing.
+        excused = any(part is UNREADABLE for part in value.values())
+        kept: dict[str, object] = {}
+        for name, field in fields.items():
+            part = self._value(field.type, value[name], (*path, name)) if name in value else _GONE
+            if field.required and name not in value and name not in meant and not excused:
+                remedy = f"add it: {name}: {kinds.example(field.type)}"
+                self._wrong((*path, name), f"`{name}` is missing", remedy)
+            if part is not _GONE:
+                kept[name] = part
+            elif field.required:
+                kept[name] = kinds.harmless(field.type)
+        return kept
+
+    def _unknown_keys(self, fields: dict[str, inspect.Field], value: dict[str, Any], path: Path) -> set[str]:
+        """Report the keys that are not `fields`; return those fields that were probably meant."""
+        meant = set()
+        for key in [key for key in value if key not in fields and value[key] is not UNREADABLE]:
+            if likely := closest(key, [name for name in fields if name not in value]):
+                meant.add(likely)
+                self._gone((*path, likely))
+            strange = foreign(key)
+            remedy = f"did you mean {likely}?" if likely else did_you_mean(key, fields)
+            self._wrong((*path, key), f"unknown key{strange and ': '}{strange}", remedy, on_key=True)
+        return meant
+
+    def _wrong_word(self, choices: tuple[object, ...], value: str, path: Path) -> _Gone:
+        words = [str(choice) for choice in choices if choice]
+        message = f"{show(value)} is not one of {', '.join(words)}"
+        return self._wrong(path, message, did_you_mean(value, words))
+
+    def _wrong_type(self, kind: inspect.Type, value: object, path: Path) -> _Gone:
+        if value is UNREADABLE:
+            return self._gone(path)
+        hidden = not _PRIVATE.isdisjoint(path)
+        message = f"{kinds.expected(kind)} is expected here, not {_said(value, hidden)}"
+        return self._wrong(path, message, self._remedy(kind, value, path, hidden))
+
+    def _remedy(self, kind: inspect.Type, value: object, path: Path, hidden: bool) -> str:
+        if value is None:
+            return "write a value, or leave the key out"
+        if kinds.takes_text(kind) and isinstance(value, bool | int | float):
+            return "put it in quotes" if hidden else f'put it in quotes: "{self._raw(path)}"'
+        if isinstance(value, str) and not hidden:
+            unquoted = meaning(value)
+            if not isinstance(unquoted, str) and kinds.fitting(kind, unquoted):
+                return f"write it without quotes: {value}"
+        return f"write {kinds.expected(kind)}, such as {kinds.example(kind)}"
+
+    def _wrong(self, path: Path, message: str, remedy: str, *, on_key: bool = False) -> _Gone:
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(Finding(path, message, remedy, on_key))
+        return self._gone(path)
+
+    def _gone(self, path: Path) -> _Gone:
+        self.spoilt.add(path)
+        return _GONE
+
+
+def _said(value: object, hidden: bool) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case dict() | list():
+            return "a mapping" if isinstance(value, dict) else "a list"
+        case str():
+            return "text" if hidden else f"the text {show(value)}"
+    return "a number" if hidden else f"the number {value}"
