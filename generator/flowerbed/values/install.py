@@ -1,0 +1,70 @@
+"""`INSTALL.md`: the commands of one party, ready to be copied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowerbed import __version__
+from flowerbed.plan import Plan, Tenant
+from flowerbed.values.quoting import shell
+from flowerbed.values.rendering import render
+
+
+def superlink_install(plan: Plan) -> str:
+    """Return the coordinator's INSTALL.md. Tenants are not read from the plan."""
+    superlink = plan.superlink
+    held = {
+        "generated": "the server's certificate with its key, and the SuperExec's secret",
+        "existing-secret": "the SuperExec's secret, and the CA that signed the users' certificates",
+        "cert-manager": "the SuperExec's secret, and the CA that signed the users' certificates",
+    }
+    data = {
+        "federation": plan.name,
+        "party": _party("superlink", superlink.release, superlink.namespace, superlink.context)
+        | {"namespaces": _namespaces(superlink.namespace, apart=superlink.executor == "kubernetes")},
+        "insecure": plan.insecure,
+        "secrets": "the SuperExec's secret" if plan.insecure else held[superlink.tls.source],
+        "tls_source": "" if plan.insecure else superlink.tls.source,
+        "tls_secret": superlink.tls.secret,
+        "fleet": superlink.fleet.address,
+        "fleet_inside": superlink.fleet.type == "cluster",
+        "control": superlink.control.address,
+        "control_inside": superlink.control.type == "cluster",
+        "state": f"{superlink.release}-state",
+    }
+    return render("install-superlink.md", data)
+
+
+def supernode_install(plan: Plan, tenant: Tenant, *, has_secrets: bool, has_authority: bool) -> str:
+    """Return a tenant's INSTALL.md; the flags say which files lie beside it."""
+    apart = tenant.isolation == "process" and tenant.executor == "kubernetes"
+    data = {
+        "federation": plan.name,
+        "tenant": tenant.name,
+        "party": _party("supernode", tenant.release, tenant.namespace, tenant.context)
+        | {"namespaces": _namespaces(tenant.namespace, apart=apart)},
+        "insecure": plan.insecure,
+        "has_secrets": has_secrets,
+        "has_authority": has_authority,
+        "brought": tenant.keys == "brought" and not plan.insecure,
+        "keys_secret": tenant.keys_secret,
+        "nodes": [node.name for node in tenant.nodes],
+        "fleet": tenant.fleet_address,
+    }
+    return render("install-supernode.md", data)
+
+
+def _party(chart: str, release: str, namespace: str, context: str) -> dict[str, Any]:
+    return {
+        "chart": chart,
+        "version": __version__,
+        "release": release,
+        "namespace": namespace,
+        "kubectl": f"kubectl --context {shell(context)}" if context else "kubectl",
+        "helm": f"helm --kube-context {shell(context)}" if context else "helm",
+    }
+
+
+def _namespaces(namespace: str, *, apart: bool) -> list[str]:
+    # Task pods have a namespace of their own: who starts them may read every Secret there.
+    return [namespace, f"{namespace}-tasks"] if apart else [namespace]

@@ -1,0 +1,74 @@
+"""Text that arrives as it was: people's words in YAML and in a shell, and nothing pasted.
+
+A string becomes a double-quoted scalar whose only escapes are those of the quote, the backslash, the newline,
+and `u` and `U` with hexadecimal digits: YAML 1.1 and 1.2 read these alike. What a terminal or an editor would
+not show is escaped: control and format characters, odd spaces and line ends, and what YAML's readers refuse.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n"}
+
+
+def quote(text: str) -> str:
+    """Return `text` as a double-quoted scalar on one line. Raises ValueError for a lone surrogate."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if character.isprintable():
+        return character
+    point = ord(character)
+    if 0xD800 <= point < 0xE000:
+        raise ValueError("a lone surrogate is not text")
+    return f"\\u{point:04X}" if point < 0x10000 else f"\\U{point:08X}"
+
+
+def block(text: str, indent: int) -> str:
+    """Return `text` as a literal block whose lines are indented by `indent` spaces, for people to read.
+
+    Text that a block would not carry to the letter becomes a quoted scalar instead.
+    """
+    lines = text.removesuffix("\n").split("\n")
+    plain = text.endswith("\n") and all(line.isprintable() and line.strip() == line != "" for line in lines)
+    if not plain:
+        return quote(text)
+    return "|\n" + "\n".join(" " * indent + line for line in lines)
+
+
+def flow(value: object) -> str:
+    """Return plain data (mappings with text keys, sequences, scalars) as YAML on one line, strings quoted.
+
+    Raises TypeError for anything else, so that nothing is ever rendered by its `str`.
+    """
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key_text(key)}: {flow(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    raise TypeError(f"no value for a chart: {type(value).__name__}")
+
+
+def key_text(key: str) -> str:
+    """Return a mapping's key: plain where it is a word that YAML 1.1 and 1.2 both take as text."""
+    return key if key.isascii() and key.isidentifier() and key.lower() not in _RESERVED else quote(key)
+
+
+_RESERVED = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+
+
+def shell(text: str) -> str:
+    """Return `text` as one word of a POSIX shell."""
+    return shlex.quote(text)

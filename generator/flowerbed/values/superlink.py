@@ -1,0 +1,106 @@
+"""Values of `charts/superlink` for the coordinator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowerbed import names
+from flowerbed.plan import Audience, Endpoint, Plan, ServerTls
+from flowerbed.values.common import pod_values, resources, secret_uses
+
+_EXPOSURES = {
+    "cluster": "cluster",
+    "load-balancer": "loadBalancer",
+    "node-port": "nodePort",
+    "gateway-api": "gatewayApi",
+    "ingress": "ingress",
+}
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOURS = 24
+
+
+def superlink_values(
+    plan: Plan, public_keys: Mapping[str, str], neighbours: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the coordinator's values as plain data. No secret is among them.
+
+    `public_keys` are the nodes' (PEM) by node name; `neighbours` the namespaces of tenants in the SuperLink's
+    own cluster by tenant name, which its NetworkPolicy lets in. Tenants are not read from the plan.
+    """
+    superlink = plan.superlink
+    listed = plan.admission == "listed"
+    apart = superlink.executor == "kubernetes"
+    said = resources(superlink.pod)
+    return {
+        "federation": plan.name,
+        "flower": plan.flower,
+        "clusterDomain": superlink.cluster_domain,
+        "insecure": plan.insecure,
+        "admission": {
+            "mode": plan.admission,
+            "nodes": {name: {"publicKey": pem} for name, pem in public_keys.items()} if listed else {},
+        },
+        "users": {} if plan.insecure else {user.name: user.role for user in plan.users},
+        "tls": {} if plan.insecure else _tls(plan),
+        "exposure": {audience: _exposure(plan, audience) for audience in ("fleet", "control")},
+        "networkPolicy": {"tenants": {name: {"namespace": space} for name, space in neighbours.items()}},
+        "superexec": {
+            "executor": superlink.executor,
+            "existingSecret": superlink.superexec_secret,
+            "resources": {} if apart else said,
+            "secrets": secret_uses(superlink.secrets),
+            **pod_values(superlink.pod),
+        },
+        "tasks": {"resources": said if apart else {}},
+        "persistence": {"size": superlink.storage.size, "storageClass": superlink.storage.storage_class},
+        **pod_values(superlink.pod),
+    }
+
+
+def _exposure(plan: Plan, audience: Audience) -> dict[str, Any]:
+    endpoint: Endpoint = getattr(plan.superlink, audience)
+    values: dict[str, Any] = {"type": _EXPOSURES[endpoint.type]}
+    if endpoint.type == "cluster":
+        return values
+    values |= {"host": endpoint.host, "port": endpoint.port}
+    if endpoint.class_name and endpoint.type == "gateway-api":
+        namespace, _, name = endpoint.class_name.rpartition("/")
+        values["parentRefs"] = [{"name": name} | ({"namespace": namespace} if namespace else {})]
+    elif endpoint.class_name:
+        values["className"] = endpoint.class_name
+    return values
+
+
+def _tls(plan: Plan) -> dict[str, Any]:
+    tls = plan.superlink.tls
+    if tls.source == "generated":
+        return {"source": "existingSecret", "existingSecret": tls.secret, "clientCA": ""}
+    # Whoever certifies the server knows nothing of the users: their CA has a Secret of its own.
+    client_ca = names.client_ca_secret(plan.superlink.release)
+    if tls.source == "existing-secret":
+        return {"source": "existingSecret", "existingSecret": tls.secret, "clientCA": client_ca}
+    return {
+        "source": "certManager",
+        "existingSecret": tls.secret,
+        "clientCA": client_ca,
+        "certManager": _cert_manager(plan, tls),
+    }
+
+
+def _cert_manager(plan: Plan, tls: ServerTls) -> dict[str, Any]:
+    # The chart asks for the Services' names and the hosts by itself; loopback is for generated certificates.
+    superlink = plan.superlink
+    known = {*_LOOPBACK, superlink.fleet.host, superlink.control.host}
+    for audience in ("fleet", "control", "runtime"):
+        service = names.service_name(superlink.release, audience)
+        known |= set(names.service_names(service, superlink.namespace, superlink.cluster_domain))
+    kind, _, issuer = tls.issuer.rpartition("/")
+    return {
+        "issuerRef": {"name": issuer, "kind": kind or "Issuer", "group": "cert-manager.io"},
+        "dnsNames": [name for name in tls.dns_names if name not in known],
+        "ipAddresses": [address for address in tls.ip_addresses if address not in known],
+        "duration": f"{tls.days * _HOURS}h",
+        # A third of its life before its end, as cert-manager does by itself.
+        "renewBefore": f"{tls.days * _HOURS // 3}h",
+    }

@@ -1,0 +1,92 @@
+"""Values of `charts/supernode` for a tenant."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from flowerbed.plan import Plan, Scalar, Tenant
+from flowerbed.values.common import pod_values, resources, secret_uses
+
+
+def supernode_values(
+    plan: Plan, tenant: Tenant, public_keys: Mapping[str, str], authority: str
+) -> dict[str, Any]:
+    """Return a tenant's values as plain data. No secret is among them.
+
+    `public_keys` are its nodes' (PEM) by node name. `authority` is the certificate (PEM) of the CA by which
+    they know the SuperLink, "" where somebody else certifies it. Other tenants are not read from the plan.
+    """
+    superexec, apart = tenant.isolation == "process", tenant.executor == "kubernetes"
+    said = resources(tenant.pod)
+    config, configs = node_configs(tenant)
+    near = beside_superlink(plan, tenant)
+    return {
+        "flower": plan.flower,
+        **({"clusterDomain": plan.superlink.cluster_domain} if near else {}),
+        "superlink": {
+            "address": tenant.fleet_address,
+            "namespace": plan.superlink.namespace if near and plan.superlink.fleet.type == "cluster" else "",
+        },
+        "insecure": plan.insecure,
+        "tls": _tls(plan, authority),
+        "keys": {"enabled": not plan.insecure, "existingSecret": "" if plan.insecure else tenant.keys_secret},
+        "fingerprints": fingerprints(public_keys, authority),
+        "replicas": len(tenant.nodes),
+        "node": {"config": config, "configs": configs},
+        "isolationMode": tenant.isolation,
+        "superexec": {
+            "executor": tenant.executor,
+            "resources": said if superexec and not apart else {},
+        },
+        "tasks": {"resources": said if superexec and apart else {}},
+        "resources": {} if superexec else said,
+        "data": [
+            {"claim": volume.claim, "mountPath": volume.mount, "readOnly": volume.read_only}
+            for volume in tenant.data
+        ],
+        "secrets": secret_uses(tenant.secrets),
+        **pod_values(tenant.pod),
+    }
+
+
+def beside_superlink(plan: Plan, tenant: Tenant) -> bool:
+    """Return whether a tenant's nodes run in the SuperLink's own cluster, as the kubeconfig contexts say."""
+    return tenant.context == plan.superlink.context
+
+
+def node_configs(tenant: Tenant) -> tuple[str, dict[str, str]]:
+    """Return the node config as TOML: what all nodes of a tenant share, and the rest by ordinal."""
+    first, *others = [node.config for node in tenant.nodes] or [{}]
+    same = {
+        key: value for key, value in first.items() if all(_equal(value, config.get(key)) for config in others)
+    }
+    rest = {
+        str(node.ordinal): {key: value for key, value in node.config.items() if key not in same}
+        for node in tenant.nodes
+    }
+    return _toml(same), {ordinal: _toml(config) for ordinal, config in rest.items() if config}
+
+
+def _equal(one: Scalar, other: Scalar | None) -> bool:
+    # For Python 1, 1.0 and True are equal; for an app they are not.
+    return type(one) is type(other) and one == other
+
+
+def _toml(config: Mapping[str, Scalar]) -> str:
+    import tomli_w
+
+    return tomli_w.dumps(config)
+
+
+def _tls(plan: Plan, authority: str) -> dict[str, Any]:
+    if plan.insecure:
+        return {}
+    return {"caCert": authority} if authority else {"systemTrust": True}
+
+
+def fingerprints(public_keys: Mapping[str, str], authority: str) -> dict[str, str]:
+    """Return short hashes of what the chart cannot see, so that pods restart exactly when it changes."""
+    parts = {"node-keys": "".join(public_keys.values()), "ca": authority}
+    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in parts.items() if text}
