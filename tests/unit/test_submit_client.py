@@ -4,94 +4,21 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
+from submit_servers import Answer, Handler, IPv6Server, Server, list_runs, plain, reply, serving, well
 
-from flowerbed.identities import CertificateAuthority
 from flowerbed.scripts import flower_client
 from flowerbed.scripts.flower_client import MEDIA, STREAM_MEDIA, FlowerClient, messages
-from flowerbed.scripts.flower_connection import Connection, Invalid, Refused, Unreachable
-
-Answer = Callable[["Handler"], None]
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers each call with the server's `answer`, and notes what came."""
-
-    protocol_version = "HTTP/1.1"
-    server: Server
-
-    def do_POST(self) -> None:
-        self.server.calls.append((self.client_address, self.path, dict(self.headers)))
-        self.server.answer(self)
-
-    def give(self, status: int, body: bytes, media: str = MEDIA) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(status)
-        self.send_header("Content-Type", media)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    answer: Answer
-    calls: list[Any]
-
-    def handle_error(self, *_: object) -> None:
-        pass
-
-
-class IPv6Server(Server):
-    address_family = socket.AF_INET6
-
-
-@contextmanager
-def serving(
-    answer: Answer, tls: ssl.SSLContext | None = None, kind: type[Server] = Server
-) -> Iterator[Server]:
-    host = "::1" if kind is IPv6Server else "127.0.0.1"
-    with kind((host, 0), Handler) as server:
-        server.answer, server.calls = answer, []
-        if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-
-
-def plain(server: Server) -> Connection:
-    return Connection(address=f"127.0.0.1:{server.server_address[1]}", insecure=True)
-
-
-def list_runs(client: FlowerClient) -> Any:  # noqa: ANN401  (Flower's messages have no types)
-    control = messages()
-    return client.call("control/list-runs", control.ListRunsRequest(limit=3), control.ListRunsResponse)
-
-
-def reply(now: str = "noon") -> bytes:
-    body: bytes = messages().ListRunsResponse(now=now).SerializeToString()
-    return body
+from flowerbed.scripts.flower_connection import Connection, Refused, Unreachable
 
 
 def test_a_call_is_answered_and_its_connection_kept() -> None:
     """Calls go to /v1/PATH as protobuf, with further headers where wanted, over one connection."""
-    with serving(lambda handler: handler.give(200, reply())) as server, FlowerClient(plain(server)) as client:
+    with serving(well) as server, FlowerClient(plain(server)) as client:
         control = messages()
         client.call("fleet/x", control.ListRunsRequest(), control.ListRunsResponse, {"flwr-signature": "s"})
         assert list_runs(client).now == "noon"
@@ -104,7 +31,7 @@ def test_a_call_is_answered_and_its_connection_kept() -> None:
 def test_an_idle_connection_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while a new connection is opened, since the server may have closed the old one."""
     monkeypatch.setattr(flower_client, "KEEP", 0.05)
-    with serving(lambda handler: handler.give(200, reply())) as server, FlowerClient(plain(server)) as client:
+    with serving(well) as server, FlowerClient(plain(server)) as client:
         list_runs(client)
         time.sleep(0.1)
         list_runs(client)
@@ -257,7 +184,7 @@ def test_a_broken_stream_gives_what_came_and_then_says_so(pieces: list[bytes], w
 def test_a_server_that_says_nothing_is_given_up() -> None:
     """Every wait is bounded; the call may have had its effect, and the error knows that."""
     release = threading.Event()
-    with serving(lambda _: bool(release.wait(10))) as server:  # type: ignore[arg-type,return-value]
+    with serving(lambda _: bool(release.wait(10))) as server:  # type: ignore[arg-type]
         with FlowerClient(plain(server), timeout=0.2) as client, pytest.raises(Unreachable) as error:
             list_runs(client)
         release.set()
@@ -285,128 +212,7 @@ def test_ipv6() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError as error:
         pytest.skip(f"this machine has no IPv6 loopback: {error}")
-    with serving(lambda handler: handler.give(200, reply()), kind=IPv6Server) as server:
+    with serving(well, kind=IPv6Server) as server:
         connection = Connection(address=f"[::1]:{server.server_address[1]}", insecure=True)
         with FlowerClient(connection) as client:
             assert list_runs(client).now == "noon"
-
-
-class Pki:
-    """A CA, a server's TLS context and a user's files, in a folder."""
-
-    def __init__(self, folder: Path, *, names: tuple[str, ...] = ("localhost",), days: int = 1) -> None:
-        self.authority = CertificateAuthority.create("hospitals", days=2)
-        self.folder = folder
-        server = self.authority.issue_server(names, ["127.0.0.1"] if "localhost" in names else [], days)
-        user = self.authority.issue_client("analyst", "submitter", 1)
-        for name, content in {
-            "ca.crt": self.authority.certificate,
-            "server.crt": server.certificate,
-            "server.key": server.private_key,
-            "client.crt": user.certificate,
-            "client.key": user.private_key,
-        }.items():
-            (folder / name).write_bytes(content)
-
-    def context(self, *, users: bool = False) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.folder / "server.crt", self.folder / "server.key")
-        if users:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(self.folder / "ca.crt")
-        return context
-
-    def connection(self, server: Server, **changes: Path | None) -> Connection:
-        address = f"127.0.0.1:{server.server_address[1]}"
-        return replace(Connection(address=address, root_certificates=self.folder / "ca.crt"), **changes)  # type: ignore[arg-type]
-
-    @property
-    def client(self) -> dict[str, Path]:
-        return {"client_certificate": self.folder / "client.crt", "client_key": self.folder / "client.key"}
-
-
-@pytest.fixture
-def pki(tmp_path: Path) -> Pki:
-    return Pki(tmp_path)
-
-
-def ask(connection: Connection) -> str:
-    with FlowerClient(connection, timeout=10) as client:
-        return str(list_runs(client).now)
-
-
-def well(handler: Handler) -> None:
-    handler.give(200, reply())
-
-
-def test_tls_with_the_right_ca(pki: Pki) -> None:
-    """A server that the given root signed, under a name that it has, is trusted."""
-    with serving(well, pki.context()) as server:
-        assert ask(pki.connection(server)) == "noon"
-
-
-def test_tls_with_a_foreign_ca_or_the_systems_trust(pki: Pki, tmp_path: Path) -> None:
-    """Another CA's root, and the system's trust, do not do; the sentence says what to check."""
-    (tmp_path / "foreign.crt").write_bytes(CertificateAuthority.create("others").certificate)
-    with serving(well, pki.context()) as server:
-        for roots in (tmp_path / "foreign.crt", None):
-            with pytest.raises(
-                Unreachable, match=r"certificate is not trusted: .*\n  check the address and the root"
-            ):
-                ask(pki.connection(server, root_certificates=roots))
-
-
-def test_tls_under_a_wrong_name(tmp_path: Path) -> None:
-    """A certificate for another name is refused, though the CA is right."""
-    pki = Pki(tmp_path, names=("superlink.example.org",))
-    with (
-        serving(well, pki.context()) as server,
-        pytest.raises(Unreachable, match=r"not valid for '127\.0\.0\.1'"),
-    ):
-        ask(pki.connection(server))
-
-
-def test_a_client_certificate_is_shown(pki: Pki) -> None:
-    """A server that wants a client certificate gets it; without it, one sentence says so."""
-    with serving(well, pki.context(users=True)) as server:
-        assert ask(pki.connection(server, **pki.client)) == "noon"
-        with pytest.raises(Unreachable, match="wants a client certificate"):
-            ask(pki.connection(server))
-
-
-def test_a_client_certificate_of_another_ca_is_refused(pki: Pki, tmp_path: Path) -> None:
-    """The server's refusal of a foreign client certificate is told as such."""
-    (tmp_path / "elsewhere").mkdir()
-    foreign = Pki(tmp_path / "elsewhere")
-    with (
-        serving(well, pki.context(users=True)) as server,
-        pytest.raises(Unreachable, match="refused this client certificate"),
-    ):
-        ask(pki.connection(server, **foreign.client))
-
-
-def test_tls_to_a_plain_server_and_the_reverse(pki: Pki) -> None:
-    """Each mix-up of TLS and plain HTTP is a sentence with the address."""
-    with serving(well) as server, pytest.raises(Unreachable, match="does not speak TLS"):
-        ask(pki.connection(server))
-    with serving(well, pki.context()) as server, pytest.raises(Unreachable, match=plain(server).address):
-        ask(plain(server))
-
-
-def test_files_that_are_no_certificates_are_wrong_usage(pki: Pki, tmp_path: Path) -> None:
-    """A missing file, an empty one, a key that does not fit and an encrypted key are told before dialling."""
-    (tmp_path / "empty").write_bytes(b"")
-    other = CertificateAuthority.create("others").issue_client("eve", "viewer", 1)
-    (tmp_path / "other.key").write_bytes(other.private_key)
-    locked = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGb\n-----END ENCRYPTED PRIVATE KEY-----\n"
-    (tmp_path / "locked.key").write_bytes(locked)
-    wrong: list[dict[str, Path]] = [
-        {"root_certificates": tmp_path / "nowhere"},
-        {"root_certificates": tmp_path / "empty"},
-        {**pki.client, "client_key": tmp_path / "other.key"},
-        {**pki.client, "client_key": tmp_path / "locked.key"},
-    ]
-    for files in wrong:
-        with pytest.raises(Invalid, match="cannot use the TLS files") as error:
-            FlowerClient(Connection(address="127.0.0.1:1", **files))  # type: ignore[arg-type]
-        assert "PRIVATE" not in str(error.value)

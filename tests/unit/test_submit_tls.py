@@ -1,0 +1,131 @@
+"""The client's TLS: whom it trusts, whom it shows itself to, and what it says when that fails."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from submit_servers import Server, list_runs, plain, serving, well
+
+from flowerbed.identities import CertificateAuthority
+from flowerbed.scripts.flower_client import FlowerClient
+from flowerbed.scripts.flower_connection import Connection, Invalid, Unreachable
+
+
+class Pki:
+    """A CA, a server's TLS context and a user's files, in a folder."""
+
+    def __init__(self, folder: Path, *, names: tuple[str, ...] = ("localhost",), days: int = 1) -> None:
+        self.authority = CertificateAuthority.create("hospitals", days=2)
+        self.folder = folder
+        server = self.authority.issue_server(names, ["127.0.0.1"] if "localhost" in names else [], days)
+        user = self.authority.issue_client("analyst", "submitter", 1)
+        for name, content in {
+            "ca.crt": self.authority.certificate,
+            "server.crt": server.certificate,
+            "server.key": server.private_key,
+            "client.crt": user.certificate,
+            "client.key": user.private_key,
+        }.items():
+            (folder / name).write_bytes(content)
+
+    def context(self, *, users: bool = False) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "server.crt", self.folder / "server.key")
+        if users:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.folder / "ca.crt")
+        return context
+
+    def connection(self, server: Server, **changes: Path | None) -> Connection:
+        address = f"127.0.0.1:{server.server_address[1]}"
+        return replace(Connection(address=address, root_certificates=self.folder / "ca.crt"), **changes)  # type: ignore[arg-type]
+
+    @property
+    def client(self) -> dict[str, Path]:
+        return {"client_certificate": self.folder / "client.crt", "client_key": self.folder / "client.key"}
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> Pki:
+    return Pki(tmp_path)
+
+
+def ask(connection: Connection) -> str:
+    with FlowerClient(connection, timeout=10) as client:
+        return str(list_runs(client).now)
+
+
+def test_tls_with_the_right_ca(pki: Pki) -> None:
+    """A server that the given root signed, under a name that it has, is trusted."""
+    with serving(well, pki.context()) as server:
+        assert ask(pki.connection(server)) == "noon"
+
+
+def test_tls_with_a_foreign_ca_or_the_systems_trust(pki: Pki, tmp_path: Path) -> None:
+    """Another CA's root, and the system's trust, do not do; the sentence says what to check."""
+    (tmp_path / "foreign.crt").write_bytes(CertificateAuthority.create("others").certificate)
+    with serving(well, pki.context()) as server:
+        for roots in (tmp_path / "foreign.crt", None):
+            with pytest.raises(
+                Unreachable, match=r"certificate is not trusted: .*\n  check the address and the root"
+            ):
+                ask(pki.connection(server, root_certificates=roots))
+
+
+def test_tls_under_a_wrong_name(tmp_path: Path) -> None:
+    """A certificate for another name is refused, though the CA is right."""
+    pki = Pki(tmp_path, names=("superlink.example.org",))
+    with (
+        serving(well, pki.context()) as server,
+        pytest.raises(Unreachable, match=r"not valid for '127\.0\.0\.1'"),
+    ):
+        ask(pki.connection(server))
+
+
+def test_a_client_certificate_is_shown(pki: Pki) -> None:
+    """A server that wants a client certificate gets it; without it, one sentence says so."""
+    with serving(well, pki.context(users=True)) as server:
+        assert ask(pki.connection(server, **pki.client)) == "noon"
+        with pytest.raises(Unreachable, match="wants a client certificate"):
+            ask(pki.connection(server))
+
+
+def test_a_client_certificate_of_another_ca_is_refused(pki: Pki, tmp_path: Path) -> None:
+    """The server's refusal of a foreign client certificate is told as such."""
+    (tmp_path / "elsewhere").mkdir()
+    foreign = Pki(tmp_path / "elsewhere")
+    with (
+        serving(well, pki.context(users=True)) as server,
+        pytest.raises(Unreachable, match="refused this client certificate"),
+    ):
+        ask(pki.connection(server, **foreign.client))
+
+
+def test_tls_to_a_plain_server_and_the_reverse(pki: Pki) -> None:
+    """Each mix-up of TLS and plain HTTP is a sentence with the address."""
+    with serving(well) as server, pytest.raises(Unreachable, match="does not speak TLS"):
+        ask(pki.connection(server))
+    with serving(well, pki.context()) as server, pytest.raises(Unreachable, match=plain(server).address):
+        ask(plain(server))
+
+
+def test_files_that_are_no_certificates_are_wrong_usage(pki: Pki, tmp_path: Path) -> None:
+    """A missing file, an empty one, a key that does not fit and an encrypted key are told before dialling."""
+    (tmp_path / "empty").write_bytes(b"")
+    other = CertificateAuthority.create("others").issue_client("eve", "viewer", 1)
+    (tmp_path / "other.key").write_bytes(other.private_key)
+    locked = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGb\n-----END ENCRYPTED PRIVATE KEY-----\n"
+    (tmp_path / "locked.key").write_bytes(locked)
+    wrong: list[dict[str, Path]] = [
+        {"root_certificates": tmp_path / "nowhere"},
+        {"root_certificates": tmp_path / "empty"},
+        {**pki.client, "client_key": tmp_path / "other.key"},
+        {**pki.client, "client_key": tmp_path / "locked.key"},
+    ]
+    for files in wrong:
+        with pytest.raises(Invalid, match="cannot use the TLS files") as error:
+            FlowerClient(Connection(address="127.0.0.1:1", **files))  # type: ignore[arg-type]
+        assert "PRIVATE" not in str(error.value)
