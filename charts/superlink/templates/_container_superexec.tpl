@@ -25,12 +25,12 @@
   workingDir: /tmp
   env:
     {{- if $kubernetes }}
-    {{- include "superlink.executorEnv" . | nindent 4 }}
+    {{- include "superlink.executorEnv" . | trim | nindent 4 }}
     {{- else }}
-    {{- include "superlink.serverAppEnv" . | nindent 4 }}
+    {{- include "superlink.serverAppEnv" . | trim | nindent 4 }}
     {{- end }}
   {{- if not $kubernetes }}
-  {{- with include "superlink.envFrom" .Values.superexec.secrets }}
+  {{- with include "superlink.envFrom" .Values.superexec.secrets | trim }}
   envFrom:
     {{- . | nindent 4 }}
   {{- end }}
@@ -70,7 +70,9 @@
     - {name: executor, mountPath: /executor, readOnly: true}
     - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
     {{- else }}
-    {{- include "superlink.secretMounts" .Values.superexec.secrets | nindent 4 }}
+    {{- with include "superlink.secretMounts" .Values.superexec.secrets | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
     {{- with .Values.superexec.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

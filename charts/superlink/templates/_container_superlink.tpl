@@ -32,8 +32,8 @@ The flags are those of flwr 1.41; `flowerbed up` starts the same.
     - {{ . | replace "$" "$$" | quote }}
     {{- end }}
   env:
-    {{- include "superlink.superlinkEnv" . | nindent 4 }}
-  {{- with include "superlink.envFrom" .Values.secrets }}
+    {{- include "superlink.superlinkEnv" . | trim | nindent 4 }}
+  {{- with include "superlink.envFrom" .Values.secrets | trim }}
   envFrom:
     {{- . | nindent 4 }}
   {{- end }}
@@ -59,7 +59,9 @@ The flags are those of flwr 1.41; `flowerbed up` starts the same.
     {{- end }}
     - {name: superexec, mountPath: /superexec, readOnly: true}
     - {name: scratch, mountPath: /tmp}
-    {{- include "superlink.secretMounts" .Values.secrets | nindent 4 }}
+    {{- with include "superlink.secretMounts" .Values.secrets | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
     {{- with .Values.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

@@ -42,7 +42,7 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 env:
-  {{- include "superlink.serverAppEnv" . | nindent 2 }}
+  {{- include "superlink.serverAppEnv" . | trim | nindent 2 }}
 volumes:
   - name: scratch
     emptyDir:

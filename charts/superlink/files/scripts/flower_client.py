@@ -150,7 +150,7 @@ class FlowerClient:
     ) -> http.client.HTTPResponse:
         body = request.SerializeToString(deterministic=True)
         # A server that refuses early closes while we still write: its answer can be read all the same.
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
             connection.request("POST", f"/v1/{path}", body, {"Content-Type": MEDIA, **headers})
         return connection.getresponse()
 
@@ -210,4 +210,6 @@ def _tls_reason(error: ssl.SSLError) -> str:
         return "the server wants a client certificate"
     if "ALERT" in reason:
         return f"the server refused this client certificate ({words})"
+    if "EOF" in reason:
+        return "the server cut the connection off"
     return "the server does not speak TLS at this port" if "WRONG_VERSION" in reason else words
