@@ -108,7 +108,7 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
             json=json,
             outcome=outcome,
         )
-        where = _connection(file, connection, user, {key: value for key, value in given.items() if value})
+        where = find_connection(file, connection, user, {key: value for key, value in given.items() if value})
     return submit_app(where, order)
 
 
@@ -122,7 +122,7 @@ def runs(
     """List the runs, newest first."""
     from flowerbed.runs import list_runs
 
-    records = list_runs(_connection(file, connection, user), limit)
+    records = list_runs(find_connection(file, connection, user), limit)
     if json:
         say_json(records)
     elif records:
@@ -141,7 +141,7 @@ def logs(
     """Print a run's log; with --follow to its end, which then gives the exit code."""
     from flowerbed import runs as known
 
-    where = _connection(file, connection, user)
+    where = find_connection(file, connection, user)
     if not follow:
         _write(known.read_log(where, run))
         return 0
@@ -162,7 +162,7 @@ def stop(
     """Stop a run; one that has finished stays as it is, which is no error."""
     from flowerbed import runs as known
 
-    where = _connection(file, connection, user)
+    where = find_connection(file, connection, user)
     stopped = known.stop(where, run)
     status = "stopped" if stopped else known.get_run(where, run).outcome
     if json:
@@ -171,7 +171,7 @@ def stop(
         say(f"run {run} is stopped" if stopped else f"run {run} had finished before: {status}")
 
 
-def _connection(
+def find_connection(
     file: Path | None, connection: Path | None, user: str | None, given: dict[str, object] | None = None
 ) -> Connection:
     """Return the connection that the options name; flags (`given`, by field) override the file's."""

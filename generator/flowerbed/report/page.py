@@ -1,0 +1,133 @@
+"""The report as one HTML file: no script, nothing from the network, every stranger's text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flowerbed import __version__
+from flowerbed.metrics import Metrics, Replies, Round
+from flowerbed.report.chart import HEIGHT, WIDTH, charts
+from flowerbed.report.figures import (
+    SOURCE_WORDS,
+    SOURCES,
+    Column,
+    columns,
+    duration,
+    harmless,
+    moment,
+    number,
+    printable,
+    rank,
+)
+from flowerbed.report.model import Report
+from flowerbed.report.text import answers
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+# Of so many failures the page shows each; more would drown the rest.
+FAILURE_LIMIT = 100
+_OUTCOMES = {"completed": "good", "failed": "bad", "stopped": "bad"}
+
+
+def render_page(report: Report) -> str:
+    """Return the whole page. Equal reports give equal pages."""
+    all_columns = columns(report.metrics)
+    return _template().render(
+        report=report,
+        run=report.run,
+        metrics=report.metrics,
+        title=f"Run {report.run.run_id} of {report.run.fab_id}",
+        mood=_OUTCOMES.get(report.run.outcome, "open"),
+        facts=_facts(report, all_columns),
+        charts=charts(all_columns),
+        groups=[
+            (SOURCE_WORDS[source], _of(source, all_columns)) for source in SOURCES if _of(source, all_columns)
+        ],
+        columns=all_columns,
+        phases=_phases(report.metrics),
+        labels=sorted({label for one in report.participants for label in one.labels}),
+        examples=_examples(report),
+        tenants=any(one.tenant for one in report.participants),
+        seconds=sum(wait.seconds or 0 for wait in report.stages),
+        names={one.node: one.name for one in report.participants if one.name},
+        failures=report.metrics.failures[:FAILURE_LIMIT],
+        log_end=[_Verbatim(harmless(line)) for line in report.log_end],
+        version=__version__,
+        size=(WIDTH, HEIGHT),
+    )
+
+
+def _of(source: str, all_columns: list[Column]) -> list[Column]:
+    return [column for column in all_columns if column.source == source]
+
+
+def _phases(metrics: Metrics) -> list[tuple[str, Callable[[Round], Replies | None]]]:
+    """Return the phases of a round that anybody answered in: a word, and how to get at the answers."""
+    phases: list[tuple[str, Callable[[Round], Replies | None]]] = [
+        ("training", lambda entry: entry.train_replies),
+        ("evaluation", lambda entry: entry.evaluate_replies),
+    ]
+    answered = [phase for phase in phases if any(phase[1](entry) for entry in metrics.rounds)]
+    return answered or phases[:1]
+
+
+def _facts(report: Report, all_columns: list[Column]) -> list[tuple[str, str, bool]]:
+    """Return what to know at a glance: a name, its value, and whether it is bad news."""
+    metrics = report.metrics
+    facts = [_last(column) for column in _headlines(all_columns)]
+    if metrics.rounds:
+        done = str(len([entry for entry in metrics.rounds if entry.number > 0]))
+        facts.append(("rounds", f"{done} of {metrics.planned}" if metrics.planned else done))
+    if report.participants:
+        facts.append(("nodes", str(len(report.participants))))
+    if examples := _examples(report):
+        facts.append(("examples", number(examples)))
+    if times := [
+        wait.seconds for wait in report.stages if wait.stage == "running" and wait.seconds is not None
+    ]:
+        facts.append(("training time", duration(times[0])))
+    failures = [("failures of nodes", number(len(metrics.failures)), True)] if metrics.failures else []
+    return failures + [(name, value, False) for name, value in facts]
+
+
+def _examples(report: Report) -> int:
+    return sum(one.examples or 0 for one in report.participants)
+
+
+def _headlines(all_columns: list[Column]) -> list[Column]:
+    # The server's accuracy and loss, or whatever comes first: one column a name.
+    by_name: dict[int, Column] = {}
+    for column in all_columns:
+        by_name.setdefault(rank(column.name), column)
+    return [by_name[place] for place in sorted(by_name)][:2]
+
+
+def _last(column: Column) -> tuple[str, str]:
+    at, value = list(column.values.items())[-1]
+    return f"{printable(column.name)}, round {at}", number(value)
+
+
+def _template() -> Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("flowerbed.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(number=number, duration=duration, answers=answers, moment=moment)
+    return environment.get_template("page.html.j2")
+
+
+class _Verbatim(str):
+    """Text whose spaces count; it has been made harmless, and is escaped like any other."""
+
+
+def _shown(value: Any) -> Any:  # noqa: ANN401  (Jinja hands over whatever an expression gives)
+    return printable(value) if type(value) is str else value

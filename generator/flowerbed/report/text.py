@@ -1,0 +1,94 @@
+"""The table of rounds for a terminal."""
+
+from __future__ import annotations
+
+from flowerbed.metrics import Replies, Round
+from flowerbed.report.figures import Column, columns, duration, number, printable
+from flowerbed.report.model import Participant, Report
+
+# More metrics than this make lines that no terminal shows; the page and the JSON have them all.
+COLUMN_LIMIT = 8
+_WORDS = {"server": "server", "train": "training", "evaluate": "evaluation"}
+
+
+def render_text(report: Report) -> str:
+    """Return the outcome, the rounds and who took part, each as aligned text."""
+    parts = ["\n".join(_head(report)), _rounds(report), _participants(report)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(report: Report) -> list[str]:
+    run = report.run
+    lines = [f"run {run.run_id}: {run.outcome}"]
+    if run.details:
+        lines.append(f"  {printable(run.details)}")
+    lines.append(f"app {printable(run.fab_id)} {printable(run.fab_version)}, FAB {run.fab_hash[:8]}")
+    if failures := len(report.metrics.failures):
+        lines.append(f"failures of nodes: {failures}, listed on the page and by --json")
+    stages = ", ".join(f"{wait.stage} {_lasted(wait.seconds)}" for wait in report.stages)
+    return [*lines, stages] if stages else lines
+
+
+def _lasted(seconds: float | None) -> str:
+    return "until now" if seconds is None else duration(seconds)
+
+
+def _rounds(report: Report) -> str:
+    metrics = report.metrics
+    if not metrics.rounds:
+        return "The log tells of no rounds."
+    all_columns = columns(metrics)
+    shown = all_columns[:COLUMN_LIMIT]
+    table = [
+        ["", *_source_words(shown), ""],
+        ["round", *(printable(column.name) for column in shown), "answers"],
+    ]
+    table += [_row(entry, shown) for entry in metrics.rounds]
+    rest = len(all_columns) - len(shown)
+    return _aligned(table) + (f"\nand {rest} more metrics, which the page and --json show" if rest else "")
+
+
+def _row(entry: Round, shown: list[Column]) -> list[str]:
+    values = (column.values.get(entry.number) for column in shown)
+    figures = ["" if value is None else number(value) for value in values]
+    return [str(entry.number), *figures, answers(entry.train_replies or entry.evaluate_replies)]
+
+
+def answers(replies: Replies | None) -> str:
+    """Return `4 of 4`: how many of the nodes asked gave a result."""
+    return f"{replies.results} of {replies.results + replies.failures}" if replies else ""
+
+
+def _source_words(shown: list[Column]) -> list[str]:
+    sources = [column.source for column in shown]
+    return [
+        _WORDS[source] if place == 0 or sources[place - 1] != source else ""
+        for place, source in enumerate(sources)
+    ]
+
+
+def _participants(report: Report) -> str:
+    if not report.participants:
+        return ""
+    table = [["node", "tenant", "examples", "rounds", "failures"]]
+    table += [_participant(one) for one in report.participants]
+    return _aligned(table, left=2)
+
+
+def _participant(one: Participant) -> list[str]:
+    examples = "" if one.examples is None else number(one.examples)
+    rounds = str(len(one.rounds)) if one.rounds else ""
+    return [printable(one.name or one.node), printable(one.tenant), examples, rounds, str(one.failures)]
+
+
+def _aligned(table: list[list[str]], left: int = 0) -> str:
+    # The first `left` columns hold words, the others figures.
+    widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
+    lines = (
+        "  ".join(
+            cell.ljust(width) if place < left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in table
+    )
+    return "\n".join(line.rstrip() for line in lines)
