@@ -21,12 +21,13 @@ _HOURS = 24
 
 
 def superlink_values(
-    plan: Plan, public_keys: Mapping[str, str], neighbours: Mapping[str, str]
+    plan: Plan, users: Mapping[str, str], public_keys: Mapping[str, str], neighbours: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the coordinator's values as plain data. No secret is among them.
 
-    `public_keys` are the nodes' (PEM) by node name; `neighbours` the namespaces of tenants in the SuperLink's
-    own cluster by tenant name, which its NetworkPolicy lets in. Tenants are not read from the plan.
+    `users` are roles by user name; `public_keys` the nodes' (PEM) by node name; `neighbours` the namespaces
+    of tenants in the SuperLink's own cluster by tenant name, which its NetworkPolicy lets in. Tenants and
+    users are not read from the plan.
     """
     superlink = plan.superlink
     listed = plan.admission == "listed"
@@ -41,7 +42,7 @@ def superlink_values(
             "mode": plan.admission,
             "nodes": {name: {"publicKey": pem} for name, pem in public_keys.items()} if listed else {},
         },
-        "users": {} if plan.insecure else {user.name: user.role for user in plan.users},
+        "users": {} if plan.insecure else dict(users),
         "tls": {} if plan.insecure else _tls(plan),
         "exposure": {audience: _exposure(plan, audience) for audience in ("fleet", "control")},
         "networkPolicy": {"tenants": {name: {"namespace": space} for name, space in neighbours.items()}},

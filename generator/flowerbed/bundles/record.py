@@ -1,0 +1,113 @@
+"""`plan.json`: the plan, and what each party's files were made from.
+
+Each party has two parts, its identity and its texts, which are made anew as a whole. A part's record says
+from which input it was made and which files it consists of, so that the next generation passes over it
+without reading more than its files' attributes. No record holds a secret, or a secret's hash.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from flowerbed.errors import UsageError
+from flowerbed.files import PUBLIC_MODE, read_file
+from flowerbed.plan import Plan
+
+RECORD_FILE = "plan.json"
+FORMAT = 1
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
+    """Base of the record's objects: what has its default is left out."""
+
+
+class FileRecord(Entry, frozen=True):
+    """One file: its `size` in bytes and, unless it is secret, the SHA-256 of its bytes in hexadecimal."""
+
+    size: int
+    sha256: str = ""
+
+
+class Certificate(Entry, frozen=True):
+    """A certificate: the SHA-256 of its DER form in hexadecimal, and the end of its life (ISO 8601, UTC)."""
+
+    sha256: str
+    not_after: str
+
+
+class Part(Entry, frozen=True):
+    """What a part was made from (`input`, SHA-256 in hexadecimal), its files, and the facts in it.
+
+    File names count from the bundle folder. `public_keys` are PEM texts by node name.
+    """
+
+    input: str
+    files: dict[str, FileRecord] = {}
+    public_keys: dict[str, str] = {}
+    certificate: Certificate | None = None
+
+
+NOTHING = Part(input="")
+
+
+class Party(Entry, frozen=True):
+    """A party's two parts. `left` says that it is declared no longer and that its files were left."""
+
+    identity: Part = NOTHING
+    texts: Part = NOTHING
+    left: bool = False
+
+    @property
+    def files(self) -> dict[str, FileRecord]:
+        """Return all its files."""
+        return self.identity.files | self.texts.files
+
+
+class Record(Entry, frozen=True):
+    """The last generation: its parties by folder (`tenants/north`), and its time stamp in nanoseconds."""
+
+    parties: dict[str, Party] = {}
+    stamp: int = 0
+
+
+class _Head(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Document(Entry, frozen=True):
+    format: int
+    plan: _Head
+    parties: dict[str, Party]
+
+
+def read_record(plan: Plan, folder: Path) -> Record:
+    """Return what the last generation wrote into `folder`; an empty record where that cannot be read.
+
+    With an empty record every file is looked at, so a damaged one costs time and nothing else.
+    Raises UsageError when the folder holds the bundles of another federation.
+    """
+    path = folder / RECORD_FILE
+    found = read_file(path, PUBLIC_MODE)
+    if found is None:
+        return Record()
+    try:
+        document = msgspec.json.decode(found.data, type=_Document)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Record()
+    if document.plan.name != plan.name:
+        raise UsageError(
+            f"this folder holds the bundles of {document.plan.name!r}, not of {plan.name!r}",
+            where=str(folder),
+            remedy="give another folder",
+        )
+    if document.format != FORMAT:
+        return Record()
+    return Record(parties=document.parties, stamp=path.stat().st_mtime_ns)
+
+
+def record_text(plan: Plan, parties: dict[str, Party]) -> bytes:
+    """Return the text of a record: equal plans and parties give equal bytes."""
+    document = {"format": FORMAT, "plan": plan, "parties": parties}
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"

@@ -1,0 +1,61 @@
+"""Each party's texts by file name: pure functions of what they are given.
+
+They get the plan without its tenants and users, so that a text cannot depend on another party unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flowerbed.connection import CONNECTION_FILE, connection_toml
+from flowerbed.plan import Plan, Tenant
+from flowerbed.values import (
+    render,
+    superlink_install,
+    superlink_values,
+    supernode_install,
+    supernode_values,
+)
+
+
+def tenant_texts(
+    head: Plan, tenant: Tenant, public_keys: Mapping[str, str], authority: str
+) -> dict[str, str]:
+    """Return a tenant's values and instructions, and `ca.crt` where that CA certifies the SuperLink.
+
+    `public_keys` are its nodes' (PEM) by node name, `authority` is the CA's certificate (PEM) or "".
+    """
+    makes_keys = tenant.keys == "generated" and not head.insecure
+    install = supernode_install(head, tenant, has_secrets=makes_keys, has_authority=bool(authority))
+    return {
+        "values.yaml": render("supernode.yaml", supernode_values(head, tenant, public_keys, authority)),
+        "INSTALL.md": install,
+        **({"ca.crt": authority} if authority else {}),
+    }
+
+
+def coordinator_texts(
+    head: Plan, users: Mapping[str, str], public_keys: Mapping[str, str], neighbours: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the coordinator's values and instructions.
+
+    `users` are roles by user name, `public_keys` those of all nodes (PEM) by node name, `neighbours` the
+    namespaces of tenants in the SuperLink's own cluster by tenant name.
+    """
+    return {
+        "values.yaml": render("superlink.yaml", superlink_values(head, users, public_keys, neighbours)),
+        "INSTALL.md": superlink_install(head),
+    }
+
+
+def user_texts(head: Plan) -> dict[str, str]:
+    """Return a user's connection file; what it names lies beside it."""
+    own_authority = not head.insecure and head.superlink.tls.source == "generated"
+    text = connection_toml(
+        head.superlink.control.address,
+        insecure=head.insecure,
+        root_certificates="ca.crt" if own_authority else "",
+        client_certificate="" if head.insecure else "client.crt",
+        client_key="" if head.insecure else "client.key",
+    )
+    return {CONNECTION_FILE: text}

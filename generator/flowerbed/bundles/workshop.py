@@ -1,0 +1,174 @@
+"""One generation at work: makes anew what is out of date, passes over the rest, and keeps count.
+
+A part is passed over when it would be made from the same input as last time and nobody touched its files
+since the record was written: their attributes are looked at, nothing is read. Everything else is made anew,
+which leaves files alone whose bytes stay equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from flowerbed.bundles.record import Certificate, FileRecord, Part, Party, Record
+from flowerbed.files import make_private_folder, write_atomic
+
+# A certificate is looked at again this long before its end, so that whoever generates hears of it in time.
+_NOTICE = timedelta(days=30)
+# What `write_atomic` leaves behind when it is killed.
+_STRAY = re.compile(r"\..+\.[0-9a-f]{12}")
+_NOBODY = Party()
+
+Facts = tuple[dict[str, str], Certificate | None]
+"""What an identity says to others: public keys by node name, and its certificate."""
+
+
+class Workshop:
+    """A bundle folder, the record of the last generation, and what this one has done so far.
+
+    `created`, `updated`, `unchanged` and `removed` are names of files, from the bundle folder.
+    """
+
+    def __init__(self, folder: Path, record: Record) -> None:
+        self.folder = folder
+        self.created: list[str] = []
+        self.updated: list[str] = []
+        self.unchanged: list[str] = []
+        self.removed: list[str] = []
+        self._record = record
+        self._identities: dict[str, Part] = {}
+        self._texts: dict[str, Part] = {}
+        self._horizon = (datetime.now(UTC) + _NOTICE).isoformat()
+
+    @property
+    def parties(self) -> dict[str, Party]:
+        """Return the new record of every party that came by."""
+        names = dict.fromkeys([*self._identities, *self._texts])
+        nothing = _NOBODY.texts
+        return {
+            name: Party(identity=self._identities.get(name, nothing), texts=self._texts.get(name, nothing))
+            for name in names
+        }
+
+    @property
+    def changed(self) -> bool:
+        """Return whether a file was written or removed."""
+        return bool(self.created or self.updated or self.removed)
+
+    def last(self, party: str) -> Party:
+        """Return what the last generation recorded of a party."""
+        return self._record.parties.get(party, _NOBODY)
+
+    def identity(self, party: str, digest: str, files: Mapping[str, bool], make: Callable[[], Facts]) -> Part:
+        """Return a party's identity; `make` is called when it is out of date.
+
+        `files` are all files that `make` may write or remove, by name in the party's folder, and whether each
+        is secret.
+        """
+        self.tidy(party)
+        last = self.last(party)
+        # Who was declared no longer, and is again, starts anew: its keys may have been unregistered.
+        if not last.left and self._is_current(last.identity, digest):
+            part = last.identity
+            self.unchanged.extend(part.files)
+        else:
+            secrets = {f"{party}/{name}": secret for name, secret in files.items()}
+            before = {name: self._signature(name) for name in secrets}
+            public_keys, certificate = make()
+            there = [name for name, signature in before.items() if self._count(name, signature)]
+            records = {name: self._describe(name, secret=secrets[name]) for name in there}
+            part = Part(input=digest, files=records, public_keys=public_keys, certificate=certificate)
+        self._identities[party] = part
+        return part
+
+    def texts(self, party: str, digest: str, make: Callable[[], Mapping[str, str]]) -> None:
+        """Write a party's texts, which `make` gives by file name, when they are out of date."""
+        old = self.last(party).texts
+        if self._is_current(old, digest):
+            self._texts[party] = old
+            self.unchanged.extend(old.files)
+            return
+        made = {f"{party}/{name}": text.encode() for name, text in make().items()}
+        make_private_folder(self.folder / party)
+        for name, data in made.items():
+            self.write(name, data)
+        for name in sorted(set(old.files) - set(made)):
+            self.remove(name)
+        self._texts[party] = Part(input=digest, files={name: _record(data) for name, data in made.items()})
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write one file, unless it holds these bytes already."""
+        before = self._signature(name)
+        write_atomic(self.folder / name, data)
+        self._count(name, before)
+
+    def remove(self, name: str) -> bool:
+        """Remove a file and return whether it was there."""
+        try:
+            (self.folder / name).unlink()
+        except FileNotFoundError:
+            return False
+        self.removed.append(name)
+        return True
+
+    def tidy(self, party: str) -> None:
+        """Make a party's folder private, and remove what an interrupted generation left half-written."""
+        path = self.folder / party
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return
+        if found.st_mode & 0o077:
+            make_private_folder(path)
+        if found.st_mtime_ns >= self._record.stamp:
+            for file in path.iterdir():
+                if _STRAY.fullmatch(file.name):
+                    file.unlink()
+
+    def _is_current(self, old: Part, digest: str) -> bool:
+        if old.input != digest or (old.certificate and old.certificate.not_after < self._horizon):
+            return False
+        return all(self._is_untouched(name, file.size) for name, file in old.files.items())
+
+    def _is_untouched(self, name: str, size: int) -> bool:
+        # ctime: the last change of any kind. Unlike the time of the last write, nobody can set it back.
+        try:
+            found = os.lstat(f"{self.folder}/{name}")
+        except OSError:
+            return False
+        return (
+            found.st_ctime_ns < self._record.stamp and found.st_size == size and stat.S_ISREG(found.st_mode)
+        )
+
+    def _signature(self, name: str) -> tuple[int, int, int] | None:
+        try:
+            found = os.lstat(f"{self.folder}/{name}")
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _count(self, name: str, before: tuple[int, int, int] | None) -> bool:
+        """Sort a file's name into what happened to it, and return whether the file is there."""
+        after = self._signature(name)
+        if after == before:
+            kind = self.unchanged
+        elif before is None:
+            kind = self.created
+        else:
+            kind = self.removed if after is None else self.updated
+        if before or after:
+            kind.append(name)
+        return after is not None
+
+    def _describe(self, name: str, *, secret: bool) -> FileRecord:
+        path = self.folder / name
+        return FileRecord(size=path.stat().st_size) if secret else _record(path.read_bytes())
+
+
+def _record(data: bytes) -> FileRecord:
+    return FileRecord(size=len(data), sha256=hashlib.sha256(data).hexdigest())

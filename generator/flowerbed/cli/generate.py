@@ -1,0 +1,94 @@
+"""`generate`: the declaration as bundles, one folder for each party."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flowerbed.cli.common import (
+    FileArgument,
+    FileOption,
+    JsonOption,
+    bundle_folder,
+    declaration_file,
+    narrate,
+    say,
+    say_json,
+)
+
+if TYPE_CHECKING:
+    from flowerbed.bundles import GenerateReport
+    from flowerbed.identities.events import Event
+
+# More names than these nobody reads; --json has them all.
+NAMES_SHOWN = 12
+
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="Folder for the bundles, each in NAME (default: bundles beside the declaration).",
+    ),
+]
+PruneOption = Annotated[
+    bool,
+    typer.Option("--prune", help="Remove bundles of parties that are declared no longer, with their keys."),
+]
+
+
+def generate(
+    file: FileArgument = None,
+    option: FileOption = None,
+    output: OutputOption = None,
+    prune: PruneOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write each party's bundle: keys, certificates, values and instructions; what serves is kept.
+
+    With --json: the names of all files, by what happened to them.
+    """
+    from flowerbed.bundles import generate as write_bundles
+    from flowerbed.declaration import load_plan
+
+    path = declaration_file(file, option)
+    plan = load_plan(path)
+    folder = output / plan.name if output else bundle_folder(path, plan.name)
+    report = write_bundles(plan, folder, prune=prune, tell=_tell)
+    if as_json:
+        say_json(
+            {"folder": str(folder)} | {key.replace("_", "-"): value for key, value in asdict(report).items()}
+        )
+        return
+    for line in _lines(folder, report):
+        say(line)
+
+
+def _tell(event: Event) -> None:
+    # What was made for the first time is among the files that the report names.
+    if event.kind != "made":
+        narrate(str(event))
+
+
+def _lines(folder: Path, report: GenerateReport) -> Iterator[str]:
+    happened = {
+        "created": report.created,
+        "updated": report.updated,
+        "removed": report.removed,
+        "unchanged": report.unchanged,
+    }
+    yield f"{folder}: {', '.join(f'{len(names)} {word}' for word, names in happened.items())}"
+    for word in ("created", "updated", "removed"):
+        names = happened[word]
+        yield from (f"  {word} {name}{_note(name, report)}" for name in names[:NAMES_SHOWN])
+        if len(names) > NAMES_SHOWN:
+            yield f"  {word} {len(names) - NAMES_SHOWN} more; --json names them all"
+    yield from (f"  left {left.folder}: {left.reason}" for left in report.left)
+
+
+def _note(name: str, report: GenerateReport) -> str:
+    return " (private keys)" if name in report.removed_keys else ""
