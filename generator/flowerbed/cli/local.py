@@ -1,0 +1,116 @@
+"""The verbs of the local federation: up, down, status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flowerbed.cli.common import (
+    FileArgument,
+    FileOption,
+    JsonOption,
+    declaration_file,
+    narrate,
+    say,
+    say_json,
+)
+
+if TYPE_CHECKING:
+    from flowerbed.local.health import Status
+    from flowerbed.plan import Plan
+
+
+def up(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    argument: FileArgument = None,
+    file: FileOption = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="End when all nodes are online; it goes on.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=1, metavar="SECONDS", help="Wait so long for the nodes at most.")
+    ] = 120.0,
+    no_gateway: Annotated[
+        bool, typer.Option("--no-gateway", help="Do without HAProxy: no users, no roles.")
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Run the declared federation as processes on this machine."""
+    from flowerbed.declaration import load_plan
+    from flowerbed.local.start import join
+    from flowerbed.local.start import up as start
+    from flowerbed.local.state import state_of
+    from flowerbed.local.supervise import Options, supervise
+
+    declaration = declaration_file(argument, file)
+    plan = load_plan(declaration)
+    options = Options(gateway=not no_gateway, timeout=timeout, detached=detach)
+    if record := join(plan, state_of(declaration, plan.name), timeout):
+        narrate(f"{plan.name} is running already (supervisor {record.pid})")
+        _show(plan, declaration, json=json)
+        return 0
+    if not detach:
+        return supervise(plan, declaration, options)
+    start(plan, declaration, options, narrate)
+    _show(plan, declaration, json=json)
+    return 0
+
+
+def down(argument: FileArgument = None, file: FileOption = None) -> int:
+    """Take the local federation down."""
+    from flowerbed.local.start import down_all
+
+    declaration = declaration_file(argument, file)
+    ended = down_all(declaration)
+    narrate(
+        f"{', '.join(ended)}: down" if ended else f"nothing runs from {declaration}; nothing to take down"
+    )
+    return 0
+
+
+def status(argument: FileArgument = None, file: FileOption = None, json: JsonOption = False) -> int:
+    """Show every part, node and endpoint of the local federation; exit 0 if all is well, else 1."""
+    from flowerbed.declaration import load_plan
+
+    declaration = declaration_file(argument, file)
+    return 0 if _show(load_plan(declaration), declaration, json=json).healthy else 1
+
+
+def _show(plan: Plan, file: Path, *, json: bool) -> Status:
+    from flowerbed.local.health import status as ask
+
+    found = ask(plan, file)
+    if json:
+        say_json(found)
+    else:
+        for line in _lines(found):
+            say(line)
+    return found
+
+
+def _lines(found: Status) -> list[str]:
+    if found.state == "stopped":
+        return list(found.problems)
+    how = "healthy" if found.healthy else "NOT healthy"
+    gateway = "gateway" if found.gateway else "no gateway"
+    safety = "INSECURE" if found.insecure else "TLS"
+    head = f"{found.name}: {found.state}, {how} ({safety}, {gateway}, admission {found.admission}"
+    lines = [f"{head}, Flower {found.flower}, supervisor {found.pid})", ""]
+    for audience, endpoint in found.endpoints.items():
+        tls = (
+            f"  {' '.join(endpoint.tls_names)}  CA {endpoint.ca_fingerprint[:16]}"
+            if endpoint.tls_names
+            else ""
+        )
+        lines.append(f"  {audience:<8} {endpoint.address}{tls}")
+    lines.append("")
+    width = max((len(part.name) for part in found.parts), default=0)
+    for part in found.parts:
+        restarts = f", {part.restarts} restart{'s' * (part.restarts != 1)}" if part.restarts else ""
+        lines.append(f"  {part.name:<{width}}  {part.state} {part.pid or ''}{restarts}".rstrip())
+    lines.append("")
+    lines += [f"  {node.name:<{width}}  {node.state:<12} {node.node_id}".rstrip() for node in found.nodes]
+    lines += [f"problem: {problem}" for problem in found.problems]
+    lines += [f"warning: {warning}" for warning in found.warnings]
+    return lines

@@ -1,0 +1,141 @@
+"""Writes what a local federation's parts read: certificates, keys, node configs, connections.
+
+Everything comes from the plan and its identities, so it is written anew at each start. Only two things are
+made here and kept: stand-ins for node keys that a tenant brings, and the secrets of their executors.
+"""
+
+from __future__ import annotations
+
+import runpy
+import secrets
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from flowerbed.connection import connection_toml
+from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
+from flowerbed.identities import Identities, NodeKey, ServerCertificate
+from flowerbed.local.commands import Site, nodes_file, secret_file
+from flowerbed.plan import Node, Plan, Tenant, User
+
+_NAMES = ("localhost",)
+_ADDRESSES = ("127.0.0.1", "::1")
+# Where the declared certificate comes from elsewhere, or lacks the names of this machine.
+_STAND_IN_DAYS = 365
+
+
+def write_files(site: Site, identities: Identities) -> None:
+    """Write every file of the state folder that a part reads. Raises FlowerbedError."""
+    for folder in ("superlink/tls", "superlink/tmp", "superexec/work", "superexec/tmp", "gateway", "users"):
+        make_private_folder(site.state.path / folder)
+    if not site.plan.insecure:
+        # The same program makes this certificate in the SuperLink's pod.
+        runpy.run_path(str(site.gateway_config.with_name("loopback.py")))["main"](site.loopback)
+    write_atomic(secret_file(site), identities.superexec_secret, PRIVATE_MODE)
+    if site.gateway and not site.plan.insecure:
+        _write_gateway(site, identities)
+    keys = {
+        node.name: _write_node(site, tenant, node, identities)
+        for tenant in site.plan.tenants
+        for node in tenant.nodes
+    }
+    declared = {name: key.public.decode() for name, key in keys.items() if key}
+    write_atomic(nodes_file(site), msgspec.json.encode(declared), PRIVATE_MODE)
+    _write_connections(site, identities)
+    _drop(site.state.path / "nodes", keys)
+    _drop(site.state.path / "users", [user.name for user in site.plan.users])
+
+
+def default_user(plan: Plan) -> User | None:
+    """Return who submits when nobody is named: the first user who may."""
+    return next((user for user in plan.users if user.role != "viewer"), None)
+
+
+def _write_gateway(site: Site, identities: Identities) -> None:
+    folder, authority = site.state.path / "gateway", identities.authority
+    assert authority is not None  # noqa: S101  (only insecure federations have none)
+    server = identities.server
+    if not serves_here(server):
+        server = authority.issue_server(_NAMES, _ADDRESSES, _STAND_IN_DAYS)
+    assert server is not None  # noqa: S101  (made above where it was missing)
+    write_atomic(folder / "tls.crt", server.certificate, PRIVATE_MODE)
+    write_atomic(folder / "tls.key", server.private_key, PRIVATE_MODE)
+    write_atomic(folder / "ca.crt", authority.certificate, PRIVATE_MODE)
+    write_atomic(folder / "loopback-ca.crt", (site.loopback / "ca.crt").read_bytes(), PRIVATE_MODE)
+    users = "".join(f"{user.name} {user.role}\n" for user in site.plan.users)
+    write_atomic(folder / "users", users.encode(), PRIVATE_MODE)
+
+
+def serves_here(server: ServerCertificate | None) -> bool:
+    """Return whether the federation's own certificate can be used on this machine."""
+    return server is not None and not server.missing(_NAMES, _ADDRESSES[:1])
+
+
+def _write_node(site: Site, tenant: Tenant, node: Node, identities: Identities) -> NodeKey | None:
+    import tomli_w
+
+    folder = site.state.node(node.name)
+    make_private_folder(folder / "work")
+    make_private_folder(folder / "tmp")
+    write_atomic(folder / "node.toml", tomli_w.dumps(tenant.node_config(node)).encode(), PRIVATE_MODE)
+    if tenant.isolation == "process" and not (folder / "secret").exists():
+        write_atomic(folder / "secret", secrets.token_urlsafe(32).encode(), PRIVATE_MODE)
+    if site.plan.insecure:
+        return None
+    key = identities.node_keys.get(node.name) or _stand_in(folder / "key")
+    write_atomic(folder / "key", key.private, PRIVATE_MODE)
+    return key
+
+
+def _stand_in(file: Path) -> NodeKey:
+    kept = read_file(file, PRIVATE_MODE)
+    return NodeKey.from_private(kept.data, str(file)) if kept else NodeKey.generate()
+
+
+def _write_connections(site: Site, identities: Identities) -> None:
+    plan, users = site.plan, site.state.path / "users"
+    insecure = plan.insecure
+    past = connection_toml(
+        site.superlink, insecure=insecure, root_certificates="" if insecure else "tls/ca.crt"
+    )
+    write_atomic(site.state.connection_past_gateway, past.encode(), PRIVATE_MODE)
+    for user in plan.users:
+        folder = users / user.name
+        make_private_folder(folder)
+        if not insecure:
+            write_atomic(folder / "ca.crt", site.root_certificates.read_bytes(), PRIVATE_MODE)
+        if user.name in identities.users:
+            write_atomic(folder / "client.crt", identities.users[user.name].certificate, PRIVATE_MODE)
+            write_atomic(folder / "client.key", identities.users[user.name].private_key, PRIVATE_MODE)
+        write_atomic(site.state.user_connection(user.name), _connection(site, "").encode(), PRIVATE_MODE)
+    first = default_user(plan)
+    # With no user who may submit, this machine's own user still can, past the gateway.
+    default = (
+        _connection(site, f"{first.name}/")
+        if first
+        else past.replace("tls/ca.crt", "../superlink/tls/ca.crt")
+    )
+    write_atomic(users / "default.toml", default.encode(), PRIVATE_MODE)
+
+
+def _connection(site: Site, folder: str) -> str:
+    """Return the text of a user's connection whose files lie in `folder` ("" or ending in "/")."""
+    if site.plan.insecure:
+        return connection_toml(site.address("control"), insecure=True)
+    client = site.gateway
+    return connection_toml(
+        site.address("control"),
+        root_certificates=f"{folder}ca.crt",
+        client_certificate=f"{folder}client.crt" if client else "",
+        client_key=f"{folder}client.key" if client else "",
+    )
+
+
+def _drop(folder: Path, keep: Iterable[str]) -> None:
+    """Remove the folders of parties that are declared no longer: they hold keys."""
+    kept = set(keep)
+    for found in folder.iterdir() if folder.is_dir() else ():
+        if found.is_dir() and found.name not in kept:
+            shutil.rmtree(found)

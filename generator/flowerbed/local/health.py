@@ -1,0 +1,86 @@
+"""How a local federation is: its parts, its nodes, its endpoints, and what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from flowerbed.errors import FlowerbedError
+from flowerbed.local.nodes import NodeStatus, read_nodes
+from flowerbed.local.notes import warnings
+from flowerbed.local.state import Endpoint, Entry, PartRecord, Record, StateFolder, digest, running, state_of
+from flowerbed.local.supervise import build_site
+from flowerbed.local.supervisor import gateway_ready
+from flowerbed.plan import Plan
+
+
+class Status(Entry, frozen=True):
+    """All there is to say: `healthy` when everything runs and every declared node is online."""
+
+    name: str
+    state: Literal["stopped", "starting", "online"]
+    healthy: bool
+    file: str
+    flower: str = ""
+    admission: str = ""
+    insecure: bool = False
+    gateway: bool = False
+    pid: int = 0
+    endpoints: dict[str, Endpoint] = msgspec.field(default_factory=dict)
+    parts: tuple[PartRecord, ...] = ()
+    nodes: tuple[NodeStatus, ...] = ()
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def status(plan: Plan, file: Path) -> Status:
+    """Return how the plan's local federation is, as far as it answers: what is down is no error."""
+    state = state_of(file, plan.name)
+    record = running(state)
+    if record is None:
+        problem = f"{plan.name} does not run here; `flowerbed up` starts it"
+        return Status(name=plan.name, state="stopped", healthy=False, file=str(file), problems=(problem,))
+    nodes, problems = _look(plan, state, record)
+    return Status(
+        name=record.name,
+        state=record.state,
+        healthy=record.state == "online" and not problems,
+        file=record.file,
+        flower=record.flower,
+        admission=record.admission,
+        insecure=record.insecure,
+        gateway=record.gateway,
+        pid=record.pid,
+        endpoints=record.endpoints,
+        parts=record.parts,
+        nodes=nodes,
+        problems=tuple(problems),
+        warnings=tuple(warnings(plan, gateway=record.gateway, superlink=record.ports["superlink"])),
+    )
+
+
+def _look(plan: Plan, state: StateFolder, record: Record) -> tuple[tuple[NodeStatus, ...], list[str]]:
+    if record.plan != digest(plan):
+        changed = "the declaration has changed since; `flowerbed down` and `flowerbed up` apply it"
+        return (), [changed]
+    site = build_site(plan, state, record.ports, gateway=record.gateway)
+    problems = [
+        f"{part.name} is {part.state} (exit code {part.exit_code}); its log: {part.log}"
+        for part in record.parts
+        if part.state != "running"
+    ]
+    try:
+        nodes = read_nodes(site)
+    except FlowerbedError as error:
+        return (), [*problems, f"the SuperLink does not answer: {error.what}"]
+    if site.gateway and not gateway_ready(site):
+        problems.append("the gateway does not let calls through to the SuperLink")
+    problems += [_of_node(node, state) for node in nodes if node.state != "online"]
+    return nodes, problems
+
+
+def _of_node(node: NodeStatus, state: StateFolder) -> str:
+    why = f": {node.reason}" if node.reason else f"; its log: {state.log(node.name)}"
+    return f"node {node.name} is {node.state}, not online{why}"
