@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # it imports `cryptography`, which a generation that changes 
 
 LOCK_SECONDS = 60.0
 _LOCK_NAME = ".lock"
-# Which threads of this process hold which folders.
+# Which threads of this process hold which folders as writers.
 _HOLDERS: set[tuple[int, Path]] = set()
 
 
@@ -38,7 +38,11 @@ def locked(folder: Path) -> Iterator[None]:
     make_private_folder(folder)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     with _held(os.open(folder / _LOCK_NAME, flags, PRIVATE_MODE), fcntl.LOCK_EX, folder):
-        yield
+        _HOLDERS.add(_holder(folder))
+        try:
+            yield
+        finally:
+            _HOLDERS.discard(_holder(folder))
 
 
 @contextmanager
@@ -67,10 +71,8 @@ def _held(descriptor: int, kind: int, folder: Path) -> Iterator[None]:
                     "another flowerbed is at work in this folder", where=str(folder), remedy=remedy
                 )
             time.sleep(0.02)
-        _HOLDERS.add(_holder(folder))
         yield
     finally:
-        _HOLDERS.discard(_holder(folder))
         os.close(descriptor)
 
 

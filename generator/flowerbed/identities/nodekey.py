@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from flowerbed.errors import IdentityError
 
+_POINT = (serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 _NIST_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 
@@ -47,6 +48,10 @@ class NodeKey:
             raise _refused("this is not an OpenSSH private key, or it is damaged", where) from None
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, _NIST_CURVES):
             raise _refused("the node key is not on one of the curves P-256, P-384 and P-521", where)
+        # `cryptography` derives the public half and does not look at the one that the file names.
+        point = key.public_key().public_bytes(*_POINT)
+        if point not in _unarmoured(private):
+            raise _refused("the private half of this node key does not belong to its public half", where)
         return cls(private, _spki(key.public_key()))
 
     @property
@@ -95,7 +100,7 @@ _SPKI_P384 = bytes.fromhex("3076301006072a8648ce3d020106052b81040022036200")
 
 def _unarmoured(pem: bytes) -> bytes:
     try:
-        return binascii.a2b_base64(b"".join(pem.split(b"\n")[1:-2]))
+        return binascii.a2b_base64(b"".join(pem.strip().splitlines()[1:-1]))
     except binascii.Error:
         return b""
 
