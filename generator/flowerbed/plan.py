@@ -23,7 +23,7 @@ TlsSource = Literal["generated", "existing-secret", "cert-manager"]
 Scalar = bool | int | float | str
 
 
-class Frozen(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+class Frozen(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", gc=False):
     """Base of all plan objects: immutable, compared by value, keys in kebab-case like the declaration's."""
 
 

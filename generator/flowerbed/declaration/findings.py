@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from flowerbed.declaration.places import Path
 
+MAX_FINDINGS = 10_000
+"""After so many, looking stops: nobody reads them all, and the file should be refused at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -6,6 +6,8 @@ import re
 
 DNS_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 """A DNS label (RFC 1123), which Kubernetes asks of namespaces and of most names."""
+SERVICE_LABEL = r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?"
+"""A DNS label that begins with a letter (RFC 1035), which Kubernetes asks of Services."""
 DNS_NAME = rf"{DNS_LABEL}(?:\.{DNS_LABEL})*"
 """Labels joined by dots: Kubernetes' "DNS subdomain"."""
 CONFIG_KEY = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"

@@ -70,7 +70,8 @@ def _every_problem(document: Document) -> list[Problem]:
     from flowerbed.declaration.shapes import Walk
 
     walk = Walk(document.data, lambda path: document.text.find(document.source, path).raw)
-    rest = (found for found in findings(walk.declaration) if not _relies_on(found, walk.spoilt))
+    told = [] if walk.declaration is None else findings(walk.declaration)
+    rest = (found for found in told if not _relies_on(found, walk.spoilt))
     return [*document.problems, *_placed(document, [*walk.findings, *rest])]
 
 

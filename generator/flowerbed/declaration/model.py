@@ -1,18 +1,26 @@
 """The declaration as types: what `federation.yaml` may say, each field with its meaning.
 
 The types give the shapes and the words; what fields may not say together is in `rules`. The JSON Schema and
-the field reference are generated from here, so a description is written once. Patterns are passed on to the
-schema for editors; the rules check them, because they can say what to write instead.
+the field reference are generated from here, so a description is written once.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from flowerbed.declaration import grammar
+from flowerbed.declaration.podmodel import (
+    DataVolume,
+    Model,
+    Party,
+    Profile,
+    Quantity,
+    number,
+    text,
+)
 from flowerbed.plan import (
     Admission,
     Executor,
@@ -32,28 +40,6 @@ MAX_NODES = 1000
 """Most nodes of a tenant: their keys share one Secret, which Kubernetes limits to 1 MiB."""
 
 
-def _text(description: str, pattern: str = "", limit: int = 0) -> Meta:
-    schema: dict[str, object] = {"pattern": f"^(?:{pattern})$"} if pattern else {}
-    if limit:
-        schema["maxLength"] = limit
-    return Meta(description=description, extra_json_schema=schema)
-
-
-def _number(description: str, low: int, high: int) -> Meta:
-    return Meta(description=description, extra_json_schema={"minimum": low, "maximum": high})
-
-
-Quantity = Annotated[str | int | float, Meta(description="A Kubernetes quantity: `500m`, `2`, `1Gi`.")]
-Environment = Annotated[
-    dict[str, str],
-    Meta(
-        description="Environment variables of the party's containers. Nothing secret: use `secrets` for that."
-    ),
-]
-NodeSelector = Annotated[
-    dict[str, str], Meta(description="Labels that a machine must carry to run the pods.")
-]
-ProfileName = Annotated[str, _text("A profile of `profiles`, taken as the base of what is said here.")]
 NodeConfig = Annotated[
     dict[str, Scalar],
     Meta(
@@ -64,64 +50,7 @@ NodeConfig = Annotated[
 ]
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
-    """Base of all declared things: immutable, closed, keys in kebab-case."""
-
-
-class Resources(Model, frozen=True):
-    """What a container asks for and may use at most, by resource name."""
-
-    requests: Annotated[
-        dict[str, Quantity], Meta(description="What is set aside: `{cpu: 500m, memory: 1Gi}`.")
-    ] = {}
-    limits: Annotated[dict[str, Quantity], Meta(description="The most it may use: `{memory: 2Gi}`.")] = {}
-
-
-class Toleration(Model, frozen=True):
-    """A taint that the pods accept, as Kubernetes spells it, in kebab-case."""
-
-    key: Annotated[str, Meta(description="The taint's key; left out, every key.")] = ""
-    operator: Annotated[Literal["Equal", "Exists"], Meta(description="How the value is compared.")] = "Equal"
-    value: Annotated[str, Meta(description="The taint's value, for Equal.")] = ""
-    effect: Annotated[
-        Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"],
-        Meta(description="The taint's effect; left out, every effect."),
-    ] = ""
-    toleration_seconds: Annotated[int | UnsetType, Meta(description="How long, for NoExecute.")] = UNSET
-
-
-Tolerations = Annotated[tuple[Toleration, ...], Meta(description="Taints that the pods accept.")]
-
-
-class Profile(Model, frozen=True):
-    """A named base for pods."""
-
-    resources: Annotated[Resources, Meta(description="Requests and limits.")] = Resources()
-    node_selector: NodeSelector = {}
-    tolerations: Tolerations = ()
-    env: Environment = {}
-
-
-class SecretUse(Model, frozen=True):
-    """An existing Secret of the party: as environment, as files, or both."""
-
-    name: Annotated[str, _text("The Secret's name, in the party's namespace.", grammar.DNS_NAME, 253)]
-    env: Annotated[bool, Meta(description="Each of its keys becomes an environment variable.")] = False
-    mount: Annotated[str, _text("Absolute path under which its keys appear as files.")] = ""
-
-
-Secrets = Annotated[tuple[SecretUse, ...], Meta(description="Existing Secrets that the pods use.")]
-
-
-class DataVolume(Model, frozen=True):
-    """An existing PersistentVolumeClaim with the tenant's data."""
-
-    claim: Annotated[str, _text("The claim's name, in the tenant's namespace.", grammar.DNS_NAME, 253)]
-    mount: Annotated[str, _text("Absolute path under which the app finds the data.", "/.+")]
-    read_only: Annotated[bool, Meta(description="Whether the pods may only read.")] = True
-
-
-class Exposure(Model, frozen=True):
+class Exposure(Model, frozen=True, kw_only=True):
     """How one audience reaches the SuperLink."""
 
     type: Annotated[
@@ -132,11 +61,11 @@ class Exposure(Model, frozen=True):
         ),
     ] = "cluster"
     host: Annotated[
-        str, _text("DNS name or IP address that this audience dials. Not for `cluster`.", "", 253)
+        str, text("DNS name or IP address that this audience dials. Not for `cluster`.", "", 253)
     ] = ""
     port: Annotated[
         int | UnsetType,
-        _number(
+        number(
             "Port that this audience dials. Default: the gateway's own for `load-balancer` (9092 fleet, 9093 "
             "control), 443 for `gateway-api` and `ingress`; `node-port` needs one from 30000 to 32767.",
             1,
@@ -145,7 +74,7 @@ class Exposure(Model, frozen=True):
     ] = UNSET
     class_: Annotated[
         str,
-        _text(
+        text(
             "The ingress or load-balancer class; for `gateway-api` the Gateway: `NAME` or `NAMESPACE/NAME`.",
             "",
             253,
@@ -153,7 +82,7 @@ class Exposure(Model, frozen=True):
     ] = msgspec.field(default="", name="class")
 
 
-class Exposures(Model, frozen=True):
+class Exposures(Model, frozen=True, kw_only=True):
     """One entry per audience; left out, it is reached inside the cluster only."""
 
     fleet: Annotated[Exposure, Meta(description="For the SuperNodes.")] = Exposure()
@@ -162,7 +91,7 @@ class Exposures(Model, frozen=True):
     )
 
 
-class Tls(Model, frozen=True):
+class Tls(Model, frozen=True, kw_only=True):
     """The gateway's certificate."""
 
     source: Annotated[
@@ -179,36 +108,34 @@ class Tls(Model, frozen=True):
             "hosts of `exposure` are in it anyway."
         ),
     ] = ()
-    days: Annotated[int, _number("Life of the certificate in days.", 1, 3650)] = 365
+    days: Annotated[int, number("Life of the certificate in days.", 1, 3650)] = 365
     secret: Annotated[
         str,
-        _text(
-            "Name of the Secret, for `existing-secret` (needed) and `cert-manager`.", grammar.DNS_NAME, 253
-        ),
+        text("Name of the Secret, for `existing-secret` (needed) and `cert-manager`.", grammar.DNS_NAME, 253),
     ] = ""
     issuer: Annotated[
         str,
-        _text("The issuer, for `cert-manager`: `NAME` or `Issuer/NAME`, or `ClusterIssuer/NAME`.", "", 270),
+        text("The issuer, for `cert-manager`: `NAME` or `Issuer/NAME`, or `ClusterIssuer/NAME`.", "", 270),
     ] = ""
 
 
-class Storage(Model, frozen=True):
+class Storage(Model, frozen=True, kw_only=True):
     """The claim that keeps the SuperLink's state."""
 
     size: Annotated[Quantity, Meta(description="Size of the claim.")] = "10Gi"
-    class_: Annotated[str, _text("StorageClass; empty: the cluster's default.", "", 253)] = msgspec.field(
+    class_: Annotated[str, text("StorageClass; empty: the cluster's default.", "", 253)] = msgspec.field(
         default="", name="class"
     )
 
 
-class SuperLink(Model, frozen=True):
+class SuperLink(Party, frozen=True, kw_only=True):
     """The coordinator's part."""
 
     namespace: Annotated[
-        str, _text("Namespace of the SuperLink. Default: the federation's name.", grammar.DNS_LABEL, 63)
+        str, text("Namespace of the SuperLink. Default: the federation's name.", grammar.DNS_LABEL, 63)
     ] = ""
-    context: Annotated[str, _text("kubeconfig context of its cluster. Default: the current one.")] = ""
-    cluster_domain: Annotated[str, _text("DNS domain of its cluster.", grammar.DNS_NAME, 253)] = (
+    context: Annotated[str, text("kubeconfig context of its cluster. Default: the current one.")] = ""
+    cluster_domain: Annotated[str, text("DNS domain of its cluster.", grammar.DNS_NAME, 253)] = (
         "cluster.local"
     )
     exposure: Annotated[Exposures, Meta(description="Who reaches the SuperLink from where.")] = Exposures()
@@ -221,36 +148,30 @@ class SuperLink(Model, frozen=True):
             "their own, `kubernetes` in one Pod per task."
         ),
     ] = "deployment"
-    profile: ProfileName = ""
-    resources: Annotated[Resources, Meta(description="Requests and limits.")] = Resources()
-    node_selector: NodeSelector = {}
-    tolerations: Tolerations = ()
-    env: Environment = {}
-    secrets: Secrets = ()
 
 
-class NodeSpec(Model, frozen=True):
+class NodeSpec(Model, frozen=True, kw_only=True):
     """One node, where the nodes of a tenant differ."""
 
-    config: NodeConfig = {}
-    public_key: Annotated[str, _text("The node's public key, for `keys: brought`.")] = ""
+    config: NodeConfig = msgspec.field(default_factory=dict)
+    public_key: Annotated[str, text("The node's public key, for `keys: brought`.")] = ""
 
 
-class Tenant(Model, frozen=True):
+class Tenant(Party, frozen=True, kw_only=True):
     """Who runs SuperNodes."""
 
     name: Annotated[
-        str, _text("DNS label; with the federation's name it makes the release.", grammar.DNS_LABEL, 50)
+        str, text("DNS label; with the federation's name it makes the release.", grammar.DNS_LABEL, 50)
     ]
     nodes: Annotated[
         Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_NODES})] | tuple[NodeSpec, ...],
         Meta(description="How many SuperNodes, or a list with one entry each where they differ."),
     ]
     namespace: Annotated[
-        str, _text("Namespace of the tenant. Default: the tenant's name.", grammar.DNS_LABEL, 63)
+        str, text("Namespace of the tenant. Default: the tenant's name.", grammar.DNS_LABEL, 63)
     ] = ""
-    context: Annotated[str, _text("kubeconfig context of its cluster. Default: the SuperLink's.")] = ""
-    config: NodeConfig = {}
+    context: Annotated[str, text("kubeconfig context of its cluster. Default: the SuperLink's.")] = ""
+    config: NodeConfig = msgspec.field(default_factory=dict)
     keys: Annotated[
         KeySource,
         Meta(
@@ -277,18 +198,12 @@ class Tenant(Model, frozen=True):
         ),
     ] = UNSET
     data: Annotated[tuple[DataVolume, ...], Meta(description="Claims with the tenant's data.")] = ()
-    profile: ProfileName = ""
-    resources: Annotated[Resources, Meta(description="Requests and limits of a SuperNode.")] = Resources()
-    node_selector: NodeSelector = {}
-    tolerations: Tolerations = ()
-    env: Environment = {}
-    secrets: Secrets = ()
 
 
-class User(Model, frozen=True):
+class User(Model, frozen=True, kw_only=True):
     """Who submits apps."""
 
-    name: Annotated[str, _text("DNS label; the name in the client certificate.", grammar.DNS_LABEL, 63)]
+    name: Annotated[str, text("DNS label; the name in the client certificate.", grammar.DNS_LABEL, 63)]
     role: Annotated[
         Role,
         Meta(
@@ -298,28 +213,30 @@ class User(Model, frozen=True):
     ] = "submitter"
 
 
-class Ports(Model, frozen=True):
+class Ports(Model, frozen=True, kw_only=True):
     """Ports on this machine; 0 takes any free one."""
 
-    fleet: Annotated[int, _number("For the SuperNodes.", 0, 65535)] = 0
-    control: Annotated[int, _number("For the users.", 0, 65535)] = 0
-    runtime: Annotated[int, _number("For the SuperExec.", 0, 65535)] = 0
+    fleet: Annotated[int, number("For the SuperNodes.", 0, 65535)] = 0
+    control: Annotated[int, number("For the users.", 0, 65535)] = 0
+    runtime: Annotated[int, number("For the SuperExec.", 0, 65535)] = 0
 
 
-class Local(Model, frozen=True):
+class Local(Model, frozen=True, kw_only=True):
     """What only the local federation (`flowerbed up`) reads."""
 
     ports: Annotated[Ports, Meta(description="Ports on this machine; 0 takes any free one.")] = Ports()
 
 
-class Declaration(Model, frozen=True):
+class Declaration(Model, frozen=True, kw_only=True):
     """A Flower federation: one SuperLink, its tenants and its users."""
 
     version: Annotated[int, Meta(description="Version of this format.", extra_json_schema={"const": 1})]
     name: Annotated[
         str,
-        _text(
-            "The federation's name, a DNS label; every release name starts with it.", grammar.DNS_LABEL, 42
+        text(
+            "The federation's name: a DNS label that begins with a letter; release names start with it.",
+            grammar.SERVICE_LABEL,
+            42,
         ),
     ]
     flower: Annotated[
@@ -341,5 +258,5 @@ class Declaration(Model, frozen=True):
     users: Annotated[tuple[User, ...], Meta(description="Who submits apps.")] = ()
     profiles: Annotated[
         dict[str, Profile], Meta(description="Named bases for pods, used by `profile: NAME`.")
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
     local: Annotated[Local, Meta(description="What only `flowerbed up` reads.")] = Local()

@@ -29,7 +29,7 @@ def canonical(text: str) -> str:
         load_ssh_public_key,
     )
 
-    data = _one_key(text).encode()
+    data = _one_key(text).encode(errors="replace")
     try:
         key = load_pem_public_key(data) if data.startswith(b"-----") else load_ssh_public_key(data)
     except UnsupportedAlgorithm:
@@ -37,7 +37,7 @@ def canonical(text: str) -> str:
     except ValueError:
         raise PublicKeyError("is damaged: it does not parse") from None
     if not isinstance(key, EllipticCurvePublicKey):
-        raise PublicKeyError("is no elliptic-curve key")
+        raise PublicKeyError("is of a kind that Flower does not take")
     if key.curve.name not in CURVES:
         raise PublicKeyError(f"is on the curve {key.curve.name}")
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -54,7 +54,7 @@ def _one_key(text: str) -> str:
         raise PublicKeyError("is empty")
     if lines[0].startswith("-----"):
         if lines[0] != "-----BEGIN PUBLIC KEY-----":
-            raise PublicKeyError("is PEM, but no PUBLIC KEY")
+            raise PublicKeyError("is PEM of another kind than PUBLIC KEY")
         if text.count("-----BEGIN") > 1:
             raise PublicKeyError("holds more than one key")
         return "\n".join(line.strip() for line in lines) + "\n"

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Protocol
 
 import yaml
 
+from flowerbed.declaration.findings import MAX_FINDINGS
 from flowerbed.declaration.places import Branch, Path, Source, Text, key_path, show
 from flowerbed.declaration.scalars import Meaning, Trap, meaning
 from flowerbed.declaration.syntax import syntax_problem
@@ -22,7 +23,6 @@ MAX_DEPTH = 16
 """Levels of nesting; the deepest field of a declaration is at 7."""
 MAX_NODES = 400_000
 """Values in a file, those that an alias repeats included; 10,000 tenants have 240,000."""
-MAX_PROBLEMS = 10_000
 
 
 class Unreadable:
@@ -173,10 +173,11 @@ class _Builder:
             frame.keep = False
             return
         frame.branch.keys[key] = event.start_mark.index
-        if not event.style or event.anchor or event.tag:
-            self._check_key(frame, event)
+        plain = event.style or (key != "<<" and type(self._meaning(key)) is str)
+        if not plain or event.anchor or event.tag:
+            self._refuse_key(frame, event)
 
-    def _check_key(self, frame: _Frame, event: _Event) -> None:
+    def _refuse_key(self, frame: _Frame, event: _Event) -> None:
         """Refuse a key that is not plain text; its value is read but not kept."""
         quoted = f"put the key in quotes: {show(event.value)}"
         if event.anchor or event.tag:
@@ -185,10 +186,8 @@ class _Builder:
             found = "merge keys are not supported", "write the keys out, or use a profile"
         elif isinstance(value := self._meaning(event.value), Trap):
             found = value.message, quoted
-        elif not isinstance(value, str):
-            found = "a key must be text", quoted
         else:
-            return
+            found = "a key must be text", quoted
         frame.keep = False
         frame.data[event.value] = self._refuse(event.start_mark.index, *found)
 
@@ -252,7 +251,7 @@ class _Builder:
     def _refuse(self, offset: int, message: str, remedy: str) -> Unreadable:
         place = self.text.line_and_column(offset)
         self.problems.append(Problem(*place, key_path(self._path()), message, remedy))
-        if len(self.problems) >= MAX_PROBLEMS:
+        if len(self.problems) >= MAX_FINDINGS:
             raise _StopReadingError
         return UNREADABLE
 

@@ -8,7 +8,7 @@ from itertools import repeat
 from msgspec import UNSET
 
 from flowerbed import names, plan
-from flowerbed.declaration import grammar, model
+from flowerbed.declaration import grammar, model, podmodel
 from flowerbed.declaration.public_keys import canonical
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -62,9 +62,9 @@ def outside_port(exposure: model.Exposure, listen_port: int) -> int:
     return _OUTSIDE_PORT.get(exposure.type, listen_port)
 
 
-def pod(declaration: model.Declaration, party: model.SuperLink | model.Tenant) -> plan.Pod:
+def pod(declaration: model.Declaration, party: podmodel.Party) -> plan.Pod:
     """Return what a party says of its pods, on top of its profile: the party's own words win."""
-    base = declaration.profiles[party.profile] if party.profile else model.Profile()
+    base = declaration.profiles[party.profile] if party.profile else podmodel.Profile()
     return plan.Pod(
         resources=plan.Resources(
             requests=_quantities(base.resources.requests, party.resources.requests),
@@ -80,7 +80,7 @@ def _quantities(*layers: Mapping[str, str | float]) -> dict[str, str]:
     return {name: grammar.quantity(value) for layer in layers for name, value in layer.items()}
 
 
-def _toleration(toleration: model.Toleration) -> dict[str, str | int]:
+def _toleration(toleration: podmodel.Toleration) -> dict[str, str | int]:
     said: dict[str, str | int] = {"operator": toleration.operator}
     for word in ("key", "value", "effect"):
         if text := getattr(toleration, word):
@@ -150,7 +150,7 @@ def _server_tls(declaration: model.Declaration, release: str, namespace: str) ->
     )
 
 
-def _secrets(secrets: tuple[model.SecretUse, ...]) -> tuple[plan.SecretUse, ...]:
+def _secrets(secrets: tuple[podmodel.SecretUse, ...]) -> tuple[plan.SecretUse, ...]:
     return tuple(plan.SecretUse(name=use.name, env=use.env, mount=use.mount) for use in secrets)
 
 

@@ -13,14 +13,13 @@ import msgspec
 from msgspec import inspect
 
 from flowerbed.declaration import kinds
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import MAX_FINDINGS, Finding
 from flowerbed.declaration.model import Declaration
 from flowerbed.declaration.places import Path, show
 from flowerbed.declaration.reader import UNREADABLE
 from flowerbed.declaration.scalars import meaning
 from flowerbed.declaration.wording import closest, did_you_mean, foreign
 
-MAX_FINDINGS = 10_000
 _PRIVATE = frozenset({"env", "public-keys", "public-key"})
 """Keys whose values are never repeated in a message."""
 
@@ -32,16 +31,27 @@ class _Gone:
 _GONE = _Gone()
 
 
+class _EnoughError(Exception):
+    """There are more findings than anybody will read."""
+
+
 class Walk:
-    """One walk: `declaration` is what is left when wrong values are replaced, `spoilt` the paths of those."""
+    """One walk: `findings`, and the paths that are `spoilt` by them.
+
+    `declaration` is what is left when wrong values are replaced; None when the walk ended early.
+    """
 
     def __init__(self, data: object, raw: Callable[[Path], str]) -> None:
         """Walk `data`; `raw` gives the text of the scalar at a path, as it was written."""
         self.findings: list[Finding] = []
         self.spoilt: set[Path] = set()
         self._raw = raw
+        self.declaration: Declaration | None = None
         whole = inspect.type_info(Declaration)
-        kept = self._value(whole, data, ())
+        try:
+            kept = self._value(whole, data, ())
+        except _EnoughError:
+            return
         self.declaration = msgspec.convert(kinds.harmless(whole) if kept is _GONE else kept, Declaration)
 
     def _value(self, kind: inspect.Type, value: Any, path: Path) -> object:  # noqa: ANN401  (any YAML)
@@ -114,8 +124,9 @@ class Walk:
         return f"write {kinds.expected(kind)}, such as {kinds.example(kind)}"
 
     def _wrong(self, path: Path, message: str, remedy: str, *, on_key: bool = False) -> _Gone:
-        if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(Finding(path, message, remedy, on_key))
+        self.findings.append(Finding(path, message, remedy, on_key))
+        if len(self.findings) >= MAX_FINDINGS:
+            raise _EnoughError
         return self._gone(path)
 
     def _gone(self, path: Path) -> _Gone:

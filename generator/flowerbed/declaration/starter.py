@@ -9,7 +9,7 @@ from flowerbed.files import write_atomic
 
 STARTER = """\
 # A Flower federation: one SuperLink, its tenants and its users. `flowerbed check` tells what is wrong here.
-# To let your editor complete it: `flowerbed schema > federation.schema.json`, and as the first line of this file
+# To let your editor complete it: `flowerbed schema > federation.schema.json`, and as this file's first line
 #   # yaml-language-server: $schema=federation.schema.json
 version: 1
 name: hospitals                 # every release and Service name begins with it

@@ -39,7 +39,7 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     """Return the remedy for a word that is not known: the likely one, else all of them."""
     if meant := closest(word, known):
         return f"did you mean {meant}?"
-    listed = sorted(known)
+    listed = sorted(filter(str.isprintable, known))
     if not listed:
         return "there is none"
     more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""

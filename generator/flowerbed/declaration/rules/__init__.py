@@ -6,9 +6,9 @@ Every rule looks at the whole declaration and yields findings; none of them stop
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import MAX_FINDINGS, Finding
 from flowerbed.declaration.model import Declaration
 from flowerbed.declaration.rules import admission, naming, nodes, pods, reach, tls, volumes
 
@@ -18,5 +18,5 @@ RULES = (*naming.RULES, *reach.RULES, *tls.RULES, *admission.RULES, *nodes.RULES
 
 
 def findings(declaration: Declaration) -> Iterator[Finding]:
-    """Yield everything that does not fit together."""
-    return chain.from_iterable(rule(declaration) for rule in RULES)
+    """Yield what does not fit together, up to MAX_FINDINGS."""
+    return islice(chain.from_iterable(rule(declaration) for rule in RULES), MAX_FINDINGS)

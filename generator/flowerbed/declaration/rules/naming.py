@@ -46,23 +46,29 @@ def object_name(path: Path, text: str, what: str) -> Iterator[Finding]:
 def well_formed(declaration: Declaration) -> Iterator[Finding]:
     """Names and namespaces are DNS labels."""
     yield from label(("name",), declaration.name)
-    yield from namespace(("superlink", "namespace"), declaration.superlink.namespace)
+    if declaration.name[:1].isdigit():
+        message = f"{show(declaration.name)} begins with a digit, which no Service may"
+        yield Finding(("name",), message, "begin it with a letter")
     for index, tenant in enumerate(declaration.tenants):
         yield from label(("tenants", index, "name"), tenant.name)
-        yield from namespace(("tenants", index, "namespace"), tenant.namespace)
     for index, user in enumerate(declaration.users):
         yield from label(("users", index, "name"), user.name)
     for profile in declaration.profiles:
         yield from label(("profiles", profile), profile, on_key=True)
 
 
-def namespace(path: Path, text: str) -> Iterator[Finding]:
-    """Yield a finding unless `text` is a namespace for people to use, or left out."""
-    if not text:
-        return
-    yield from label(path, text)
-    if text.startswith("kube-"):
-        yield Finding(path, "namespaces that begin with kube- belong to Kubernetes", "choose another name")
+def namespaces(declaration: Declaration) -> Iterator[Finding]:
+    """Namespaces are DNS labels, and none of Kubernetes' own."""
+    said: list[tuple[Path, str, str]] = [(("superlink",), declaration.superlink.namespace, declaration.name)]
+    for index, tenant in enumerate(declaration.tenants):
+        said.append((("tenants", index), tenant.namespace, tenant.name))
+    for path, namespace, default in said:
+        if namespace:
+            yield from label((*path, "namespace"), namespace)
+        if (namespace or default).startswith("kube-"):
+            message = "namespaces that begin with kube- belong to Kubernetes"
+            needs = (("name",), (*path, "name"))
+            yield Finding((*path, "namespace"), message, "write another namespace", needs=needs)
 
 
 def reserved(declaration: Declaration) -> Iterator[Finding]:
@@ -102,7 +108,7 @@ def short_enough(declaration: Declaration) -> Iterator[Finding]:
         if len(release) > names.RELEASE_NAME_LIMIT and len(tenant.name) <= names.DNS_LABEL_LIMIT:
             limit = names.RELEASE_NAME_LIMIT
             room = limit - len(declaration.name) - 1
-            message = f"the release {release} has {len(release)} characters, {limit} are the most"
+            message = f"the release {show(release)} has {len(release)} characters, {limit} are the most"
             yield Finding(
                 ("tenants", index, "name"), message, f"shorten the tenant's name to {room} characters"
             )
@@ -121,10 +127,10 @@ def apart(declaration: Declaration) -> Iterator[Finding]:
         for suffix in _OWN_SUFFIXES:
             base = release.removesuffix(f"-{suffix}")
             if base != release and (owner := owners.get((context, where, base))):
-                message = f"the release {release} would share names with {owner}, in the namespace {where}"
+                message = f"the release {show(release)} would share names with {owner}, in the same namespace"
                 yield Finding(
                     ("tenants", index, "name"), message, "rename the tenant, or give it another namespace"
                 )
 
 
-RULES = (well_formed, reserved, unique, short_enough, apart)
+RULES = (well_formed, namespaces, reserved, unique, short_enough, apart)

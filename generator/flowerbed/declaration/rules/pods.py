@@ -10,23 +10,24 @@ from msgspec import UNSET
 
 from flowerbed.declaration import grammar
 from flowerbed.declaration.findings import Finding
-from flowerbed.declaration.model import Declaration, Profile, Resources, SuperLink, Tenant, Toleration
+from flowerbed.declaration.model import Declaration
 from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.podmodel import Party, PodWords, Resources, Toleration
 from flowerbed.declaration.wording import did_you_mean, foreign
 
 _ENV_NAME = re.compile(grammar.ENV_NAME)
 _ENV_TAKEN = frozenset(
     {"FLWR_HOME", "FLWR_TELEMETRY_ENABLED", "FLWR_DISABLE_UPDATE_CHECK", "HOME", "TMPDIR", "POD_NAME"}
 )
-_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_QUALIFIED = re.compile(rf"(?:{grammar.DNS_NAME}/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
+_PART = "[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_LABEL_VALUE = re.compile(f"(?:{_PART})?")
+_QUALIFIED = re.compile(rf"(?:{grammar.DNS_NAME}/)?{_PART}")
 # Without a domain in front, Kubernetes knows only these.
-_RESOURCES = ("cpu", "memory", "ephemeral-storage")
+_RESOURCES = ("cpu", "memory", "ephemeral-storage", "hugepages-2Mi")
+_RESOURCE = re.compile(rf"cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i|{grammar.DNS_NAME}/{_PART}")
 
-Party = SuperLink | Tenant | Profile
 
-
-def parties(declaration: Declaration) -> Iterator[tuple[Path, Party]]:
+def parties(declaration: Declaration) -> Iterator[tuple[Path, PodWords]]:
     """Yield everything that speaks of pods, with its key path."""
     yield ("superlink",), declaration.superlink
     for index, tenant in enumerate(declaration.tenants):
@@ -38,7 +39,7 @@ def parties(declaration: Declaration) -> Iterator[tuple[Path, Party]]:
 def profiles(declaration: Declaration) -> Iterator[Finding]:
     """A profile that is used is declared."""
     for path, party in parties(declaration):
-        if not isinstance(party, Profile) and party.profile and party.profile not in declaration.profiles:
+        if isinstance(party, Party) and party.profile and party.profile not in declaration.profiles:
             remedy = did_you_mean(party.profile, declaration.profiles)
             yield Finding((*path, "profile"), f"there is no profile {show(party.profile)}", remedy)
 
@@ -50,18 +51,15 @@ def resources(declaration: Declaration) -> Iterator[Finding]:
         for word, amounts in (("requests", said.requests), ("limits", said.limits)):
             yield from _amounts((*path, "resources", word), amounts)
         base = Resources()
-        if not isinstance(party, Profile) and party.profile in declaration.profiles:
+        if isinstance(party, Party) and party.profile in declaration.profiles:
             base = declaration.profiles[party.profile].resources
-        yield from _below_limits((*path, "resources", "requests"), base, said)
+        if said.requests or said.limits:
+            yield from _below_limits((*path, "resources", "requests"), base, said)
 
 
 def _amounts(path: Path, amounts: Mapping[str, str | float]) -> Iterator[Finding]:
     for name, amount in amounts.items():
-        if (
-            name not in _RESOURCES
-            and not name.startswith("hugepages-")
-            and not ("/" in name and _QUALIFIED.fullmatch(name))
-        ):
+        if not _RESOURCE.fullmatch(name):
             message = f"{show(name)} is no resource of Kubernetes"
             yield Finding((*path, name), message, did_you_mean(name, _RESOURCES), on_key=True)
         elif (size := _size(amount)) is None:
@@ -79,15 +77,12 @@ def _size(amount: str | float) -> float | None:
 
 
 def _below_limits(path: Path, base: Resources, said: Resources) -> Iterator[Finding]:
-    requests, limits = said.requests or base.requests, said.limits or base.limits
-    if said.requests and base.requests:
-        requests = {**base.requests, **said.requests}
-    if said.limits and base.limits:
-        limits = {**base.limits, **said.limits}
+    requests = {**base.requests, **said.requests}
+    limits = {**base.limits, **said.limits}
     for name in requests.keys() & limits.keys():
         asked, most = _size(requests[name]), _size(limits[name])
         if asked is not None and most is not None and asked > most:
-            message = f"{requests[name]} of {name} are asked for, but {limits[name]} are the limit"
+            message = f"{requests[name]} are asked for, but {limits[name]} are the limit"
             yield Finding((*path, name), message, "raise the limit or lower the request")
 
 
@@ -103,6 +98,10 @@ def environment(declaration: Declaration) -> Iterator[Finding]:
                 yield Finding(where, f"{name} is set by Flowerbed", "remove it", on_key=True)
             elif "\0" in value:
                 yield Finding(where, "an environment variable cannot hold a zero byte", "remove it")
+            elif "PRIVATE KEY-----" in value:
+                yield Finding(
+                    where, "a private key does not belong here", "put it in a Secret, under `secrets`"
+                )
 
 
 def placement(declaration: Declaration) -> Iterator[Finding]:

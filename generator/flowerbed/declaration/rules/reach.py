@@ -127,7 +127,7 @@ def within_reach(declaration: Declaration) -> Iterator[Finding]:
     for index, tenant in enumerate(declaration.tenants):
         if tenant.context and tenant.context != superlink.context:
             path: Path = ("tenants", index, "context")
-            home = superlink.context or "the current context"
+            home = show(superlink.context) if superlink.context else "the current context"
             where = f"the tenant is in {show(tenant.context)}, the SuperLink in {home}"
             message = f"{where}, and the fleet's exposure reaches its own cluster only"
             remedy = "set superlink.exposure.fleet to a type such as load-balancer, with its host"

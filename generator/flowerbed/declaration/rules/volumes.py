@@ -10,8 +10,9 @@ from msgspec import UNSET
 
 from flowerbed.declaration import grammar
 from flowerbed.declaration.findings import Finding
-from flowerbed.declaration.model import Declaration, SecretUse, SuperLink, Tenant
+from flowerbed.declaration.model import Declaration, Tenant
 from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.podmodel import Party, SecretUse
 from flowerbed.declaration.rules.naming import object_name
 
 # What the system, Flower's image and the charts have there already.
@@ -21,7 +22,10 @@ _TAKEN = re.compile(
 )
 
 
-def parties(declaration: Declaration) -> Iterator[tuple[Path, SuperLink | Tenant]]:
+_MOUNT_LIMIT = 1024
+
+
+def parties(declaration: Declaration) -> Iterator[tuple[Path, Party]]:
     """Yield the coordinator and the tenants, with their key paths."""
     yield ("superlink",), declaration.superlink
     for index, tenant in enumerate(declaration.tenants):
@@ -37,7 +41,7 @@ def secrets(declaration: Declaration) -> Iterator[Finding]:
             yield from object_name((*where, "name"), use.name, "Secret")
             yield from _used(where, use)
             if seen.setdefault(use.name, index) != index:
-                message = f"the Secret {use.name} is already in secrets[{seen[use.name]}]"
+                message = f"the Secret {show(use.name)} is already in secrets[{seen[use.name]}]"
                 yield Finding((*where, "name"), message, "say `env` and `mount` in one entry")
 
 
@@ -60,7 +64,7 @@ def mounts(declaration: Declaration) -> Iterator[Finding]:
                 yield Finding(where, message, "give each a path of its own", needs=(other,))
 
 
-def _mounts(path: Path, party: SuperLink | Tenant) -> Iterator[tuple[Path, str]]:
+def _mounts(path: Path, party: Party) -> Iterator[tuple[Path, str]]:
     if isinstance(party, Tenant):
         for index, volume in enumerate(party.data):
             yield (*path, "data", index, "mount"), volume.mount
@@ -77,8 +81,8 @@ def _mount(path: Path, mount: str) -> Iterator[Finding]:
         or ":" in mount
     ):
         yield Finding(path, f"{show(mount)} is no absolute path in its plain form", "write one such as /data")
-    elif not mount.isprintable():
-        yield Finding(path, f"{show(mount)} holds characters that no path should", "write one such as /data")
+    elif not mount.isprintable() or len(mount) > _MOUNT_LIMIT:
+        yield Finding(path, f"{show(mount)} is too long or unprintable", "write a path such as /data")
     elif _TAKEN.fullmatch(mount):
         message = f"{mount} belongs to the system, to Flower's image or to the charts"
         yield Finding(path, message, "mount it elsewhere, such as at /data")
