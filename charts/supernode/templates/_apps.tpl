@@ -1,0 +1,74 @@
+{{/* What the tenant gives to ClientApps: environment, volumes and mounts, for the pods and containers in which they run. */}}
+
+{{/* Secrets whose entries become variables. */}}
+{{- define "supernode.appEnvFrom" -}}
+{{- $names := list -}}
+{{- range .Values.secrets }}{{ if .env }}{{ $names = append $names .name }}{{ end }}{{ end -}}
+{{- with $names -}}
+envFrom:
+  {{- range . }}
+  - secretRef:
+      name: {{ . | quote }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Volumes. A Secret's or a claim's name may be too long for a volume's name. */}}
+{{- define "supernode.appVolumes" -}}
+{{- range .Values.secrets }}
+{{- if .mountPath }}
+- name: secret-{{ .name | sha256sum | trunc 10 }}
+  secret:
+    secretName: {{ .name | quote }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+{{- $seen := dict }}
+{{- range .Values.data }}
+{{- $name := include "supernode.dataVolumeName" . }}
+{{- if not (hasKey $seen $name) }}
+{{- $_ := set $seen $name true }}
+- name: {{ $name }}
+  {{- if .hostPath }}
+  hostPath: {path: {{ .hostPath | quote }}, type: Directory}
+  {{- else }}
+  persistentVolumeClaim: {claimName: {{ .claim | quote }}}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Name of an entry's volume; entries with the same claim share it. */}}
+{{- define "supernode.dataVolumeName" -}}
+data-{{ printf "%s %s" (default "" .claim) (default "" .hostPath) | sha256sum | trunc 10 }}
+{{- end -}}
+
+{{/*
+Mounts. Read-only unless said otherwise; a node's own sub-folder is named as its pod. Takes (list $ node): the node's name,
+empty in its own pod.
+*/}}
+{{- define "supernode.appMounts" -}}
+{{- $root := index . 0 -}}
+{{- $node := index . 1 -}}
+{{- range $root.Values.secrets }}
+{{- if .mountPath }}
+- name: secret-{{ .name | sha256sum | trunc 10 }}
+  mountPath: {{ .mountPath | quote }}
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- range $root.Values.data }}
+- name: {{ include "supernode.dataVolumeName" . }}
+  mountPath: {{ .mountPath | quote }}
+  readOnly: {{ ternary .readOnly true (hasKey . "readOnly") }}
+  {{- if .perNode }}
+  {{ ternary "subPath" "subPathExpr" (ne $node "") }}: {{ default "$(FLOWERBED_NODE)" $node }}
+  {{- end }}
+{{- end }}
+{{- with $root.Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

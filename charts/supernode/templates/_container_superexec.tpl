@@ -1,0 +1,68 @@
+{{/*
+Starts ClientApps, which are code that users send: it mounts what they need and no node's key.
+Takes (list $ node): the name of its SuperNode, empty in the SuperNode's own pod.
+*/}}
+{{- define "supernode.container.superexec" -}}
+{{- $root := index . 0 -}}
+{{- $node := index . 1 -}}
+{{- with $root }}
+{{- $apps := include "supernode.apps" . -}}
+- name: superexec
+  image: {{ (include "supernode.images" . | fromYaml).superexec | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  command: [flower-superexec]
+  args:
+    {{- if eq $apps "sidecar" }}
+    # Inside the pod.
+    - --runtime-api-address=127.0.0.1:{{ include "supernode.runtimePort" . }}
+    - --insecure
+    - --superexec-auth-secret-file=/runtime/secret
+    {{- else }}
+    - --runtime-api-address={{ $node }}.{{ include "supernode.runtimeDomain" . }}:{{ include "supernode.runtimePort" . }}
+    - --root-certificates=/runtime/ca.crt
+    - --superexec-auth-secret-file=/superexec/secret
+    {{- end }}
+    {{- if eq $apps "kubernetes" }}
+    - --executor=kubernetes
+    - --executor-config=/executor/executor.yaml
+    {{- end }}
+    {{- range .Values.superexec.extraArgs }}
+    - {{ . | replace "$" "$$" | quote }}
+    {{- end }}
+  # Apps write their results into the folder in which they are started.
+  workingDir: /tmp
+  env:
+    {{- if not $node }}
+    - name: FLOWERBED_NODE
+      valueFrom:
+        fieldRef: {fieldPath: metadata.name}
+    {{- end }}
+    {{- include "supernode.env" . | trim | nindent 4 }}
+  {{- if ne $apps "kubernetes" }}
+  {{- with include "supernode.appEnvFrom" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- end }}
+  terminationMessagePolicy: FallbackToLogsOnError
+  resources:
+    {{- toYaml .Values.superexec.resources | nindent 4 }}
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  volumeMounts:
+    - {name: runtime, mountPath: /runtime, readOnly: true}
+    {{- if eq $apps "sidecar" }}
+    - {name: apps, mountPath: /tmp}
+    {{- else }}
+    - {name: superexec, mountPath: /superexec, readOnly: true}
+    - {name: scratch, mountPath: /tmp}
+    {{- end }}
+    {{- if eq $apps "kubernetes" }}
+    - {name: executor, mountPath: /executor, readOnly: true}
+    - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+    {{- else }}
+    {{- with include "supernode.appMounts" (list . $node) | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- end }}
+{{- end }}
+{{- end -}}
