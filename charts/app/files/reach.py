@@ -1,0 +1,32 @@
+"""Make one call on the SuperLink's control path, as the user: `reach.py CONNECTION.TOML`.
+
+It lists runs, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# The files of the chart lie flat beside this one.
+from flower_client import FlowerClient
+from flower_connection import Connection, SubmitError
+from flower_run import runs
+
+
+def main(file: Path) -> int:
+    """Print what the SuperLink answers; return 0 if it lists its runs."""
+    try:
+        connection = Connection.load(file)
+        with FlowerClient(connection, timeout=10.0) as client:
+            found = runs(client, limit=1)
+    except SubmitError as error:
+        print(error)
+        return 1
+    last = f"its last run is {found[0].run_id}" if found else "it has no run yet"
+    print(f"{connection.address} is a SuperLink, and takes this user: {last}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,138 @@
+"""How to reach a SuperLink: address, certificates, federation; and what can go wrong on the way there.
+
+SubmitError        an expected failure: what happened, and what to do about it
+├── Invalid        the command line, the connection or the app is wrong
+├── Unreachable    nobody answers, or TLS failed
+└── Refused        an answer came, and it was no
+"""
+
+from __future__ import annotations
+
+import ssl
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class SubmitError(Exception):
+    """An expected failure: `what` happened, and the `remedy`; `exit_code` is the program's."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(f"{what}\n  {remedy}" if remedy else what)
+        self.what = what
+        self.remedy = remedy
+
+
+class Invalid(SubmitError):  # noqa: N818
+    """The command line, the connection or the app is wrong."""
+
+    exit_code = 2
+
+
+class Unreachable(SubmitError):  # noqa: N818
+    """Nobody answers at the address, TLS failed, or a gateway answers for an absent SuperLink.
+
+    `lost`: the connection broke after it stood, so that a call may have had its effect all the same.
+    """
+
+    exit_code = 3
+
+    def __init__(self, what: str, remedy: str = "", *, lost: bool = False) -> None:
+        super().__init__(what, remedy)
+        self.lost = lost
+
+
+class Refused(SubmitError):  # noqa: N818
+    """The SuperLink or its gateway said no: HTTP `status`, Flower's error `code` (0: none), `detail`."""
+
+    def __init__(self, status: int, code: int, detail: str, connection: Connection) -> None:
+        said = f"{detail} (HTTP {status}{f', code {code}' if code else ''})"
+        denied = f"you came with the client certificate {connection.client_certificate}"
+        remedy = denied if status in {401, 403} and connection.client_certificate else ""
+        super().__init__(f"{connection.address} refused the call: {said}", remedy)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        # With these Flower speaks of what was asked for: an unknown federation, a run that does not exist.
+        self.exit_code = 2 if code and status in {404, 412} else 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How to reach a SuperLink's Control API: `address` is "host:port", IPv6 hosts in brackets."""
+
+    address: str
+    insecure: bool = False
+    root_certificates: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    federation: str = ""
+
+    def __post_init__(self) -> None:
+        host, _, port = self.address.rpartition(":")
+        bare_ipv6 = ":" in host and not host.startswith("[")
+        if not host or "/" in host or bare_ipv6 or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise Invalid(f"{self.address!r} is not an address", "write HOST:PORT, or [IPV6]:PORT")
+        if bool(self.client_certificate) != bool(self.client_key):
+            raise Invalid("a client certificate and its key go together", "give both, or neither")
+        if self.insecure and (self.root_certificates or self.client_certificate):
+            raise Invalid("an insecure connection takes no certificates", "drop them, or `insecure`")
+
+    @property
+    def host(self) -> str:
+        """Return the host alone, without brackets."""
+        return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """Return the port alone."""
+        return int(self.address.rpartition(":")[2])
+
+    @classmethod
+    def load(cls, file: Path) -> Connection:
+        """Read a connection.toml; relative paths in it count from its own folder. Raises Invalid."""
+        table = read_toml(file).get("superlink")
+        known = {name.replace("_", "-"): name for name in cls.__dataclass_fields__}
+        if not isinstance(table, dict) or not isinstance(table.get("address"), str):
+            raise Invalid(f"{file}: no `address` in a [superlink] table")
+        if unknown := sorted(set(table) - set(known)):
+            raise Invalid(f"{file}: unknown key {unknown[0]!r}", f"known are: {', '.join(known)}")
+        for key, value in table.items():
+            if not isinstance(value, bool if key == "insecure" else str):
+                raise Invalid(f"{file}: {key} = {value!r} has the wrong type")
+        paths = {key for key in table if key.startswith(("root-", "client-"))}
+        return cls(
+            **{known[key]: file.parent / value if key in paths else value for key, value in table.items()}
+        )
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return the TLS context, None for plain HTTP. Raises Invalid for files that cannot be used."""
+        if self.insecure:
+            return None
+        roots, certificate = self.root_certificates, self.client_certificate
+        try:
+            # A given root replaces the system's trust, as in Flower's own clients.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if roots else ssl.create_default_context()
+            if roots:
+                context.load_verify_locations(cafile=roots)
+            if certificate:
+                # An encrypted key must fail here, not ask on a terminal that nobody watches.
+                context.load_cert_chain(certificate, self.client_key, password="")
+        except (OSError, ValueError) as error:
+            files = ", ".join(str(path) for path in (roots, certificate, self.client_key) if path)
+            reason = getattr(error, "strerror", None) or str(error)
+            raise Invalid(f"cannot use the TLS files {files}: {reason}", "PEM files are expected") from None
+        return context
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """Return a TOML file's content. Raises Invalid with the file and the place in it."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Invalid(f"{file}: {error.strerror}") from None
+    except ValueError as error:  # also UnicodeDecodeError
+        raise Invalid(f"{file}: not TOML: {error}") from None

@@ -1,0 +1,287 @@
+#!/usr/bin/env python3
+"""Submit a Flower app to a SuperLink, follow the run, end with its true outcome.
+
+Needs the files beside it, the standard library and `flwr`: it runs on a laptop and, mounted as files, on a
+plain Flower image. The run's id goes to stdout as soon as it is known; all else goes to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING or __package__:
+    from .flower_app import App, load
+    from .flower_client import FlowerClient
+    from .flower_config import overrides
+    from .flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
+    from .flower_run import COMPLETED, ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
+else:  # lying beside the program that runs
+    from flower_app import App, load
+    from flower_client import FlowerClient
+    from flower_config import overrides
+    from flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
+    from flower_run import COMPLETED, ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
+
+__all__ = [
+    "Connection",
+    "FlowerClient",
+    "Invalid",
+    "Order",
+    "Refused",
+    "SubmitError",
+    "Unreachable",
+    "submit",
+]
+
+REPEATS = 1.0  # seconds within which a second signal is the first one seen again
+EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
+5 timed out (the run goes on), 130 interrupted"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to submit, and how to follow it: times in seconds, `outcome` a file that gets it as JSON."""
+
+    app: Path
+    config: Path | None = None
+    settings: tuple[str, ...] = ()
+    detach: bool = False
+    timeout: float | None = None
+    unreachable_timeout: float = 300.0
+    on_interrupt: Interrupt = "leave"
+    json: bool = False
+    outcome: Path | None = None
+
+
+def submit(connection: Connection, order: Order) -> int:
+    """Submit and follow; return the exit code, equal to the SuperLink's own word on the run."""
+    with _interruptions():
+        outcome = _attempt(connection, order)
+        _hand_in(outcome, order)
+    return outcome.exit_code
+
+
+def _attempt(connection: Connection, order: Order) -> Outcome:
+    run_id, status = "", "not-started"
+    try:
+        with FlowerClient(connection) as client:
+            opening = _Opening(client)
+            app = load(order.app)
+            config = overrides(app.defaults, order.config, order.settings)
+            _introduce(app)
+            opening.wait()
+            status = "unknown"
+            run_id = str(start(client, app, config))
+            _answer(run_id)
+            say(f"run {run_id} was started by {connection.address}")
+            outcome = _follow(client, run_id, order)
+    except SubmitError as error:
+        say(f"error: {error}")
+        lost = isinstance(error, Unreachable) and error.lost
+        status = status if lost else "not-started"
+        return Outcome(run_id=run_id, status=status, reason=error.what, exit_code=error.exit_code)
+    except KeyboardInterrupt:
+        known = "no run was started" if status == "not-started" else "look at the list of runs"
+        outcome = Outcome(run_id=run_id, status=status, reason=f"interrupted; {known}", exit_code=INTERRUPTED)
+    _conclude(outcome)
+    return outcome
+
+
+def _hand_in(outcome: Outcome, order: Order) -> None:
+    text = json.dumps(dataclasses.asdict(outcome), ensure_ascii=False)
+    if order.json:
+        _answer(text)
+    if order.outcome:
+        try:
+            order.outcome.write_text(f"{text}\n", encoding="utf-8")
+        except OSError as error:
+            say(f"error: {order.outcome}: {error.strerror}")
+
+
+class _Opening:
+    """Opens a client's connection while the app is packed."""
+
+    def __init__(self, client: FlowerClient) -> None:
+        self._client = client
+        self._error: SubmitError | None = None
+        self._thread = threading.Thread(target=self._open, daemon=True)
+        self._thread.start()
+
+    def _open(self) -> None:
+        try:
+            self._client.connect()
+        except SubmitError as error:
+            self._error = error
+
+    def wait(self) -> None:
+        """Return when the connection stands. Raises Unreachable."""
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+
+def _introduce(app: App) -> None:
+    say(f"app {app.title}: FAB {app.hash} ({len(app.fab):,} bytes)")
+    for name, size in app.files.items():
+        say(f"  {name} ({size:,} bytes)")
+
+
+def _follow(client: FlowerClient, run_id: str, order: Order) -> Outcome:
+    if order.detach:
+        return Outcome(
+            run_id=run_id, status="pending", reason="started; nobody follows it", exit_code=COMPLETED
+        )
+    following = Following(
+        say=say,
+        log=_write_log,
+        timeout=order.timeout,
+        unreachable_timeout=order.unreachable_timeout,
+        on_interrupt=order.on_interrupt,
+    )
+    return Follower(client, int(run_id), following).follow()
+
+
+def _conclude(outcome: Outcome) -> None:
+    what = f"run {outcome.run_id}: {outcome.status}" if outcome.run_id else outcome.status
+    say(f"{what}: {outcome.reason}" if outcome.reason else what)
+    run_id = outcome.run_id
+    if run_id and outcome.status not in ENDS and outcome.exit_code != COMPLETED:
+        say(f"  `flowerbed stop {run_id}` stops it, `flowerbed logs {run_id} --follow` reads on")
+
+
+def _answer(line: str) -> None:
+    """Print a line of the result; a reader that has gone does not end the following."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(text: str) -> None:
+    """Print a line of narration."""
+    _write_log(f"{text}\n")
+
+
+def _write_log(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):  # nobody reads on; the outcome still counts
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def _interruptions() -> Iterator[None]:
+    """Let SIGTERM (a Job that is deleted) do what Ctrl-C does, and take the same signal twice for one.
+
+    A terminal, a Makefile or `timeout` may well send it to the whole group and to this process. So the
+    handler stays once a signal has come: the second may arrive when all is said.
+    """
+    last = -REPEATS
+
+    def interrupt(*_: object) -> None:
+        nonlocal last
+        last, before = time.monotonic(), last
+        if last - before >= REPEATS:
+            raise KeyboardInterrupt
+
+    in_main = threading.current_thread() is threading.main_thread()
+    caught = (signal.SIGINT, signal.SIGTERM) if in_main else ()
+    # What nohup or a shell's `&` has us ignore stays ignored.
+    former = {number: signal.getsignal(number) for number in caught}
+    former = {number: handler for number, handler in former.items() if handler is not signal.SIG_IGN}
+    for number in former:
+        signal.signal(number, interrupt)
+    yield
+    for number, handler in former.items():
+        if last < 0:
+            signal.signal(number, handler)
+
+
+def seconds(text: str) -> float:
+    """Read a duration such as 90, 90s, 10m or 2h. Raises Invalid."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|)", text)
+    if not found:
+        raise Invalid(f"{text!r} is not a duration", "write 90, 90s, 10m or 2h")
+    return float(found[1]) * {"h": 3600, "m": 60}.get(found[2], 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0], epilog=EPILOG)
+    add = parser.add_argument
+    add("app", type=Path, metavar="APP", help="app folder, or a .fab file")
+    add("--connection", type=Path, metavar="FILE", help="connection.toml; the flags below override it")
+    add("--address", metavar="HOST:PORT", help="the SuperLink's control address")
+    add("--root-certificates", type=Path, metavar="FILE", help="CA to trust (default: the system's)")
+    add("--client-certificate", type=Path, metavar="FILE", help="your certificate (PEM)")
+    add("--client-key", type=Path, metavar="FILE", help="its key (PEM, not encrypted)")
+    add("--insecure", action="store_true", default=None, help="plain HTTP")
+    add("--federation", metavar="NAME", help="default: the SuperLink's only one")
+    add(
+        "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="override run config"
+    )
+    add("--config", type=Path, metavar="FILE", help="TOML file that overrides run config")
+    add("--detach", action="store_true", help="end when the run is started")
+    add("--timeout", metavar="TIME", help="stop following after so long (90, 90s, 10m, 2h); the run goes on")
+    add(
+        "--unreachable-timeout",
+        default="5m",
+        metavar="TIME",
+        help="how long to bear with an absent SuperLink",
+    )
+    add("--on-interrupt", choices=["leave", "stop"], default="leave", help="what becomes of the run then")
+    add("--json", action="store_true", help="print the outcome as the last line on stdout")
+    add("--outcome", type=Path, metavar="FILE", help="write the outcome as JSON to a file")
+    return parser
+
+
+def _connection(arguments: argparse.Namespace) -> Connection:
+    names = [field.name for field in dataclasses.fields(Connection)]
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    if arguments.connection:
+        return dataclasses.replace(Connection.load(arguments.connection), **given)
+    if "address" not in given:
+        raise Invalid("where to?", "give --connection FILE or --address HOST:PORT")
+    return Connection(**given)
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        connection = _connection(arguments)
+        order = Order(
+            app=arguments.app,
+            config=arguments.config,
+            settings=tuple(arguments.settings),
+            detach=arguments.detach,
+            timeout=seconds(arguments.timeout) if arguments.timeout else None,
+            unreachable_timeout=seconds(arguments.unreachable_timeout),
+            on_interrupt=arguments.on_interrupt,
+            json=arguments.json,
+            outcome=arguments.outcome,
+        )
+    except SubmitError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    return submit(connection, order)
+
+
+def main() -> NoReturn:
+    """Run this process's command line."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

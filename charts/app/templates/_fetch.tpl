@@ -1,0 +1,88 @@
+{{/* The container that lays the app out in /app, for the sources that need one; it sees no certificate of the user. */}}
+{{- define "app.container.fetch" -}}
+{{- $app := .Values.app -}}
+{{- $source := include "app.source" . -}}
+{{- $images := include "app.images" . | fromYaml -}}
+- name: fetch
+  image: {{ ternary (get $images $source) $images.submit (has $source (list "image" "git")) | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  {{- if eq $source "inline" }}
+  command: [{{ .Values.python | quote }}, /files/fetch.py, copy, /inline, /app/source]
+  {{- else if eq $source "image" }}
+  # -L: links lead to what they mean in this image, and Flower packs none.
+  command: [cp, -R, -L, {{ $app.image.path | quote }}, /app/source]
+  {{- else if eq $source "archive" }}
+  command: [{{ .Values.python | quote }}, /files/fetch.py, archive]
+  args:
+    {{- with $app.archive.path }}
+    - --path={{ . }}
+    {{- end }}
+    {{- if $app.archive.existingSecret }}
+    - --authorization=/credentials/authorization
+    {{- end }}
+    - {{ $app.archive.url | replace "$" "$$" | quote }}
+    - {{ $app.archive.sha256 | quote }}
+    - {{ ternary "/app/source.fab" "/app/source" (eq (include "app.isFab" .) "true") }}
+  {{- else }}
+  command: [sh, /files/git.sh]
+  {{- end }}
+  env:
+    {{- include "app.env" . | trim | nindent 4 }}
+    {{- if eq $source "git" }}
+    - {name: APP, value: /app/source}
+    - {name: URL, value: {{ $app.git.url | replace "$" "$$" | quote }}}
+    - {name: REF, value: {{ $app.git.ref | replace "$" "$$" | quote }}}
+    - {name: GIT_TERMINAL_PROMPT, value: "0"}
+    {{- if $app.git.existingSecret }}
+    - {name: CREDENTIALS, value: /credentials}
+    {{- end }}
+    {{- end }}
+  workingDir: /tmp
+  terminationMessagePolicy: FallbackToLogsOnError
+  resources:
+    {{- toYaml .Values.resources | nindent 4 }}
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  volumeMounts:
+    - {name: app, mountPath: /app}
+    - {name: scratch, mountPath: /tmp}
+    {{- if ne $source "image" }}
+    - {name: files, mountPath: /files, readOnly: true}
+    {{- end }}
+    {{- if eq $source "inline" }}
+    - {name: inline, mountPath: /inline, readOnly: true}
+    {{- else if or $app.archive.existingSecret $app.git.existingSecret }}
+    - {name: credentials, mountPath: /credentials, readOnly: true}
+    {{- end }}
+{{- end -}}
+
+{{/* Volumes of the source. */}}
+{{- define "app.sourceVolumes" -}}
+{{- $app := .Values.app -}}
+{{- $source := include "app.source" . -}}
+{{- if eq $source "volume" -}}
+- name: volume
+  persistentVolumeClaim:
+    claimName: {{ $app.volume.claim | quote }}
+    readOnly: true
+{{- else -}}
+- name: app
+  emptyDir:
+    sizeLimit: {{ .Values.scratchSizeLimit | quote }}
+{{- if eq $source "inline" }}
+# Keys of a ConfigMap hold no `/`, so the files are numbered there and get their paths here.
+- name: inline
+  configMap:
+    name: {{ (include "app.names" . | fromYaml).inline }}
+    items:
+      {{- range $index, $path := keys $app.inline | sortAlpha }}
+      - {key: file-{{ $index }}, path: {{ $path | quote }}}
+      {{- end }}
+{{- else if or $app.archive.existingSecret $app.git.existingSecret }}
+- name: credentials
+  secret:
+    secretName: {{ default $app.git.existingSecret $app.archive.existingSecret | quote }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+{{- end -}}
