@@ -1,7 +1,7 @@
 """Submit, and then write the outcome to a ConfigMap: `outcome.py CONFIGMAP ARGUMENTS OF SUBMIT.PY...`
 
-The arguments name a file with `--outcome=FILE`. The exit code is submit.py's, also when the ConfigMap cannot be
-written: the run is what counts.
+The arguments name a file with `--outcome=FILE`. The exit code is submit.py's, also when the ConfigMap cannot
+be written: the run is what counts.
 """
 
 from __future__ import annotations

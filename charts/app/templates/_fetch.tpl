@@ -51,9 +51,15 @@
     {{- end }}
     {{- if eq $source "inline" }}
     - {name: inline, mountPath: /inline, readOnly: true}
-    {{- else if or $app.archive.existingSecret $app.git.existingSecret }}
+    {{- else if include "app.credentials" . }}
     - {name: credentials, mountPath: /credentials, readOnly: true}
     {{- end }}
+{{- end -}}
+
+{{/* The Secret that the source asks for; nothing if it is public. */}}
+{{- define "app.credentials" -}}
+{{- $source := include "app.source" . -}}
+{{- if has $source (list "archive" "git") -}}{{- (get .Values.app $source).existingSecret -}}{{- end -}}
 {{- end -}}
 
 {{/* Volumes of the source. */}}
@@ -78,10 +84,10 @@
       {{- range $index, $path := keys $app.inline | sortAlpha }}
       - {key: file-{{ $index }}, path: {{ $path | quote }}}
       {{- end }}
-{{- else if or $app.archive.existingSecret $app.git.existingSecret }}
+{{- else if include "app.credentials" . }}
 - name: credentials
   secret:
-    secretName: {{ default $app.git.existingSecret $app.archive.existingSecret | quote }}
+    secretName: {{ include "app.credentials" . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- end }}

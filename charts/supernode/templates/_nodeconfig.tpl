@@ -19,17 +19,3 @@ Takes (list $ ordinal).
 {{- end -}}
 {{- toYaml $configs -}}
 {{- end -}}
-
-{{/* What Flower's node config cannot hold, as sentences. Takes (list path table). */}}
-{{- define "supernode.nodeConfigRefusals" -}}
-{{- $said := list -}}
-{{- $path := index . 0 -}}
-{{- range $key, $value := index . 1 -}}
-{{- if kindIs "map" $value -}}
-{{- $said = concat $said (include "supernode.nodeConfigRefusals" (list (printf "%s: %s" $path $key) $value) | fromYamlArray) -}}
-{{- else if not (has (kindOf $value) (list "string" "bool" "int64" "float64")) -}}
-{{- $said = append $said (printf "%s: %s: Flower takes strings, integers, floats and booleans; write a list or a date as a string" $path $key) -}}
-{{- end -}}
-{{- end -}}
-{{- toYaml $said -}}
-{{- end -}}

@@ -1,0 +1,190 @@
+"""Render a chart as Helm does, and hold each object against Kubernetes' own strict schema."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHARTS = ROOT / "charts"
+# Release name and namespace under which each chart is rendered here, unless a test says otherwise.
+PLACES = {
+    "superlink": ("hospitals-superlink", "hospitals"),
+    "supernode": ("hospitals-north", "north"),
+    "app": ("digits", "analysts"),
+}
+HELMS = ("helm", "helm3")
+# The oldest and the newest Kubernetes that the charts are for: tools/schemas.py.
+KUBERNETES = ("1.30.14", "1.37.2")
+Object = dict[str, Any]
+
+
+class Refused(Exception):  # noqa: N818
+    """Helm rendered nothing; the text is its message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod that a release makes, or has made: `owner` is its object, such as StatefulSet/hospitals-north."""
+
+    owner: str
+    namespace: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    spec: Object
+
+    @property
+    def containers(self) -> list[Object]:
+        """Return init containers and containers."""
+        return [*self.spec.get("initContainers", []), *self.spec["containers"]]
+
+    def container(self, name: str) -> Object:
+        """Return the container of that name."""
+        (found,) = [container for container in self.containers if container["name"] == name]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What Helm would apply."""
+
+    chart: str
+    name: str
+    namespace: str
+    objects: tuple[Object, ...]
+
+    def of(self, kind: str) -> list[Object]:
+        """Return the objects of a kind, in Helm's order."""
+        return [found for found in self.objects if found["kind"] == kind]
+
+    def one(self, kind: str, name: str | None = None) -> Object:
+        """Return the only object of a kind, or the one of that name."""
+        found = [item for item in self.of(kind) if name in {None, item["metadata"]["name"]}]
+        assert len(found) == 1, f"{kind} {name or ''}: {[item['metadata']['name'] for item in found]}"
+        return found[0]
+
+    @property
+    def identities(self) -> set[tuple[str, str]]:
+        """Return (kind, name) of every object."""
+        return {(found["kind"], found["metadata"]["name"]) for found in self.objects}
+
+    def pods(self) -> list[Pod]:
+        """Return every pod: of workloads, of hooks, and those that Flower's executor is told to make."""
+        return [*self._own_pods(), *self.task_pods()]
+
+    def _own_pods(self) -> Iterator[Pod]:
+        for found in self.objects:
+            template = found if found["kind"] == "Pod" else found.get("spec", {}).get("template")
+            if isinstance(template, dict) and "containers" in template.get("spec", {}):
+                meta = template.get("metadata", {})
+                yield Pod(
+                    owner=f"{found['kind']}/{found['metadata']['name']}",
+                    namespace=found["metadata"]["namespace"],
+                    labels=meta.get("labels", {}),
+                    annotations=meta.get("annotations", {}),
+                    spec=template["spec"],
+                )
+
+    def task_pods(self) -> list[Pod]:
+        """Return a pod for each configuration of Flower's Kubernetes executor, as Flower builds it."""
+        configs = {
+            (found["metadata"]["name"], key): yaml.safe_load(text)
+            for found in self.of("ConfigMap")
+            for key, text in (found.get("data") or {}).items()
+            if found["metadata"]["name"].endswith("-executor")
+        }
+        return [_task_pod(f"{name}/{key}", config) for (name, key), config in configs.items()]
+
+
+def _task_pod(owner: str, config: Object) -> Pod:
+    """Return the pod of a task (flwr 1.41: supercore/superexec/executor/kubernetes_executor.py)."""
+    container = {
+        "name": "taskexecutor",
+        "image": config["image"],
+        "imagePullPolicy": config["image-pull-policy"],
+        "env": config["env"],
+        "resources": config["resources"],
+        "securityContext": config["container-security-context"],
+        "volumeMounts": config["volume-mounts"],
+    }
+    own = {"app.kubernetes.io/name": "flower", "app.kubernetes.io/component": "taskexecutor"}
+    return Pod(
+        owner=f"task pods of {owner}",
+        namespace=config["namespace"],
+        labels={**config["labels"], **own},
+        annotations=config.get("annotations", {}),
+        spec={
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Never",
+            "securityContext": config["pod-security-context"],
+            "containers": [container],
+            "volumes": config["volumes"],
+        },
+    )
+
+
+@functools.cache
+def tools() -> Path:
+    """Return the folder of the pinned tools, built if need be."""
+    built = subprocess.run([ROOT / "tools/build"], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    return Path(built.stdout.strip())
+
+
+def run_helm(helm: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run one of the two Helms, away from this machine's own Helm settings."""
+    with tempfile.TemporaryDirectory() as home:
+        env = {"HOME": home, "PATH": "/usr/bin:/bin", "KUBECONFIG": "/dev/null"}
+        command = [tools() / helm, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+
+
+def render(
+    chart: str, values: Mapping[str, Any] | Path, *, helm: str = "helm", release: tuple[str, str] | None = None
+) -> Release:
+    """Return a chart rendered with values. Raises Refused, or AssertionError for what Kubernetes would refuse."""
+    name, namespace = release or PLACES[chart]
+    text = values.read_text(encoding="utf-8") if isinstance(values, Path) else json.dumps(values)
+    return _render(chart, text, helm, name, namespace)
+
+
+@functools.lru_cache(maxsize=256)
+def _render(chart: str, values: str, helm: str, name: str, namespace: str) -> Release:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "values.yaml")
+        file.write_text(values, encoding="utf-8")
+        done = run_helm(helm, "template", name, CHARTS / chart, "--namespace", namespace, "--values", file)
+        if done.returncode:
+            raise Refused(done.stderr)
+        _check_schemas(done.stdout)
+    objects = tuple(found for found in yaml.safe_load_all(done.stdout) if found)
+    return Release(chart, name, namespace, objects)
+
+
+def _check_schemas(manifest: str) -> None:
+    schemas = tools() / "schemas"
+    for version in KUBERNETES:
+        places = [
+            f"{schemas}/{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json" for folder in (f"v{version}", "crds")
+        ]
+        locations = [part for place in places for part in ("-schema-location", place)]
+        command = [tools() / "kubeconform", "-strict", "-kubernetes-version", version, *locations, "-"]
+        done = subprocess.run(command, input=manifest, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"Kubernetes {version}: {done.stdout}{done.stderr}"
+
+
+def shipped(chart: str) -> list[Path]:
+    """Return the values files that a chart is tried with."""
+    return sorted((CHARTS / chart / "ci").glob("*.yaml"))
+
+
+SHIPPED = [(chart, file) for chart in PLACES for file in shipped(chart)]
+SHIPPED_IDS = [f"{chart}-{file.stem}" for chart, file in SHIPPED]
