@@ -13,6 +13,7 @@ import json
 import socket
 import ssl
 import sys
+import threading
 import time
 import types
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,7 @@ LONGEST_ERROR_BODY = 64 * 1024
 AWAY = frozenset({502, 503, 504})
 # Seconds for which an idle connection is used again; uvicorn, in the SuperLink, closes it after 5.
 KEEP = 3.0
+_importing = threading.RLock()  # one thread at a time may play with sys.modules
 
 
 @contextlib.contextmanager
@@ -43,9 +45,12 @@ def flwr_without_init() -> Iterator[None]:
 
     A bare module stands in for the package meanwhile; a later `import flwr` gets the real one.
     """
-    if "flwr" in sys.modules:
+    with _importing, contextlib.nullcontext() if "flwr" in sys.modules else _bare_package():
         yield
-        return
+
+
+@contextlib.contextmanager
+def _bare_package() -> Iterator[None]:
     spec = importlib.util.find_spec("flwr")
     if spec is None or spec.submodule_search_locations is None:
         raise Invalid("flwr is not installed for this Python", "pip install flwr")

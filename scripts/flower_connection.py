@@ -56,8 +56,8 @@ class Refused(SubmitError):  # noqa: N818
         self.status = status
         self.code = code
         self.detail = detail
-        # 404 and 412 speak of what was asked for: an unknown federation, a run that does not exist.
-        self.exit_code = 2 if status in {404, 412} else 3
+        # With these Flower speaks of what was asked for: an unknown federation, a run that does not exist.
+        self.exit_code = 2 if code and status in {404, 412} else 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

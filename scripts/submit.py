@@ -70,19 +70,12 @@ def submit(connection: Connection, order: Order) -> int:
     """Submit and follow; return the exit code, equal to the SuperLink's own word on the run."""
     with _interruptions():
         outcome = _attempt(connection, order)
-    text = json.dumps(dataclasses.asdict(outcome), ensure_ascii=False)
-    if order.json:
-        _answer(text)
-    if order.outcome:
-        try:
-            order.outcome.write_text(f"{text}\n", encoding="utf-8")
-        except OSError as error:
-            say(f"error: {order.outcome}: {error.strerror}")
+        _hand_in(outcome, order)
     return outcome.exit_code
 
 
 def _attempt(connection: Connection, order: Order) -> Outcome:
-    run_id, status = "", "not-started"
+    status = "not-started"
     try:
         with FlowerClient(connection) as client:
             opening = _Opening(client)
@@ -91,20 +84,45 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
             _introduce(app)
             opening.wait()
             status = "unknown"
-            run_id = str(start(client, app, config))
-            _answer(run_id)
-            say(f"run {run_id} was started by {connection.address}")
-            outcome = _follow(client, run_id, order)
+            outcome = _follow(client, start(client, app, config), order)
     except SubmitError as error:
         say(f"error: {error}")
         lost = isinstance(error, Unreachable) and error.lost
         status = status if lost else "not-started"
-        return Outcome(run_id=run_id, status=status, reason=error.what, exit_code=error.exit_code)
+        return Outcome(run_id="", status=status, reason=error.what, exit_code=error.exit_code)
     except KeyboardInterrupt:
         known = "no run was started" if status == "not-started" else "look at the list of runs"
-        outcome = Outcome(run_id=run_id, status=status, reason=f"interrupted; {known}", exit_code=INTERRUPTED)
+        outcome = Outcome(run_id="", status=status, reason=f"interrupted; {known}", exit_code=INTERRUPTED)
     _conclude(outcome)
     return outcome
+
+
+def _follow(client: FlowerClient, run_id: int, order: Order) -> Outcome:
+    following = Following(
+        say=say,
+        log=_write,
+        timeout=order.timeout,
+        unreachable_timeout=order.unreachable_timeout,
+        on_interrupt=order.on_interrupt,
+    )
+    follower = Follower(client, run_id, following)
+    try:
+        _answer(str(run_id))
+        say(f"run {run_id} was started by {client.connection.address}")
+        return follower.detached() if order.detach else follower.follow()
+    except KeyboardInterrupt:
+        return follower.interrupted()
+
+
+def _hand_in(outcome: Outcome, order: Order) -> None:
+    text = json.dumps(dataclasses.asdict(outcome), ensure_ascii=False)
+    if order.json:
+        _answer(text)
+    if order.outcome:
+        try:
+            order.outcome.write_text(f"{text}\n", encoding="utf-8")
+        except OSError as error:
+            say(f"error: {order.outcome}: {error.strerror}")
 
 
 class _Opening:
@@ -135,21 +153,6 @@ def _introduce(app: App) -> None:
         say(f"  {name} ({size:,} bytes)")
 
 
-def _follow(client: FlowerClient, run_id: str, order: Order) -> Outcome:
-    if order.detach:
-        return Outcome(
-            run_id=run_id, status="pending", reason="started; nobody follows it", exit_code=COMPLETED
-        )
-    following = Following(
-        say=say,
-        log=_write_log,
-        timeout=order.timeout,
-        unreachable_timeout=order.unreachable_timeout,
-        on_interrupt=order.on_interrupt,
-    )
-    return Follower(client, int(run_id), following).follow()
-
-
 def _conclude(outcome: Outcome) -> None:
     what = f"run {outcome.run_id}: {outcome.status}" if outcome.run_id else outcome.status
     say(f"{what}: {outcome.reason}" if outcome.reason else what)
@@ -168,10 +171,10 @@ def _answer(line: str) -> None:
 
 def say(text: str) -> None:
     """Print a line of narration."""
-    _write_log(f"{text}\n")
+    _write(f"{text}\n")
 
 
-def _write_log(text: str) -> None:
+def _write(text: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # nobody reads on; the outcome still counts
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -181,7 +184,8 @@ def _write_log(text: str) -> None:
 def _interruptions() -> Iterator[None]:
     """Let SIGTERM (a Job that is deleted) do what Ctrl-C does, and take the same signal twice for one.
 
-    A terminal, a Makefile or `timeout` may well send it to the whole group and to this process.
+    A terminal, a Makefile or `timeout` may well send it to the whole group and to this process. So the
+    handler stays once a signal has come: the second may arrive when all is said.
     """
     last = -REPEATS
 
@@ -198,11 +202,16 @@ def _interruptions() -> Iterator[None]:
     former = {number: handler for number, handler in former.items() if handler is not signal.SIG_IGN}
     for number in former:
         signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
+    yield
+    for number, handler in former.items():
+        if last < 0:
             signal.signal(number, handler)
+
+
+def ignore_interruptions() -> None:
+    """Ignore further signals: Python would die from a late one while it ends, and the exit code be lost."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def seconds(text: str) -> float:
@@ -276,7 +285,10 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """Run this process's command line."""
-    sys.exit(run())
+    code = run()
+    if code == INTERRUPTED:
+        ignore_interruptions()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

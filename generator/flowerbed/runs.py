@@ -110,7 +110,11 @@ def stop(connection: Connection, run_id: str) -> bool:
 def follow(connection: Connection, run_id: str, following: flower_run.Following) -> flower_run.Outcome:
     """Follow a run that was started before, its log from the beginning, and return its outcome."""
     with _client(connection) as client:
-        return flower_run.Follower(client, _number(run_id), following).follow()
+        follower = flower_run.Follower(client, _number(run_id), following)
+        try:
+            return follower.follow()
+        except KeyboardInterrupt:
+            return follower.interrupted()
 
 
 def _number(run_id: str) -> int:

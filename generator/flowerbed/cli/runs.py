@@ -85,7 +85,8 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
 ) -> int:
     """Pack an app, start it, print the run's id, follow it, and end with its outcome."""
     from flowerbed.runs import translated
-    from flowerbed.scripts.submit import Order, seconds
+    from flowerbed.scripts import flower_run
+    from flowerbed.scripts.submit import Order, ignore_interruptions, seconds
     from flowerbed.scripts.submit import submit as submit_app
 
     given = {
@@ -109,7 +110,10 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
             outcome=outcome,
         )
         where = find_connection(file, connection, user, {key: value for key, value in given.items() if value})
-    return submit_app(where, order)
+    code = submit_app(where, order)
+    if code == flower_run.INTERRUPTED:
+        ignore_interruptions()
+    return code
 
 
 def runs(

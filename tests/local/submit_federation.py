@@ -1,0 +1,285 @@
+"""A small real federation for the tests of submitting: SuperLink, SuperExec, gateway, on loopback.
+
+As in a pod: TLS everywhere, process isolation, SQLite, and HAProxy with the chart's own configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from flowerbed import runs
+from flowerbed.identities import CertificateAuthority, NodeKey
+from flowerbed.scripts.flower_client import FlowerClient, messages
+from flowerbed.scripts.flower_connection import Connection, SubmitError
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests" / "unit"))  # for submit_apps
+GATEWAY = ROOT / "charts" / "superlink" / "files" / "haproxy.cfg"
+BIN = Path(sys.executable).parent
+SUBMIT = ROOT / "scripts" / "submit.py"
+LIMIT = 120.0  # seconds that a run may take
+START = 60.0  # seconds that a part may take to start on a busy machine
+PORTS = ("superlink", "fleet", "control", "runtime", "readiness", "metrics")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+class Federation:
+    """The parts as processes that can be ended and started again, with the files of its users."""
+
+    def __init__(self, folder: Path, *, direct: bool = False) -> None:
+        self.folder = folder
+        # Flower's own log upload ends for good at a gateway's 503 (flwr 1.41), but not at a lost connection.
+        self._runtime = "superlink" if direct else "runtime"
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._authority = CertificateAuthority.create("hospitals")
+        self._write_files()
+
+    def _write_files(self) -> None:
+        # The gateway's certificate has one name, so that its address is a wrong one.
+        for name, server in {
+            "gateway": self._authority.issue_server(["localhost"], [], 2),
+            "loopback": self._authority.issue_server(["localhost"], ["127.0.0.1"], 2),
+        }.items():
+            self.write(f"{name}.crt", server.certificate)
+            self.write(f"{name}.key", server.private_key)
+        self.write("ca.crt", self._authority.certificate)
+        self.write("foreign.crt", CertificateAuthority.create("others").certificate)
+        self.write("secret", os.urandom(32).hex().encode())
+        self.write("users", b"analyst submitter\nguest viewer\n")
+        for user in ("analyst", "guest", "stranger"):
+            certificate = self._authority.issue_client(user, "any", 2)
+            self.write(f"{user}.crt", certificate.certificate)
+            self.write(f"{user}.key", certificate.private_key)
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Write a file that only we may read."""
+        file = self.folder / name
+        file.touch(0o600)
+        file.write_bytes(content)
+        return file
+
+    @property
+    def control(self) -> str:
+        """Return the address of the Control API at the gateway."""
+        return f"localhost:{self.ports['control']}"
+
+    def connection(self, user: str = "analyst") -> Connection:
+        """Return a user's connection."""
+        return Connection(
+            address=self.control,
+            root_certificates=self.folder / "ca.crt",
+            client_certificate=self.folder / f"{user}.crt",
+            client_key=self.folder / f"{user}.key",
+        )
+
+    def connection_file(self, user: str = "analyst") -> Path:
+        """Return a user's connection.toml."""
+        text = (
+            f'[superlink]\naddress = "{self.control}"\nroot-certificates = "ca.crt"\n'
+            f'client-certificate = "{user}.crt"\nclient-key = "{user}.key"\n'
+        )
+        return self.write(f"{user}.toml", text.encode())
+
+    def start(self) -> None:
+        """Start all parts and wait until the gateway answers."""
+        self.start_superlink()
+        self.start_superexec()
+        self.start_gateway()
+        self.await_control()
+
+    def start_superexec(self) -> None:
+        """Start the SuperExec, which runs ServerApps."""
+        runtime = [
+            "--runtime-api-address",
+            f"localhost:{self.ports[self._runtime]}",
+            "--root-certificates",
+            "ca.crt",
+        ]
+        self._start("superexec", "flower-superexec", *runtime, "--superexec-auth-secret-file", "secret")
+
+    def start_superlink(self) -> None:
+        """Start the SuperLink, on the database that it had before."""
+        tls = [
+            "--ssl-certfile",
+            "loopback.crt",
+            "--ssl-keyfile",
+            "loopback.key",
+            "--ssl-ca-certfile",
+            "ca.crt",
+        ]
+        port = str(self.ports["superlink"])
+        secret = [
+            "--isolation",
+            "process",
+            "--superexec-auth-secret-file",
+            "secret",
+            "--database",
+            "state.db",
+        ]
+        flags = ["--enable-supernode-auth", "--disable-runtime-dependency-installation"]
+        self._start("superlink", "flower-superlink", "--port", port, *tls, *secret, *flags)
+
+    def start_gateway(self) -> None:
+        """Start HAProxy with the chart's configuration."""
+        environment = {f"GATEWAY_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+        environment |= {
+            "GATEWAY_HOST": "127.0.0.1",
+            "GATEWAY_INSECURE": "false",
+            "GATEWAY_ADMISSION": "listed",
+            "GATEWAY_CERTIFICATE": "gateway.crt",
+            "GATEWAY_CLIENT_CA": "ca.crt",
+            "GATEWAY_USERS": "users",
+            "GATEWAY_LOOPBACK_CA": "ca.crt",
+        }
+        haproxy = shutil.which("haproxy")
+        assert haproxy, "these tests need haproxy on the PATH"
+        self._start("gateway", haproxy, "-db", "-W", "-f", str(GATEWAY), environment=environment)
+
+    def start_supernode(self, name: str) -> None:
+        """Register a node's key with the SuperLink itself and start the SuperNode."""
+        key, control = NodeKey.generate(), messages()
+        self.write(f"{name}.node", key.private)
+        direct = Connection(
+            address=f"127.0.0.1:{self.ports['superlink']}", root_certificates=self.folder / "ca.crt"
+        )
+        with FlowerClient(direct) as client:
+            request = control.RegisterNodeRequest(public_key=key.public, name=name)
+            client.call("control/register-node", request, control.RegisterNodeResponse)
+        [port] = free_ports(1)
+        flags = [
+            "--superlink",
+            f"localhost:{self.ports['fleet']}",
+            "--root-certificates",
+            "ca.crt",
+            "--port",
+            str(port),
+        ]
+        self._start(name, "flower-supernode", *flags, "--auth-supernode-private-key", f"{name}.node")
+
+    def _start(
+        self, part: str, program: str, *arguments: str, environment: dict[str, str] | None = None
+    ) -> None:
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
+        surroundings = {
+            **os.environ,
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "FLWR_HOME": str(home),
+            "FLWR_TELEMETRY_ENABLED": "0",
+            "FLWR_DISABLE_UPDATE_CHECK": "1",
+            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
+            "PYTHONUNBUFFERED": "1",
+            **(environment or {}),
+        }
+        with (self.folder / f"{part}.log").open("ab") as log:
+            self._processes[part] = subprocess.Popen(
+                [program, *arguments],
+                cwd=self.folder,
+                env=surroundings,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self, part: str) -> None:
+        """End a part at once, with whatever it started."""
+        process = self._processes.pop(part)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait()
+
+    def end(self) -> None:
+        """End all parts."""
+        for part in list(self._processes):
+            self.kill(part)
+
+    def await_control(self) -> None:
+        """Wait until the SuperLink answers through the gateway."""
+        control, deadline = messages(), time.monotonic() + START
+        with FlowerClient(self.connection(), timeout=5) as client:
+            while True:
+                try:
+                    client.call("control/list-runs", control.ListRunsRequest(), control.ListRunsResponse)
+                    return
+                except SubmitError:
+                    ended = [part for part, process in self._processes.items() if process.poll() is not None]
+                    assert not ended, (
+                        f"{ended} ended: {(self.folder / f'{ended[0]}.log').read_text()[-2000:]}"
+                    )
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.2)
+
+
+@contextmanager
+def running(folder: Path, *, direct: bool = False) -> Iterator[Federation]:
+    """A federation that runs meanwhile; `direct`: its SuperExec goes past the gateway."""
+    federation = Federation(folder, direct=direct)
+    try:
+        federation.start()
+        yield federation
+    finally:
+        federation.end()
+
+
+class Submission:
+    """A `submit.py` that runs; `await_line` and `end` read what it says."""
+
+    def __init__(self, federation: Federation, app: Path, *arguments: str, user: str = "analyst") -> None:
+        connection = federation.connection_file(user)
+        command = [sys.executable, str(SUBMIT), str(app), "--connection", str(connection), *arguments]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/"
+        )
+        self.heard = ""
+
+    @property
+    def run_id(self) -> str:
+        """Wait for the first line on stdout."""
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def await_line(self, text: str) -> None:
+        """Wait until a line on stderr holds the text."""
+        assert self.process.stderr
+        while text not in (line := self.process.stderr.readline()):
+            assert line, f"{text!r} never came: {self.heard}"
+            self.heard += line
+        self.heard += line
+
+    def end(self) -> tuple[int, str, str]:
+        """Wait for the end; return exit code, rest of stdout, all of stderr."""
+        output, errors = self.process.communicate(timeout=LIMIT)
+        return self.process.returncode, output, self.heard + errors
+
+
+def submit(federation: Federation, app: Path, *arguments: str, user: str = "analyst") -> tuple[int, str, str]:
+    code, output, errors = Submission(federation, app, *arguments, user=user).end()
+    assert 'Traceback (most recent call last):\n  File "' + str(SUBMIT.parent) not in errors
+    return code, output, errors
+
+
+def last_word(federation: Federation, run_id: str) -> str:
+    return runs.get_run(federation.connection(), run_id).outcome
+
+
+def ticks(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"^tick (\d+)$", text, re.MULTILINE)]
