@@ -78,8 +78,12 @@ class Walk:
         excused = any(part is UNREADABLE for part in value.values())
         kept: dict[str, object] = {}
         for name, field in fields.items():
-            part = self._value(field.type, value[name], (*path, name)) if name in value else _GONE
-            if field.required and name not in value and name not in meant and not excused:
+            part: object = _GONE
+            if name in value:
+                part = self._value(field.type, value[name], (*path, name))
+            elif excused or name in meant:
+                self._gone((*path, name))
+            elif field.required:
                 remedy = f"add it: {name}: {kinds.example(field.type)}"
                 self._wrong((*path, name), f"`{name}` is missing", remedy)
             if part is not _GONE:
@@ -94,7 +98,6 @@ class Walk:
         for key in [key for key in value if key not in fields and value[key] is not UNREADABLE]:
             if likely := closest(key, [name for name in fields if name not in value]):
                 meant.add(likely)
-                self._gone((*path, likely))
             strange = foreign(key)
             remedy = f"did you mean {likely}?" if likely else did_you_mean(key, fields)
             self._wrong((*path, key), f"unknown key{strange and ': '}{strange}", remedy, on_key=True)
