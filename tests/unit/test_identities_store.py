@@ -201,16 +201,6 @@ def test_load_names_everything_that_is_missing(folder: Path) -> None:
         identities.load(federation(), folder)
 
 
-def test_public_keys_come_without_the_private_halves(folder: Path) -> None:
-    """The quick reader gives the same public keys as the careful one, and says which are missing."""
-    plan = federation()
-    keys = ensure_node_keys(plan, plan.tenants[0], folder)
-    public = identities.public_keys(plan, plan.tenants[0], folder)
-    assert public == {name: key.public for name, key in keys.items()}
-    with pytest.raises(IdentityError, match="not made yet: the key of hospitals-south-0"):
-        identities.public_keys(plan, plan.tenants[1], folder)
-
-
 def test_an_insecure_federation_has_the_superexec_secret_alone(folder: Path) -> None:
     """Without TLS there is no CA, no certificate and no node key."""
     plan = federation(insecure=True)
@@ -219,7 +209,6 @@ def test_an_insecure_federation_has_the_superexec_secret_alone(folder: Path) -> 
     assert list(secrets_of(folder / "coordinator/secrets.yaml")) == ["hospitals-superlink-superexec"]
     loaded = identities.load(plan, folder)
     assert (loaded.authority, loaded.server, loaded.users, loaded.node_keys) == (None, None, {}, {})
-    assert identities.public_keys(plan, plan.tenants[0], folder) == {}
 
 
 def test_a_spell_of_insecurity_loses_no_key(folder: Path) -> None:
@@ -257,13 +246,10 @@ def test_a_server_certificate_from_elsewhere_is_not_made(folder: Path, source: s
 
 
 def test_brought_keys_are_never_here(folder: Path) -> None:
-    """A tenant that brings its keys has no file; its public keys are the plan's."""
+    """A tenant that brings its keys has no file and no private key here."""
     plan = federation(tenant("north", keys="brought"))
     assert ensure_node_keys(plan, plan.tenants[0], folder) == {}
     assert not (folder / "tenants").exists()
-    assert set(identities.public_keys(plan, plan.tenants[0], folder).values()) == {
-        b"-----BEGIN PUBLIC KEY-----\nbrought\n"
-    }
 
 
 def test_more_nodes_keep_the_old_keys(folder: Path) -> None:

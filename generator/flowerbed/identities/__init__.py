@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowerbed.identities.events import Event, Tell
     from flowerbed.identities.loading import Identities, load
     from flowerbed.identities.nodekey import NodeKey
-    from flowerbed.identities.tenants import ensure_node_keys, public_keys
+    from flowerbed.identities.tenants import ensure_node_keys
     from flowerbed.identities.users import ensure_user
 
 _HOMES = {
@@ -35,7 +35,6 @@ _HOMES = {
     "load": "loading",
     "NodeKey": "nodekey",
     "ensure_node_keys": "tenants",
-    "public_keys": "tenants",
     "ensure_user": "users",
 }
 
@@ -53,7 +52,6 @@ __all__ = [
     "ensure_node_keys",
     "ensure_user",
     "load",
-    "public_keys",
 ]
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from flowerbed.errors import IdentityError
 
+FORM = "Flower reads EC keys as `ssh-keygen -t ecdsa -b 384 -N ''` writes them"
 _POINT = (serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 _NIST_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
@@ -38,20 +39,11 @@ class NodeKey:
         return cls(private, _spki(key.public_key()))
 
     @classmethod
-    def from_private(cls, private: bytes, where: str = "node key") -> Self:
-        """Return the pair of an OpenSSH key on a NIST curve, or raise IdentityError naming `where`."""
-        try:
-            key = serialization.load_ssh_private_key(private, None)
-        except TypeError:
-            raise _refused("the node key has a passphrase, which a SuperNode cannot enter", where) from None
-        except (ValueError, UnsupportedAlgorithm):
-            raise _refused("this is not an OpenSSH private key, or it is damaged", where) from None
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, _NIST_CURVES):
-            raise _refused("the node key is not on one of the curves P-256, P-384 and P-521", where)
-        # `cryptography` derives the public half and does not look at the one that the file names.
-        point = key.public_key().public_bytes(*_POINT)
-        if point not in _unarmoured(private):
-            raise _refused("the private half of this node key does not belong to its public half", where)
+    def from_private(cls, private: bytes, where: str = "node key", remedy: str = FORM) -> Self:
+        """Return the pair of an OpenSSH key on a NIST curve, or raise IdentityError with place and remedy."""
+        key = _parsed(private)
+        if isinstance(key, str):
+            raise IdentityError(key, where=where, remedy=remedy)
         return cls(private, _spki(key.public_key()))
 
     @property
@@ -61,41 +53,20 @@ class NodeKey:
         return key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
 
 
-def public_of(private: bytes, where: str) -> bytes:
-    """Return the public half of an OpenSSH private key without checking that the private half matches it.
-
-    A P-384 key carries its public point at a fixed place, in clear; reading it there takes a small part of
-    the time of `NodeKey.from_private`, which any other key goes through.
-    """
-    envelope = _unarmoured(private)
-    if not envelope.startswith(_OPENSSH_P384) or len(envelope) < len(_OPENSSH_P384) + _P384_POINT:
-        return NodeKey.from_private(private, where).public
-    point = envelope[len(_OPENSSH_P384) : len(_OPENSSH_P384) + _P384_POINT]
-    text = binascii.b2a_base64(_SPKI_P384 + point, newline=False)
-    lines = b"\n".join(text[start : start + 64] for start in range(0, len(text), 64))
-    return b"-----BEGIN PUBLIC KEY-----\n" + lines + b"\n-----END PUBLIC KEY-----\n"
-
-
-def _string(value: bytes) -> bytes:
-    # RFC 4251: a string is its length in four bytes, then itself.
-    return len(value).to_bytes(4, "big") + value
-
-
-_P384_POINT = 97  # uncompressed: 0x04, then two coordinates of 48 bytes
-_P384_NAMES = _string(b"ecdsa-sha2-nistp384") + _string(b"nistp384")
-# OpenSSH's PROTOCOL.key: magic, no cipher, no key derivation, one key; then the public key up to its point.
-_OPENSSH_P384 = (
-    b"openssh-key-v1\0"
-    + _string(b"none")
-    + _string(b"none")
-    + _string(b"")
-    + (1).to_bytes(4, "big")
-    + (len(_P384_NAMES) + 4 + _P384_POINT).to_bytes(4, "big")
-    + _P384_NAMES
-    + _P384_POINT.to_bytes(4, "big")
-)
-# RFC 5480: SEQUENCE { SEQUENCE { id-ecPublicKey, secp384r1 }, BIT STRING } up to the point.
-_SPKI_P384 = bytes.fromhex("3076301006072a8648ce3d020106052b81040022036200")
+def _parsed(private: bytes) -> ec.EllipticCurvePrivateKey | str:
+    """Return the key, or what is wrong with it."""
+    try:
+        key = serialization.load_ssh_private_key(private, None)
+    except TypeError:
+        return "this node key has a passphrase, which a SuperNode cannot enter"
+    except (ValueError, UnsupportedAlgorithm):
+        return "this is not an OpenSSH private key, or it is damaged"
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, _NIST_CURVES):
+        return "this node key is not on one of the curves P-256, P-384 and P-521"
+    # `cryptography` derives the public half and does not look at the one that the file names.
+    if key.public_key().public_bytes(*_POINT) not in _unarmoured(private):
+        return "the private half of this node key does not belong to its public half"
+    return key
 
 
 def _unarmoured(pem: bytes) -> bytes:
@@ -107,8 +78,3 @@ def _unarmoured(pem: bytes) -> bytes:
 
 def _spki(key: ec.EllipticCurvePublicKey) -> bytes:
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def _refused(what: str, where: str) -> IdentityError:
-    remedy = "Flower reads EC keys as `ssh-keygen -t ecdsa -b 384 -N ''` writes them"
-    return IdentityError(what, where=where, remedy=remedy)

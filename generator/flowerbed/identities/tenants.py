@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from flowerbed.errors import IdentityError
 from flowerbed.identities.events import Event, Tell, ignore
 from flowerbed.identities.kept import foreign_secret, locked, read_secrets, write_secrets
 from flowerbed.identities.manifest import OPAQUE, Secret
-from flowerbed.identities.nodekey import NodeKey, public_of
+from flowerbed.identities.nodekey import NodeKey
 from flowerbed.plan import Plan, Tenant
 
 
@@ -29,10 +28,7 @@ def ensure_node_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = igno
     wanted = [node.name for node in tenant.nodes] if makes_keys(plan, tenant) else []
     with locked(folder):
         kept = _entries(path, tell)
-        keys = {
-            name: NodeKey.from_private(kept[name], f"{path}: {name}") if name in kept else NodeKey.generate()
-            for name in wanted
-        }
+        keys = {name: _key(kept, name, path) if name in kept else NodeKey.generate() for name in wanted}
         _retire(tenant, path, {name: pem for name, pem in kept.items() if name not in keys}, tell)
         _keep(tenant, path, keys, replaces_keys=bool(kept))
     made = [name for name in keys if name not in kept]
@@ -48,26 +44,7 @@ def read_node_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = ignore
     path = _path(folder, tenant)
     kept = _entries(path, tell)
     names = [node.name for node in tenant.nodes if node.name in kept]
-    return {name: NodeKey.from_private(kept[name], f"{path}: {name}") for name in names}
-
-
-def public_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = ignore) -> dict[str, bytes]:
-    """Return the public keys of a tenant's nodes (SubjectPublicKeyInfo PEM), made or brought, by node name.
-
-    Quick, for whoever needs the public halves of thousands of tenants that did not change: private halves are
-    not checked. Empty for an insecure federation. Raises IdentityError when a node's key is not there yet.
-    """
-    if plan.insecure:
-        return {}
-    if not makes_keys(plan, tenant):
-        return {node.name: node.public_key.encode() for node in tenant.nodes}
-    path = _path(folder, tenant)
-    kept = _entries(path, tell)
-    missing = [node.name for node in tenant.nodes if node.name not in kept]
-    if missing:
-        what = f"not made yet: the key of {', '.join(missing)}"
-        raise IdentityError(what, where=str(path), remedy="run `flowerbed generate` first")
-    return {node.name: public_of(kept[node.name], f"{path}: {node.name}") for node in tenant.nodes}
+    return {name: _key(kept, name, path) for name in names}
 
 
 def makes_keys(plan: Plan, tenant: Tenant) -> bool:
@@ -77,6 +54,14 @@ def makes_keys(plan: Plan, tenant: Tenant) -> bool:
 
 def _path(folder: Path, tenant: Tenant) -> Path:
     return folder / "tenants" / tenant.name / "secrets.yaml"
+
+
+def _key(kept: dict[str, bytes], name: str, path: Path) -> NodeKey:
+    remedy = (
+        "put the file back as it was; where no copy is left, delete this node's entry and run"
+        " `flowerbed generate` again, which makes a new key"
+    )
+    return NodeKey.from_private(kept[name], f"{path}: {name}", remedy)
 
 
 def _count(names: list[str]) -> str:
