@@ -12,11 +12,12 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from flowerbed.bundles.record import Certificate, FileRecord, Part, Party, Record
 from flowerbed.files import make_private_folder, write_atomic
+from flowerbed.identities import clock
 
 # A certificate is looked at again this long before its end, so that whoever generates hears of it in time.
 _NOTICE = timedelta(days=30)
@@ -43,7 +44,7 @@ class Workshop:
         self._record = record
         self._identities: dict[str, Part] = {}
         self._texts: dict[str, Part] = {}
-        self._horizon = (datetime.now(UTC) + _NOTICE).isoformat()
+        self._horizon = (clock.now() + _NOTICE).isoformat()
 
     @property
     def parties(self) -> dict[str, Party]:

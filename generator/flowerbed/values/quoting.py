@@ -8,21 +8,18 @@ not show is escaped: control and format characters, odd spaces and line ends, an
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
-
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n"}
+from collections.abc import Mapping
 
 
 def quote(text: str) -> str:
     """Return `text` as a double-quoted scalar on one line. Raises ValueError for a lone surrogate."""
-    if text.isprintable() and '"' not in text and "\\" not in text:
-        return f'"{text}"'
-    return f'"{"".join(map(_escaped, text))}"'
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    if not escaped.isprintable():
+        escaped = "".join(map(_visible, escaped))
+    return f'"{escaped}"'
 
 
-def _escaped(character: str) -> str:
-    if character in _ESCAPES:
-        return _ESCAPES[character]
+def _visible(character: str) -> str:
     if character.isprintable():
         return character
     point = ord(character)
@@ -55,8 +52,8 @@ def flow(value: object) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key_text(key)}: {flow(entry)}" for key, entry in value.items()) + "}"
-    if isinstance(value, Sequence):
+        return "{" + ", ".join(f"{_flow_key(key)}: {flow(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list | tuple):
         return "[" + ", ".join(map(flow, value)) + "]"
     raise TypeError(f"no value for a chart: {type(value).__name__}")
 
@@ -66,6 +63,13 @@ def key_text(key: str) -> str:
     return key if key.isascii() and key.isidentifier() and key.lower() not in _RESERVED else quote(key)
 
 
+def _flow_key(key: str) -> str:
+    # YAML readers take a longer key only where it is announced.
+    return key_text(key) if len(key) < _KEY_LIMIT else f"? {quote(key)} "
+
+
+# Ten characters, as one may become by escaping, times this are fewer than the 1024 that YAML allows.
+_KEY_LIMIT = 100
 _RESERVED = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 
 
