@@ -30,7 +30,7 @@ CRDS = (
     (
         "github.com/prometheus-operator/prometheus-operator",
         "v0.85.0",
-        "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+        "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
     ),
 )
 REF = "#/definitions/"
