@@ -19,7 +19,7 @@ from flowerbed.cli.common import (
     say_json,
     state_folder,
 )
-from flowerbed.errors import UsageError
+from flowerbed.errors import LocalError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from flowerbed.runs import RunRecord
@@ -197,7 +197,12 @@ def _local_connection(file: Path | None, user: str | None) -> Path:
     from flowerbed.declaration import load_plan
 
     declaration = declaration_file(file)
-    return local.connection_file(state_folder(declaration, load_plan(declaration).name), user)
+    state = state_folder(declaration, load_plan(declaration).name)
+    try:
+        return local.connection_file(state, user)
+    except LocalError as error:
+        remedy = f"{error.remedy}; --connection FILE goes elsewhere"
+        raise UnreachableError(error.what, where=error.where, remedy=remedy) from None
 
 
 def _write(text: str) -> None:

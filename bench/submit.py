@@ -1,0 +1,177 @@
+"""From the command to the run's id: `submit.py` and `flowerbed submit` beside `flwr run` and the floor.
+
+    python bench/submit.py [--runs N]
+
+Whole processes against one SuperLink with TLS on loopback, in turn, the same app. No SuperExec takes the
+runs, so nothing else works meanwhile. The floor is Python's start and one round trip over TLS. Then what
+following a run costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from measure import BenchError, Command, Summary, environment, interleave, table, write_results
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+SUBMIT = ROOT / "scripts" / "submit.py"
+APP = ROOT / "examples" / "digits"
+LIMIT = 60.0
+FOLLOWED = 10  # seconds
+QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+# In a process of its own: what this one imports would count into the peaks (see measure.py).
+CERTIFICATES = """
+import os
+from pathlib import Path
+from flowerbed.identities import CertificateAuthority
+authority = CertificateAuthority.create("bench")
+server = authority.issue_server(["localhost"], ["127.0.0.1"], 1)
+Path("ca.crt").write_bytes(authority.certificate)
+Path("tls.crt").write_bytes(server.certificate)
+Path("tls.key").write_bytes(server.private_key)
+Path("secret").write_bytes(os.urandom(32))
+"""
+FLOOR = """
+import http.client, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.load_verify_locations(sys.argv[2])
+connection = http.client.HTTPSConnection("localhost", int(sys.argv[1]), context=context)
+connection.request("POST", "/v1/control/list-runs", b"", {"Content-Type": "application/protobuf"})
+print(connection.getresponse().status)
+"""
+
+
+@contextmanager
+def superlink(folder: Path) -> Iterator[int]:
+    """A SuperLink that keeps its runs in memory, with TLS; gives its port."""
+    subprocess.run([sys.executable, "-c", CERTIFICATES], cwd=folder, check=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    tls = ["--ssl-certfile", "tls.crt", "--ssl-keyfile", "tls.key", "--ssl-ca-certfile", "ca.crt"]
+    waiting = ["--isolation", "process", "--superexec-auth-secret-file", "secret"]
+    command = [str(BIN / "flower-superlink"), "--port", str(port), *tls, *waiting]
+    surroundings = {**os.environ, **QUIET, "FLWR_HOME": str(folder / "superlink")}
+    with (folder / "superlink.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=surroundings, stdout=log, stderr=log)
+    try:
+        _await(port, process)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _await(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + LIMIT
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise BenchError(f"the SuperLink does not start: {error}") from error
+            time.sleep(0.1)
+
+
+def commands(folder: Path, port: int) -> dict[str, Command]:
+    """Return what is measured, by name; `flwr run` gets a home with one connection in it."""
+    roots, address = str(folder / "ca.crt"), f"localhost:{port}"
+    home = folder / "home"
+    home.mkdir()
+    (home / "config.toml").write_text(
+        f'[superlink]\ndefault = "bench"\n'
+        f'[superlink.bench]\naddress = "{address}"\nroot-certificates = "{roots}"\n'
+    )
+    flags = [str(APP), "--address", address, "--root-certificates", roots, "--detach"]
+    python = sys.executable
+    return {
+        "floor": Command([python, "-c", FLOOR, str(port), roots], check=_expect_200, limit=LIMIT),
+        "submit.py": Command([python, str(SUBMIT), *flags], check=_expect_id, limit=LIMIT),
+        "flowerbed submit": Command(
+            [str(BIN / "flowerbed"), "submit", *flags], check=_expect_id, limit=LIMIT
+        ),
+        "flwr run": Command(
+            [str(BIN / "flwr"), "run", str(APP), "bench"],
+            env={**QUIET, "FLWR_HOME": str(home)},
+            check=_expect_started,
+            limit=LIMIT,
+        ),
+    }
+
+
+def _expect_200(output: str) -> None:
+    if output.strip() != "200":
+        raise BenchError(f"the floor's call was answered with {output!r}")
+
+
+def _expect_id(output: str) -> None:
+    if not output.strip().isdecimal():
+        raise BenchError(f"no run id: {output!r}")
+
+
+def _expect_started(output: str) -> None:
+    if "Successfully started run" not in output:
+        raise BenchError(f"flwr run started nothing: {output!r}")
+
+
+def following(folder: Path, port: int) -> Command:
+    """Return following a run for a while, and then leaving it (exit code 5)."""
+    flags = f"--address localhost:{port} --root-certificates {folder / 'ca.crt'} --timeout {FOLLOWED}s"
+    script = f'"$0" "$1" "$2" {flags} >/dev/null; test $? -eq 5'
+    return Command(["bash", "-c", script, sys.executable, str(SUBMIT), str(APP)], limit=LIMIT)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=11, metavar="N", help="turns (default: 11)")
+    runs = parser.parse_args().runs
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with superlink(folder) as port:
+            found = interleave(commands(folder, port), runs)
+            followed = interleave({"following": following(folder, port)}, 1, warm_up=False)["following"]
+    report(found, followed)
+
+
+def report(found: dict[str, Summary], followed: Summary) -> None:
+    """Print the table and write the figures."""
+    flwr, floor, submitted = (found[name] for name in ("flwr run", "floor", "submit.py"))
+    rows = [
+        (
+            name,
+            f"{summary.seconds:.3f}",
+            f"{summary.cpu_seconds:.3f}",
+            f"{summary.peak_mb:.0f}",
+            f"{summary.seconds / flwr.seconds:.2f}",
+            f"{summary.seconds / floor.seconds:.1f}",
+        )
+        for name, summary in found.items()
+    ]
+    share = (followed.cpu_seconds - submitted.cpu_seconds) / FOLLOWED
+    print(f"From the command to the run's id ({environment()})\n")
+    print(table(("program", "s", "CPU s", "peak MB", "to flwr run", "to floor"), rows))
+    print(f"\nFollowing a run: {share:.2%} of a core, {followed.peak_mb:.0f} MB at most")
+    write_results(
+        "submit",
+        {
+            "programs": {name: asdict(summary) for name, summary in found.items()},
+            "ratio to flwr run": {name: summary.seconds / flwr.seconds for name, summary in found.items()},
+            "following": {"core share": share, "peak_mb": followed.peak_mb},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
