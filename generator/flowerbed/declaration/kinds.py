@@ -21,16 +21,17 @@ _WORDS: dict[type, tuple[str, str, object]] = {
     inspect.BoolType: ("true or false", "true", False),
     inspect.StructType: ("a mapping", "{key: value}", {}),
     inspect.DictType: ("a mapping", "{key: value}", {}),
-    inspect.VarTupleType: ("a list", "[first, second]", []),
+    inspect.VarTupleType: ("a list", "[]", []),
 }
 
 
 def alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
-    """Return the types that a value may have, without their annotations."""
+    """Return the types that a value may have, without their annotations, text first."""
     if isinstance(kind, inspect.Metadata):
         return alternatives(kind.type)
     if isinstance(kind, inspect.UnionType):
-        return tuple(inner for one in kind.types for inner in alternatives(one))
+        found = [inner for one in kind.types for inner in alternatives(one)]
+        return tuple(sorted(found, key=lambda one: not isinstance(one, inspect.StrType)))
     return (kind,)
 
 
@@ -47,8 +48,11 @@ def takes_text(kind: inspect.Type) -> bool:
 
 def expected(kind: inspect.Type) -> str:
     """Return the alternatives in words: `a whole number or a list`."""
-    words = (_choices(one) or _WORDS[type(one)][0] for one in alternatives(kind))
-    return " or ".join(dict.fromkeys(words))
+    kinds = alternatives(kind)
+    # Who reads "a number" knows that a whole one is one as well.
+    numbers = any(isinstance(one, inspect.FloatType) for one in kinds)
+    told = (one for one in kinds if not (numbers and isinstance(one, inspect.IntType)))
+    return " or ".join(_choices(one) or _WORDS[type(one)][0] for one in told)
 
 
 def _choices(kind: inspect.Type) -> str:
@@ -60,6 +64,12 @@ def _choices(kind: inspect.Type) -> str:
 def example(kind: inspect.Type) -> str:
     """Return something that may stand there."""
     first = alternatives(kind)[0]
+    if isinstance(first, inspect.VarTupleType):
+        return f"[{example(first.item_type)}]"
+    if isinstance(first, inspect.StructType) and (
+        needed := [field for field in first.fields if field.required]
+    ):
+        return "{" + ", ".join(f"{field.encode_name}: {example(field.type)}" for field in needed) + "}"
     return str(first.values[0]) if isinstance(first, inspect.LiteralType) else _WORDS[type(first)][1]
 
 

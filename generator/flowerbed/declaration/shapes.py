@@ -112,7 +112,8 @@ class Walk:
         if value is UNREADABLE:
             return self._gone(path)
         hidden = not _PRIVATE.isdisjoint(path)
-        message = f"{kinds.expected(kind)} is expected here, not {_said(value, hidden)}"
+        found = "and nothing is written" if value is None else f"not {_said(value, hidden)}"
+        message = f"{kinds.expected(kind)} is expected here, {found}"
         return self._wrong(path, message, self._remedy(kind, value, path, hidden))
 
     def _remedy(self, kind: inspect.Type, value: object, path: Path, hidden: bool) -> str:
@@ -139,8 +140,6 @@ class Walk:
 
 def _said(value: object, hidden: bool) -> str:
     match value:
-        case None:
-            return "nothing"
         case bool():
             return str(value).lower()
         case dict() | list():

@@ -29,6 +29,8 @@ def syntax_problem(error: yaml.MarkedYAMLError, text: Text) -> Problem:
     words = [part for part in (error.problem, error.context) if part]
     message = f"this is not valid YAML: {' '.join(words)}"
     line, column = text.line_and_column(offset)
+    if error.context_mark and (begun := text.line_and_column(error.context_mark.index)[0]) < line:
+        message += f" that begins in line {begun}"
     return Problem(line, column, "", message, _remedy(error.problem or "", text.text[offset : offset + 1]))
 
 

@@ -97,8 +97,8 @@ def _brought(index: int, tenant: Tenant, in_nodes: tuple[str, ...]) -> Iterator[
             path, "public keys are declared here and in `nodes`", "keep them in one place", needs=needs
         )
     elif tenant.public_keys and len(tenant.public_keys) != count:
-        message = f"{len(tenant.public_keys)} public keys for {count} nodes"
-        yield Finding(path, message, "write one for each node, in their order", needs=needs)
+        message = f"{count} nodes need as many public keys, not {len(tenant.public_keys)}"
+        yield Finding(path, message, "list one for each node, in their order", needs=needs)
     elif not tenant.public_keys and not any(in_nodes):
         yield Finding(path, "keys: brought needs the public keys", "list one for each node", needs=needs)
     elif not tenant.public_keys:
