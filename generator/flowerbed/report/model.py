@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import pairwise
 
 import msgspec
 
@@ -71,15 +72,16 @@ def _log_end(log: str) -> tuple[str, ...]:
 
 
 def _stages(run: RunRecord) -> tuple[Wait, ...]:
-    begins = (("pending", run.pending_at), ("starting", run.starting_at), ("running", run.running_at))
-    passed = [(stage, datetime.fromisoformat(time)) for stage, time in begins if time]
-    ends = [time for _, time in passed[1:]] + [
-        datetime.fromisoformat(run.finished_at) if run.finished_at else None
-    ]
-    return tuple(
-        Wait(stage, (end - begin).total_seconds() if end else None)
-        for (stage, begin), end in zip(passed, ends, strict=True)
-    )
+    times = {
+        "pending": run.pending_at,
+        "starting": run.starting_at,
+        "running": run.running_at,
+        "finished": run.finished_at,
+    }
+    passed = [(stage, datetime.fromisoformat(time)) for stage, time in times.items() if time]
+    waits = [Wait(stage, (end - begin).total_seconds()) for (stage, begin), (_, end) in pairwise(passed)]
+    lasting = [Wait(stage, None) for stage, _ in passed[-1:] if stage != "finished"]
+    return (*waits, *lasting)
 
 
 def _participants(metrics: Metrics, names: dict[str, str], tenants: dict[str, str]) -> list[Participant]:
