@@ -8,7 +8,7 @@ from flowerbed.errors import IdentityError
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.certificates import Place
 from flowerbed.identities.events import Event, Tell, ignore
-from flowerbed.identities.kept import locked, read_halves, warn_of_expiry, write_halves
+from flowerbed.identities.kept import finish_halves, locked, read_halves, warn_of_expiry, write_halves
 from flowerbed.plan import Plan
 
 _REMEDY = (
@@ -25,6 +25,7 @@ def ensure_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> Certifica
     if plan.insecure:
         return None
     with locked(folder):
+        finish_halves(_place(folder))
         authority = read_authority(plan, folder, tell)
         if authority is None:
             authority = CertificateAuthority.create(plan.name)

@@ -139,19 +139,37 @@ def read_halves(place: Place, tell: Tell) -> tuple[bytes, bytes] | None:
 
 
 def write_halves(pair: KeyPair, place: Place, *, durable: bool = False) -> None:
-    """Write key and certificate, in this order: what a kill in between leaves is no pair, and is noticed.
+    """Write key and certificate: a kill in between leaves a note from which the next run finishes.
 
     An error or an interrupt in between leaves neither, so that the next run begins anew.
     """
-    certificate, key = Path(place.certificate), Path(place.private_key)
+    certificate, key, note = Path(place.certificate), Path(place.private_key), _note(place)
     make_private_folder(certificate.parent)
-    write_atomic(key, pair.private_key, PRIVATE_MODE, durable=durable)
+    write_atomic(note, pair.private_key + pair.certificate, PRIVATE_MODE, durable=durable)
     try:
+        write_atomic(key, pair.private_key, PRIVATE_MODE, durable=durable)
         write_atomic(certificate, pair.certificate, durable=durable)
     except BaseException:
         key.unlink(missing_ok=True)
         certificate.unlink(missing_ok=True)
+        note.unlink()
         raise
+    note.unlink()
+
+
+def finish_halves(place: Place) -> None:
+    """Finish what a killed `write_halves` left; only for who holds the folder as its writer."""
+    note = read_file(_note(place), PRIVATE_MODE)
+    if note is not None:
+        key, begin, rest = note.data.partition(b"-----BEGIN CERTIFICATE-----")
+        write_atomic(Path(place.private_key), key, PRIVATE_MODE)
+        write_atomic(Path(place.certificate), begin + rest)
+        _note(place).unlink(missing_ok=True)
+
+
+def _note(place: Place) -> Path:
+    key = Path(place.private_key)
+    return key.with_name(f".{key.name}.pair")
 
 
 def warn_of_expiry(pair: KeyPair, place: Place, tell: Tell) -> None:

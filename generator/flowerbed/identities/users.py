@@ -10,7 +10,7 @@ from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.certificates import ClientCertificate, Place
 from flowerbed.identities.coordinator import makes_server_certificate
 from flowerbed.identities.events import Event, Tell, ignore
-from flowerbed.identities.kept import locked, read_halves, warn_of_expiry, write_halves
+from flowerbed.identities.kept import finish_halves, locked, read_halves, warn_of_expiry, write_halves
 from flowerbed.plan import Plan, User
 
 
@@ -26,6 +26,7 @@ def ensure_user(
         return None
     place = _place(folder, user)
     with locked(folder):
+        finish_halves(place)
         kept = _read(place, tell)
         reason = _outdated(kept, user, authority) if kept else "there was none"
         if kept is None or reason:
