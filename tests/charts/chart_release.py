@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -33,7 +32,7 @@ class Refused(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One pod that a release makes, or has made: `owner` is its object, such as StatefulSet/hospitals-north."""
+    """One pod that a release makes or has made: `owner` is its object, as in StatefulSet/hospitals-north."""
 
     owner: str
     namespace: str
@@ -148,11 +147,18 @@ def run_helm(helm: str, *arguments: str | Path) -> subprocess.CompletedProcess[s
 
 
 def render(
-    chart: str, values: Mapping[str, Any] | Path, *, helm: str = "helm", release: tuple[str, str] | None = None
+    chart: str,
+    values: Mapping[str, Any] | Path,
+    *,
+    helm: str = "helm",
+    release: tuple[str, str] | None = None,
 ) -> Release:
-    """Return a chart rendered with values. Raises Refused, or AssertionError for what Kubernetes would refuse."""
+    """Return a chart rendered with values. Raises Refused; AssertionError for what Kubernetes refuses."""
     name, namespace = release or PLACES[chart]
-    text = values.read_text(encoding="utf-8") if isinstance(values, Path) else json.dumps(values)
+    if isinstance(values, Path):
+        text = values.read_text(encoding="utf-8")
+    else:
+        text = yaml.safe_dump(dict(values), allow_unicode=True)
     return _render(chart, text, helm, name, namespace)
 
 
@@ -173,7 +179,8 @@ def _check_schemas(manifest: str) -> None:
     schemas = tools() / "schemas"
     for version in KUBERNETES:
         places = [
-            f"{schemas}/{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json" for folder in (f"v{version}", "crds")
+            f"{schemas}/{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
+            for folder in (f"v{version}", "crds")
         ]
         locations = [part for place in places for part in ("-schema-location", place)]
         command = [tools() / "kubeconform", "-strict", "-kubernetes-version", version, *locations, "-"]

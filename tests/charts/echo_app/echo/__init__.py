@@ -1,0 +1,1 @@
+"""Reports what each node knows of itself."""

@@ -1,0 +1,106 @@
+"""The SuperNode chart's pods, run as rendered, against a real SuperLink."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chart_release import Release, render
+from local_pod import LocalPod, wait_for
+from real_superlink import RealSuperLink, free_port, running
+
+from flowerbed.identities.authority import CertificateAuthority
+from flowerbed.identities.nodekey import NodeKey
+
+
+@pytest.fixture(scope="module")
+def superlink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSuperLink]:
+    """Yield a running SuperLink."""
+    with running(tmp_path_factory.mktemp("superlink")) as found:
+        yield found
+
+
+def rendered(address: str, **values: Any) -> Release:  # noqa: ANN401
+    """Return a release of two nodes that dial an address."""
+    base = {"superlink": {"address": address}, "tls": {"existingSecret": "ca"}, "replicas": 2}
+    return render("supernode", base | values)
+
+
+def node_pod(release: Release, root: Path, key: NodeKey, ca: bytes) -> LocalPod:
+    """Return the release's second pod, with its namespace's Secrets."""
+    (pod,) = [pod for pod in release.pods() if pod.owner == "StatefulSet/hospitals-north"]
+    keys = {"hospitals-north-0": NodeKey.generate().private, "hospitals-north-1": key.private}
+    local = LocalPod(release, pod, root, {"ca": {"ca.crt": ca}, "hospitals-north-node-keys": keys})
+    local.name = "hospitals-north-1"
+    # In a pod of its own every SuperNode can have Flower's default port.
+    local.more["supernode"] = [f"--port={free_port()}"]
+    return local
+
+
+def not_ready_because(pod: LocalPod, reason: str) -> bool:
+    """Return whether the readiness probe fails and says so."""
+    probe = pod.probe("supernode", "readinessProbe")
+    return probe.returncode != 0 and reason in probe.stdout
+
+
+def is_ready(pod: LocalPod) -> bool:
+    """Return whether the readiness probe passes."""
+    return pod.probe("supernode", "readinessProbe").returncode == 0
+
+
+def test_waits_for_admission_is_ready_when_online_and_returns_after_a_crash(
+    superlink: RealSuperLink, tmp_path: Path
+) -> None:
+    """A node waits with its reason shown, is Ready when online, and back in seconds after a crash."""
+    key = NodeKey.generate()
+    with node_pod(rendered(superlink.address), tmp_path, key, superlink.authority.certificate) as pod:
+        pod.start("supernode")
+        wait_for("the reason", lambda: not_ready_because(pod, "not admitted"), 30)
+        assert pod.probe("supernode", "livenessProbe").returncode == 0
+
+        superlink.register(key.public, "first")
+        wait_for("Ready after registration", lambda: is_ready(pod), 30)
+        assert superlink.nodes()["first"] == "online"
+        assert pod.probe("supernode", "livenessProbe").returncode == 0
+
+        pod.kill("supernode", signal.SIGKILL)
+        assert not is_ready(pod)
+        crashed = time.monotonic()
+        pod.start("supernode")
+        wait_for("Ready after a crash", lambda: is_ready(pod), 40)
+        assert time.monotonic() - crashed < 30, "the key's lock of a minute was not lifted"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [("ca", "wrong CA"), ("name", "wrong name"), ("port", "unreachable"), ("key", "not admitted")],
+)
+def test_says_why_it_is_not_ready(superlink: RealSuperLink, tmp_path: Path, change: str, reason: str) -> None:
+    """Each cause has its own words in the readiness probe's text."""
+    ca, address = superlink.authority.certificate, superlink.address
+    if change == "ca":
+        ca = CertificateAuthority.create("stranger", 1).certificate
+    elif change == "name":
+        address = f"127.0.0.1:{superlink.port}"
+    elif change == "port":
+        address = f"localhost:{free_port()}"
+    with node_pod(rendered(address), tmp_path, NodeKey.generate(), ca) as pod:
+        pod.start("supernode")
+        wait_for(reason, lambda: not_ready_because(pod, reason), 30)
+        assert pod.processes["supernode"].poll() is None, "it waits and does not end"
+
+
+def test_helm_test_pod_tells_a_superlink_from_none(superlink: RealSuperLink, tmp_path: Path) -> None:
+    """The test pod passes at a SuperLink, and fails with the reason where there is none."""
+    nobody = f"localhost:{free_port()}"
+    for address, code, text in ((superlink.address, 0, "is a SuperLink"), (nobody, 1, "Connection refused")):
+        release = rendered(address)
+        (pod,) = [pod for pod in release.pods() if pod.owner == "Pod/hospitals-north-test"]
+        outside = {"ca": {"ca.crt": superlink.authority.certificate}}
+        with LocalPod(release, pod, tmp_path / str(code), outside) as local:
+            assert local.run("call") == code, local.log("call")
+            assert text in local.log("call")
