@@ -23,7 +23,7 @@ from flowerbed.bundles.workshop import Facts, Workshop
 from flowerbed.identities.events import Tell, ignore
 from flowerbed.identities.kept import locked
 from flowerbed.plan import Plan, Tenant, User
-from flowerbed.values import beside_superlink, fingerprint
+from flowerbed.values import fingerprint, neighbours
 
 if TYPE_CHECKING:  # it imports `cryptography`, which a generation that issues nothing does without
     from flowerbed.identities.authority import CertificateAuthority
@@ -128,15 +128,11 @@ class _Generation:
     def _coordinator(self, public_keys: dict[str, str]) -> None:
         self._shop.identity("coordinator", self._digest("secrets"), _COORDINATOR, self._coordinator_facts)
         users = {user.name: user.role for user in self._plan.users}
-        neighbours = {
-            tenant.name: tenant.namespace
-            for tenant in self._plan.tenants
-            if beside_superlink(self._plan, tenant) and tenant.namespace != self._plan.superlink.namespace
-        }
+        near = neighbours(self._plan)
         self._shop.texts(
             "coordinator",
-            self._digest(users, public_keys, neighbours),
-            lambda: coordinator_texts(self._head, users, public_keys, neighbours),
+            self._digest(users, public_keys, near),
+            lambda: coordinator_texts(self._head, users, public_keys, near),
         )
 
     def _coordinator_facts(self) -> Facts:

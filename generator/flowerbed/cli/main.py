@@ -21,7 +21,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 3 unreachable or not allowed, 4 stopped, 5 timed out.",
+    epilog=(
+        "Exit codes: 0 done, 1 failed, 2 wrong input, 3 unreachable or not allowed, 4 stopped, 5 timed out, "
+        "130 interrupted."
+    ),
 )
 for verb in (
     declare.init,
@@ -51,7 +54,7 @@ def root(
     version: Annotated[  # noqa: ARG001  (typer acts on it before this body runs)
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show a traceback when something fails.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show a traceback on failure.")] = False,
 ) -> None:
     """Deploy and run Flower federations: one declaration, real TLS, real node identities, honest outcomes."""
     if verbose:
@@ -62,20 +65,29 @@ def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code; every error has been printed."""
     try:
         result = app(args=arguments, prog_name="flowerbed", standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except FlowerbedError as error:
-        return _failed(str(error), error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except Exception as error:
+        return _report(error)
+    except KeyboardInterrupt:
         return _failed("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        return _broken_pipe()
-    except OSError as error:
-        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
-    except Exception as error:  # the last net: no traceback for users, a way to get one
-        return _failed(f"{type(error).__name__}: {error}\n  this is a defect; --verbose shows where", 1)
+    return result if isinstance(result, int) else 0
+
+
+def _report(error: Exception) -> int:
+    """Say what went wrong, in one place for every verb, and return the exit code."""
+    match error:
+        case FlowerbedError():
+            return _failed(str(error), error.exit_code)
+        case click.ClickException():
+            error.show()
+            return 2
+        case click.exceptions.Abort():
+            return _failed("interrupted", INTERRUPTED)
+        case BrokenPipeError():
+            return _broken_pipe()
+        case OSError():
+            return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+        case _:
+            return _failed(f"{type(error).__name__}: {error}\n  this is a defect; --verbose shows where", 1)
 
 
 def _failed(message: str, code: int) -> int:

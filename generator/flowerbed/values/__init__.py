@@ -8,11 +8,11 @@ from __future__ import annotations
 from flowerbed.values.install import superlink_install, supernode_install
 from flowerbed.values.rendering import fingerprint, render
 from flowerbed.values.superlink import superlink_values
-from flowerbed.values.supernode import beside_superlink, supernode_values
+from flowerbed.values.supernode import neighbours, supernode_values
 
 __all__ = [
-    "beside_superlink",
     "fingerprint",
+    "neighbours",
     "render",
     "superlink_install",
     "superlink_values",

@@ -56,6 +56,15 @@ def beside_superlink(plan: Plan, tenant: Tenant) -> bool:
     return tenant.context == plan.superlink.context
 
 
+def neighbours(plan: Plan) -> dict[str, str]:
+    """Return the namespaces of tenants that share the SuperLink's cluster, not its namespace, by tenant."""
+    return {
+        tenant.name: tenant.namespace
+        for tenant in plan.tenants
+        if beside_superlink(plan, tenant) and tenant.namespace != plan.superlink.namespace
+    }
+
+
 def node_configs(tenant: Tenant) -> tuple[str, dict[str, str]]:
     """Return the node config as TOML: what all nodes of a tenant share, and the rest by ordinal."""
     first, *others = [node.config for node in tenant.nodes] or [{}]
