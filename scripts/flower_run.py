@@ -174,25 +174,28 @@ class Follower:
         self._last_answer = self._started
         self._misses = 0
         self._hinted = False
+        self._final: Outcome | None = None
 
     def follow(self) -> Outcome:
         """Return the run's outcome. After a KeyboardInterrupt, ask `interrupted` for it."""
         reader = LogFollower(self._client, self._run_id, self._how.log)
         reader.start()
-        outcome = None
         try:
             while (outcome := self._look()) is None:
                 time.sleep(POLL)
+            self._final = outcome
             return outcome
         finally:
-            reader.close(drain=outcome is not None and outcome.status in ENDS)
+            reader.close(drain=self._final is not None and self._final.status in ENDS)
 
     def detached(self) -> Outcome:
         """Return the outcome of not following at all."""
         return self._outcome("pending", "started; nobody follows it", COMPLETED)
 
     def interrupted(self) -> Outcome:
-        """Return what becomes of the run after a KeyboardInterrupt: it is left or stopped, as `on_interrupt` says."""
+        """Return the outcome after a KeyboardInterrupt; `on_interrupt` says what becomes of the run."""
+        if self._final:  # it had ended; only the rest of its log was interrupted
+            return self._final
         reason = "interrupted; the run goes on"
         if self._how.on_interrupt == "stop":
             try:

@@ -27,13 +27,13 @@ if TYPE_CHECKING or __package__:
     from .flower_client import FlowerClient
     from .flower_config import overrides
     from .flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
-    from .flower_run import COMPLETED, ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
+    from .flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
 else:  # lying beside the program that runs
     from flower_app import App, load
     from flower_client import FlowerClient
     from flower_config import overrides
     from flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
-    from flower_run import COMPLETED, ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
+    from flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
 
 __all__ = [
     "Connection",
@@ -115,7 +115,7 @@ def _follow(client: FlowerClient, run_id: int, order: Order) -> Outcome:
 
 
 def _hand_in(outcome: Outcome, order: Order) -> None:
-    text = json.dumps(dataclasses.asdict(outcome), ensure_ascii=False)
+    text = json.dumps(dataclasses.asdict(outcome))
     if order.json:
         _answer(text)
     if order.outcome:
@@ -157,7 +157,7 @@ def _conclude(outcome: Outcome) -> None:
     what = f"run {outcome.run_id}: {outcome.status}" if outcome.run_id else outcome.status
     say(f"{what}: {outcome.reason}" if outcome.reason else what)
     run_id = outcome.run_id
-    if run_id and outcome.status not in ENDS and outcome.exit_code != COMPLETED:
+    if run_id and outcome.status not in ENDS and outcome.exit_code:
         say(f"  `flowerbed stop {run_id}` stops it, `flowerbed logs {run_id} --follow` reads on")
 
 
@@ -216,7 +216,7 @@ def ignore_interruptions() -> None:
 
 def seconds(text: str) -> float:
     """Read a duration such as 90, 90s, 10m or 2h. Raises Invalid."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|)", text)
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text)
     if not found:
         raise Invalid(f"{text!r} is not a duration", "write 90, 90s, 10m or 2h")
     return float(found[1]) * {"h": 3600, "m": 60}.get(found[2], 1)
@@ -285,7 +285,11 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """Run this process's command line."""
-    code = run()
+    try:
+        code = run()
+    except Exception as error:  # the last net: a defect is told without a traceback
+        say(f"error: {type(error).__name__}: {error}")
+        code = 1
     if code == INTERRUPTED:
         ignore_interruptions()
     sys.exit(code)

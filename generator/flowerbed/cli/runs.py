@@ -33,86 +33,103 @@ UserOption = Annotated[
     str | None,
     typer.Option("--user", metavar="NAME", help="As which declared user (local federation only)."),
 ]
+AppArgument = Annotated[Path, typer.Argument(metavar="APP", help="App folder, or a .fab file.")]
+AddressOption = Annotated[
+    str | None, typer.Option("--address", metavar="HOST:PORT", help="The SuperLink's control address.")
+]
+RootOption = Annotated[
+    Path | None,
+    typer.Option("--root-certificates", metavar="FILE", help="CA to trust; default: the system's."),
+]
+CertificateOption = Annotated[
+    Path | None, typer.Option("--client-certificate", metavar="FILE", help="Your certificate (PEM).")
+]
+KeyOption = Annotated[
+    Path | None, typer.Option("--client-key", metavar="FILE", help="Its key (PEM, not encrypted).")
+]
+InsecureOption = Annotated[bool, typer.Option("--insecure", help="Plain HTTP.")]
+FederationOption = Annotated[
+    str | None, typer.Option("--federation", metavar="NAME", help="Default: the SuperLink's only one.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override run config; repeatable.")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="TOML file that overrides run config.")
+]
+DetachOption = Annotated[bool, typer.Option("--detach", help="End when the run is started.")]
+TimeoutOption = Annotated[
+    str | None,
+    typer.Option("--timeout", metavar="TIME", help="Follow for so long at most: 90, 90s, 10m, 2h."),
+]
+UnreachableOption = Annotated[
+    str, typer.Option("--unreachable-timeout", metavar="TIME", help="Bear so long with an absent SuperLink.")
+]
+InterruptOption = Annotated[
+    Literal["leave", "stop"], typer.Option("--on-interrupt", help="What becomes of the run then.")
+]
+OutcomeJsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the outcome as the last line on stdout.")
+]
+OutcomeOption = Annotated[
+    Path | None, typer.Option("--outcome", metavar="FILE", help="Write the outcome as JSON to a file.")
+]
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id, as `submit` and `runs` print it.")
 ]
 
 
 def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
-    app: Annotated[Path, typer.Argument(metavar="APP", help="App folder, or a .fab file.")],
+    app: AppArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,
     user: UserOption = None,
-    address: Annotated[
-        str | None, typer.Option("--address", metavar="HOST:PORT", help="The SuperLink's control address.")
-    ] = None,
-    root_certificates: Annotated[
-        Path | None, typer.Option("--root-certificates", metavar="FILE", help="CA to trust.")
-    ] = None,
-    client_certificate: Annotated[
-        Path | None, typer.Option("--client-certificate", metavar="FILE", help="Your certificate (PEM).")
-    ] = None,
-    client_key: Annotated[
-        Path | None, typer.Option("--client-key", metavar="FILE", help="Its key (PEM, not encrypted).")
-    ] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Plain HTTP.")] = False,
-    federation: Annotated[
-        str | None, typer.Option("--federation", metavar="NAME", help="Default: the SuperLink's only one.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override run config; repeatable.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="TOML file that overrides run config.")
-    ] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="End when the run is started.")] = False,
-    timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="TIME", help="Follow for so long at most, such as 10m.")
-    ] = None,
-    unreachable_timeout: Annotated[
-        str,
-        typer.Option("--unreachable-timeout", metavar="TIME", help="Bear so long with an absent SuperLink."),
-    ] = "5m",
-    on_interrupt: Annotated[
-        Literal["leave", "stop"], typer.Option("--on-interrupt", help="What becomes of the run then.")
-    ] = "leave",
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the outcome as the last line on stdout.")
-    ] = False,
-    outcome: Annotated[
-        Path | None, typer.Option("--outcome", metavar="FILE", help="Write the outcome as JSON to a file.")
-    ] = None,
+    address: AddressOption = None,
+    root_certificates: RootOption = None,
+    client_certificate: CertificateOption = None,
+    client_key: KeyOption = None,
+    insecure: InsecureOption = False,
+    federation: FederationOption = None,
+    settings: SetOption = None,
+    config: ConfigOption = None,
+    detach: DetachOption = False,
+    timeout: TimeoutOption = None,
+    unreachable_timeout: UnreachableOption = "5m",
+    on_interrupt: InterruptOption = "leave",
+    json: OutcomeJsonOption = False,
+    outcome: OutcomeOption = None,
 ) -> int:
     """Pack an app, start it, print the run's id, follow it, and end with its outcome."""
     from flowerbed.runs import translated
     from flowerbed.scripts import flower_run
-    from flowerbed.scripts.submit import Order, ignore_interruptions, seconds
-    from flowerbed.scripts.submit import submit as submit_app
+    from flowerbed.scripts import submit as script
 
-    given = {
+    flags = {
         "address": address,
         "root_certificates": root_certificates,
         "client_certificate": client_certificate,
         "client_key": client_key,
-        "insecure": insecure or None,
+        "insecure": insecure,
         "federation": federation,
     }
     with translated():
-        order = Order(
+        order = script.Order(
             app=app,
             config=config,
             settings=tuple(settings or ()),
             detach=detach,
-            timeout=seconds(timeout) if timeout else None,
-            unreachable_timeout=seconds(unreachable_timeout),
+            timeout=script.seconds(timeout) if timeout else None,
+            unreachable_timeout=script.seconds(unreachable_timeout),
             on_interrupt=on_interrupt,
             json=json,
             outcome=outcome,
         )
-        where = find_connection(file, connection, user, {key: value for key, value in given.items() if value})
-    code = submit_app(where, order)
+        where = find_connection(
+            file, connection, user, {name: value for name, value in flags.items() if value}
+        )
+    code = script.submit(where, order)
     if code == flower_run.INTERRUPTED:
-        ignore_interruptions()
+        script.ignore_interruptions()
     return code
 
 
