@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowerbed.declaration.places import Path
+from flowerbed.declaration.places import KeyPath
 
 MAX_FINDINGS = 10_000
 """After so many, looking stops: nobody reads them all, and the file should be refused at once."""
@@ -18,8 +18,8 @@ class Finding:
     dropped when one of them is wrong itself.
     """
 
-    path: Path
+    path: KeyPath
     message: str
     remedy: str
     on_key: bool = False
-    needs: tuple[Path, ...] = ()
+    needs: tuple[KeyPath, ...] = ()

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from flowerbed.declaration.content import text_of
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import MAX_FINDINGS, Finding
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import key_path
+from flowerbed.declaration.places import KeyPath, key_path
 from flowerbed.declaration.reader import Document, read
 from flowerbed.declaration.resolution import resolve
 from flowerbed.declaration.rules import findings
@@ -24,15 +24,12 @@ def load(path: Path) -> Declaration:
     Raises DeclarationError with all its problems, each with its place in the file.
     """
     document = read(text_of(path))
-    if not document.complete:
-        raise DeclarationError(str(path), document.problems)
-    if document.data is None:
-        remedy = "write a declaration, or let `flowerbed init` write one to start from"
-        raise DeclarationError(
-            str(path), [*document.problems, Problem(1, 1, "", "the file says nothing", remedy)]
-        )
     declaration = _converted(document)
     problems = _every_problem(document) if declaration is None else _placed(document, findings(declaration))
+    if len(problems) >= MAX_FINDINGS:
+        problems.append(
+            Problem(0, 0, "", "looking ended early", "put right what is listed, then check again")
+        )
     if declaration is None or problems:
         raise DeclarationError(str(path), problems)
     return declaration
@@ -67,6 +64,11 @@ def _converted(document: Document) -> Declaration | None:
 
 def _every_problem(document: Document) -> list[Problem]:
     """Return what is wrong as YAML, with the types, and with the rest as far as it can be told."""
+    if not document.complete:
+        return list(document.problems)
+    if document.data is None:
+        remedy = "write a declaration, or let `flowerbed init` write one to start from"
+        return [*document.problems, Problem(1, 1, "", "the file says nothing", remedy)]
     from flowerbed.declaration.shapes import Walk
 
     walk = Walk(document.data, lambda path: document.text.find(document.source, path).raw)
@@ -75,7 +77,7 @@ def _every_problem(document: Document) -> list[Problem]:
     return [*document.problems, *_placed(document, [*walk.findings, *rest])]
 
 
-def _relies_on(found: Finding, spoilt: set[tuple[str | int, ...]]) -> bool:
+def _relies_on(found: Finding, spoilt: set[KeyPath]) -> bool:
     paths = (found.path, *found.needs)
     return any(path[:length] in spoilt for path in paths for length in range(len(path) + 1))
 

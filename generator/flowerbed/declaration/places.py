@@ -7,7 +7,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """A key path as its steps: `("tenants", 1, "nodes")` for `tenants[1].nodes`."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -54,7 +54,7 @@ class Text:
         line = bisect_right(self._line_starts, offset)
         return line, offset - self._line_starts[line - 1] + 1
 
-    def find(self, source: Source, path: Path, *, on_key: bool = False) -> Spot:
+    def find(self, source: Source, path: KeyPath, *, on_key: bool = False) -> Spot:
         """Return the spot of the value at `path`, or of the nearest thing that holds it.
 
         A mapping or list is found by its key, as is anything with `on_key`.
@@ -80,7 +80,7 @@ def show(text: str) -> str:
     return json.dumps(short, ensure_ascii=not short.isprintable())
 
 
-def key_path(path: Path) -> str:
+def key_path(path: KeyPath) -> str:
     """Return a path as it is written for people: `tenants[1].config."batch size"`."""
     text = ""
     for step in path:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Protocol
 import yaml
 
 from flowerbed.declaration.findings import MAX_FINDINGS
-from flowerbed.declaration.places import Branch, Path, Source, Text, key_path, show
+from flowerbed.declaration.places import Branch, KeyPath, Source, Text, key_path, show
 from flowerbed.declaration.scalars import Meaning, Trap, meaning
 from flowerbed.declaration.syntax import syntax_problem
 from flowerbed.errors import Problem
@@ -259,7 +259,7 @@ class _Builder:
         self._refuse(offset, message, remedy)
         raise _StopReadingError
 
-    def _path(self) -> Path:
+    def _path(self) -> KeyPath:
         steps = (frame.key if frame.keyed else len(frame.data) for frame in self._frames)
         return tuple(step for step in steps if step is not None)
 

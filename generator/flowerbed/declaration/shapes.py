@@ -15,10 +15,10 @@ from msgspec import inspect
 from flowerbed.declaration import kinds
 from flowerbed.declaration.findings import MAX_FINDINGS, Finding
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.reader import UNREADABLE
 from flowerbed.declaration.scalars import meaning
-from flowerbed.declaration.wording import closest, did_you_mean, foreign
+from flowerbed.declaration.wording import Guesser, foreign
 
 _PRIVATE = frozenset({"env", "public-keys", "public-key"})
 """Keys whose values are never repeated in a message."""
@@ -41,11 +41,12 @@ class Walk:
     `declaration` is what is left when wrong values are replaced; None when the walk ended early.
     """
 
-    def __init__(self, data: object, raw: Callable[[Path], str]) -> None:
+    def __init__(self, data: object, raw: Callable[[KeyPath], str]) -> None:
         """Walk `data`; `raw` gives the text of the scalar at a path, as it was written."""
         self.findings: list[Finding] = []
-        self.spoilt: set[Path] = set()
+        self.spoilt: set[KeyPath] = set()
         self._raw = raw
+        self._guesser = Guesser()
         self.declaration: Declaration | None = None
         whole = inspect.type_info(Declaration)
         try:
@@ -54,7 +55,7 @@ class Walk:
             return
         self.declaration = msgspec.convert(kinds.harmless(whole) if kept is _GONE else kept, Declaration)
 
-    def _value(self, kind: inspect.Type, value: Any, path: Path) -> object:  # noqa: ANN401  (any YAML)
+    def _value(self, kind: inspect.Type, value: Any, path: KeyPath) -> object:  # noqa: ANN401  (any YAML)
         """Return `value` with wrong parts replaced, or _GONE if it is wrong as a whole."""
         match kinds.fitting(kind, value):
             case inspect.StructType() as struct:
@@ -71,7 +72,7 @@ class Walk:
                 return self._wrong_type(kind, value, path)
         return value
 
-    def _struct(self, kind: inspect.StructType, value: dict[str, Any], path: Path) -> dict[str, object]:
+    def _struct(self, kind: inspect.StructType, value: dict[str, Any], path: KeyPath) -> dict[str, object]:
         fields = {field.encode_name: field for field in kind.fields}
         meant = self._unknown_keys(fields, value, path)
         # A merge key, for one, might have brought what seems to be missing.
@@ -92,23 +93,25 @@ class Walk:
                 kept[name] = kinds.harmless(field.type)
         return kept
 
-    def _unknown_keys(self, fields: dict[str, inspect.Field], value: dict[str, Any], path: Path) -> set[str]:
+    def _unknown_keys(
+        self, fields: dict[str, inspect.Field], value: dict[str, Any], path: KeyPath
+    ) -> set[str]:
         """Report the keys that are not `fields`; return those fields that were probably meant."""
         meant = set()
         for key in [key for key in value if key not in fields and value[key] is not UNREADABLE]:
-            if likely := closest(key, [name for name in fields if name not in value]):
+            if likely := self._guesser.closest(key, [name for name in fields if name not in value]):
                 meant.add(likely)
             strange = foreign(key)
-            remedy = f"did you mean {likely}?" if likely else did_you_mean(key, fields)
+            remedy = f"did you mean {likely}?" if likely else self._guesser.did_you_mean(key, fields)
             self._wrong((*path, key), f"unknown key{strange and ': '}{strange}", remedy, on_key=True)
         return meant
 
-    def _wrong_word(self, choices: tuple[object, ...], value: str, path: Path) -> _Gone:
+    def _wrong_word(self, choices: tuple[object, ...], value: str, path: KeyPath) -> _Gone:
         words = [str(choice) for choice in choices if choice]
         message = f"{show(value)} is not one of {', '.join(words)}"
-        return self._wrong(path, message, did_you_mean(value, words))
+        return self._wrong(path, message, self._guesser.did_you_mean(value, words))
 
-    def _wrong_type(self, kind: inspect.Type, value: object, path: Path) -> _Gone:
+    def _wrong_type(self, kind: inspect.Type, value: object, path: KeyPath) -> _Gone:
         if value is UNREADABLE:
             return self._gone(path)
         hidden = not _PRIVATE.isdisjoint(path)
@@ -116,7 +119,7 @@ class Walk:
         message = f"{kinds.expected(kind)} is expected here, {found}"
         return self._wrong(path, message, self._remedy(kind, value, path, hidden))
 
-    def _remedy(self, kind: inspect.Type, value: object, path: Path, hidden: bool) -> str:
+    def _remedy(self, kind: inspect.Type, value: object, path: KeyPath, hidden: bool) -> str:
         if value is None:
             return "write a value, or leave the key out"
         if kinds.takes_text(kind) and isinstance(value, bool | int | float):
@@ -127,13 +130,13 @@ class Walk:
                 return f"write it without quotes: {value}"
         return f"write {kinds.expected(kind)}, such as {kinds.example(kind)}"
 
-    def _wrong(self, path: Path, message: str, remedy: str, *, on_key: bool = False) -> _Gone:
+    def _wrong(self, path: KeyPath, message: str, remedy: str, *, on_key: bool = False) -> _Gone:
         self.findings.append(Finding(path, message, remedy, on_key))
         if len(self.findings) >= MAX_FINDINGS:
             raise _EnoughError
         return self._gone(path)
 
-    def _gone(self, path: Path) -> _Gone:
+    def _gone(self, path: KeyPath) -> _Gone:
         self.spoilt.add(path)
         return _GONE
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from functools import lru_cache
 
 from flowerbed.declaration.places import show
 
@@ -13,37 +12,42 @@ _LOOK_ALIKES = str.maketrans(
     "аɑαсԁеɡһіıјӏοоорԛѕυνѵхуγАВЕЗКМНОРСТХΑΒΕΖΗΙΚΜΝΟΡΤΥΧ‐‑‒–—−",
     "aaacdeghiijlooopqsuvvxyyABE3KMHOPCTXABEZHIKMNOPTYX------",
 )
-_TRIES = 500
 
 
-@lru_cache(maxsize=_TRIES)
-def _closest(word: str, known: tuple[str, ...]) -> str:
-    from difflib import get_close_matches
+class Guesser:
+    """Guesses which known word was meant, a limited number of times.
 
-    plain = {re.sub("[-_]", "", name).lower(): name for name in known}
-    latin = word.translate(_LOOK_ALIKES)
-    if meant := plain.get(re.sub("[-_ ]", "", latin).lower()):
-        return meant
-    return next(iter(get_close_matches(latin, known, 1, 0.6)), "")
+    Who writes hundreds of unknown words has no declaration, and guessing would take longer than reading.
+    """
+
+    def __init__(self) -> None:
+        self._left = 200
+
+    def closest(self, word: str, known: Collection[str]) -> str:
+        """Return the known word that was probably meant, or ""."""
+        if self._left == 0 or len(word) > 40 or len(known) > 100:
+            return ""
+        from difflib import get_close_matches
+
+        self._left -= 1
+        latin = word.translate(_LOOK_ALIKES)
+        bare = {_bare(name): name for name in known}
+        return bare.get(_bare(latin)) or next(iter(get_close_matches(latin, known, 1, 0.6)), "")
+
+    def did_you_mean(self, word: str, known: Collection[str]) -> str:
+        """Return the remedy for a word that is not known: the likely one, else all of them."""
+        if meant := self.closest(word, known):
+            return f"did you mean {meant}?"
+        listed = sorted(filter(str.isprintable, known))
+        if not listed:
+            return "there is none"
+        more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
+        return f"known are: {', '.join(listed[:20])}{more}"
 
 
-def closest(word: str, known: Collection[str]) -> str:
-    """Return the known word that was probably meant, or ""."""
-    # After so many tries the file is no declaration, and guessing would take longer than reading.
-    if len(word) > 40 or len(known) > 200 or _closest.cache_info().misses >= _TRIES:
-        return ""
-    return _closest(word, tuple(known))
-
-
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """Return the remedy for a word that is not known: the likely one, else all of them."""
-    if meant := closest(word, known):
-        return f"did you mean {meant}?"
-    listed = sorted(filter(str.isprintable, known))
-    if not listed:
-        return "there is none"
-    more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
-    return f"known are: {', '.join(listed[:20])}{more}"
+def _bare(word: str) -> str:
+    """Return a word without what people mix up: `nodeSelector` and `node_selector` are one."""
+    return re.sub("[-_ ]", "", word).lower()
 
 
 def foreign(text: str) -> str:
@@ -59,10 +63,10 @@ def foreign(text: str) -> str:
     return ""
 
 
-def plain_name(text: str, fallback: str) -> str:
-    """Return a DNS label near to `text`: `Hôpital Nord` becomes `hopital-nord`."""
+def plain_name(text: str) -> str:
+    """Return a DNS label near to `text`, or "": `Hôpital Nord` becomes `hopital-nord`."""
     import unicodedata
 
     folded = unicodedata.normalize("NFKD", text.translate(_LOOK_ALIKES))
     ascii_text = folded.encode("ascii", "ignore").decode().lower()
-    return re.sub("[^a-z0-9]+", "-", ascii_text)[:63].strip("-") or fallback
+    return re.sub("[^a-z0-9]+", "-", ascii_text)[:63].strip("-")

@@ -9,7 +9,7 @@ from flowerbed import names
 from flowerbed.declaration import grammar
 from flowerbed.declaration.findings import Finding
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.resolution import superlink_namespace, tenant_place
 from flowerbed.declaration.wording import foreign, plain_name
 
@@ -20,23 +20,24 @@ _OWN_SUFFIXES = names.RESERVED_TENANT_NAMES | {"tls", "node-keys", "tasks", "fil
 _SUPERLINK_SUFFIX = len(names.superlink_release(""))
 
 
-def label(path: Path, text: str, *, on_key: bool = False) -> Iterator[Finding]:
+def label(path: KeyPath, text: str, *, on_key: bool = False) -> Iterator[Finding]:
     """Yield a finding unless `text` is a DNS label."""
     if _LABEL.fullmatch(text):
         return
-    better = plain_name(text, "north")
+    better = plain_name(text)
+    remedy = f'write "{better}"' if better else 'write a name such as "north"'
     if not text:
-        yield Finding(path, "the name is empty", "write a name, such as north", on_key)
+        yield Finding(path, "the name is empty", remedy, on_key)
     elif strange := foreign(text):
-        yield Finding(path, strange, f'names are plain ASCII: write "{better}"', on_key)
+        yield Finding(path, strange, f"names are plain ASCII: {remedy}", on_key)
     elif len(text) > names.DNS_LABEL_LIMIT:
         yield Finding(path, f"{show(text)} has {len(text)} characters", "63 are the most", on_key)
     else:
         message = f"{show(text)} is no name here: it may hold a-z, 0-9 and -, with no - at its ends"
-        yield Finding(path, message, f'write "{better}"', on_key)
+        yield Finding(path, message, remedy, on_key)
 
 
-def object_name(path: Path, text: str, what: str) -> Iterator[Finding]:
+def object_name(path: KeyPath, text: str, what: str) -> Iterator[Finding]:
     """Yield a finding unless `text` can be the name of a Kubernetes object."""
     if not _DNS_NAME.fullmatch(text) or len(text) > 253:
         message = foreign(text) or f"{show(text)} is not the name of a {what}"
@@ -59,7 +60,9 @@ def well_formed(declaration: Declaration) -> Iterator[Finding]:
 
 def namespaces(declaration: Declaration) -> Iterator[Finding]:
     """Namespaces are DNS labels, and none of Kubernetes' own."""
-    said: list[tuple[Path, str, str]] = [(("superlink",), declaration.superlink.namespace, declaration.name)]
+    said: list[tuple[KeyPath, str, str]] = [
+        (("superlink",), declaration.superlink.namespace, declaration.name)
+    ]
     for index, tenant in enumerate(declaration.tenants):
         said.append((("tenants", index), tenant.namespace, tenant.name))
     for path, namespace, default in said:

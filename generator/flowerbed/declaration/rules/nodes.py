@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from flowerbed.declaration import grammar
 from flowerbed.declaration.findings import Finding
 from flowerbed.declaration.model import MAX_NODES, Declaration, Tenant
-from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.places import KeyPath, key_path, show
 from flowerbed.declaration.public_keys import PublicKeyError, canonical
 from flowerbed.declaration.resolution import brought_keys
 from flowerbed.declaration.scalars import INT64
@@ -30,14 +30,14 @@ def counts(declaration: Declaration) -> Iterator[Finding]:
     total = 0
     for index, tenant in enumerate(declaration.tenants):
         count = node_count(tenant)
-        path: Path = ("tenants", index, "nodes")
+        path: KeyPath = ("tenants", index, "nodes")
         if count < 1:
             said = "no node" if count == 0 else f"{count} nodes"
             yield Finding(path, f"the tenant has {said}", "write how many SuperNodes it runs, 1 or more")
         elif count > MAX_NODES:
             message = f"the tenant has {count} nodes, {MAX_NODES} are the most: their keys share one Secret"
             yield Finding(path, message, "split the tenant in several")
-        total += max(count, 0)
+        total += min(max(count, 0), MAX_NODES)
     if total > MAX_NODES_IN_ALL:
         message = f"{total} nodes in all are more than one SuperLink can serve"
         yield Finding(("tenants",), message, f"declare at most {MAX_NODES_IN_ALL}, in several federations")
@@ -53,7 +53,7 @@ def configs(declaration: Declaration) -> Iterator[Finding]:
             yield from _config(("tenants", index, "nodes", ordinal, "config"), spec.config)
 
 
-def _config(path: Path, config: Mapping[str, Scalar]) -> Iterator[Finding]:
+def _config(path: KeyPath, config: Mapping[str, Scalar]) -> Iterator[Finding]:
     for key, value in config.items():
         if key in _ADDED:
             message = f"`{key}` is given by Flowerbed: the node's ordinal and the number of nodes"
@@ -84,13 +84,13 @@ def keys_match(declaration: Declaration) -> Iterator[Finding]:
             yield from _brought(index, tenant, in_nodes)
         elif tenant.public_keys or any(in_nodes):
             message = "public keys are declared, but keys is `generated`"
-            path: Path = ("tenants", index, "public-keys" if tenant.public_keys else "nodes")
+            path: KeyPath = ("tenants", index, "public-keys" if tenant.public_keys else "nodes")
             yield Finding(path, message, "add keys: brought", needs=(("tenants", index, "keys"),))
 
 
 def _brought(index: int, tenant: Tenant, in_nodes: tuple[str, ...]) -> Iterator[Finding]:
-    path: Path = ("tenants", index, "public-keys")
-    needs: tuple[Path, ...] = (("tenants", index, "nodes"), ("tenants", index, "keys"))
+    path: KeyPath = ("tenants", index, "public-keys")
+    needs: tuple[KeyPath, ...] = (("tenants", index, "nodes"), ("tenants", index, "keys"))
     count = node_count(tenant)
     if tenant.public_keys and any(in_nodes):
         yield Finding(
@@ -104,22 +104,22 @@ def _brought(index: int, tenant: Tenant, in_nodes: tuple[str, ...]) -> Iterator[
     elif not tenant.public_keys:
         for ordinal, text in enumerate(in_nodes):
             if not text:
-                one: Path = ("tenants", index, "nodes", ordinal, "public-key")
+                one: KeyPath = ("tenants", index, "nodes", ordinal, "public-key")
                 yield Finding(one, "this node has no public key", "add its public-key", needs=needs)
 
 
 def keys_readable(declaration: Declaration) -> Iterator[Finding]:
     """Brought keys are public keys that Flower takes, and no two nodes have the same."""
-    first: dict[str, Path] = {}
+    first: dict[str, KeyPath] = {}
     for index, tenant in enumerate(declaration.tenants):
         for ordinal, text in enumerate(brought_keys(tenant)):
             listed = bool(tenant.public_keys)
-            tail: Path = ("public-keys", ordinal) if listed else ("nodes", ordinal, "public-key")
+            tail: KeyPath = ("public-keys", ordinal) if listed else ("nodes", ordinal, "public-key")
             if text or listed:
                 yield from _key(("tenants", index, *tail), text, first)
 
 
-def _key(path: Path, text: str, first: dict[str, Path]) -> Iterator[Finding]:
+def _key(path: KeyPath, text: str, first: dict[str, KeyPath]) -> Iterator[Finding]:
     try:
         key = canonical(text)
     except PublicKeyError as error:
@@ -127,8 +127,6 @@ def _key(path: Path, text: str, first: dict[str, Path]) -> Iterator[Finding]:
         yield Finding(path, f"the key {error}", remedy)
         return
     if (other := first.setdefault(key, path)) != path:
-        from flowerbed.declaration.places import key_path
-
         message = f"the same key as {key_path(other)}: Flower takes each only once"
         yield Finding(path, message, "give every node its own key")
 

@@ -11,9 +11,9 @@ from msgspec import UNSET
 from flowerbed.declaration import grammar
 from flowerbed.declaration.findings import Finding
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.podmodel import Party, PodWords, Resources, Toleration
-from flowerbed.declaration.wording import did_you_mean, foreign
+from flowerbed.declaration.wording import Guesser, foreign
 
 _ENV_NAME = re.compile(grammar.ENV_NAME)
 _ENV_TAKEN = frozenset(
@@ -22,12 +22,11 @@ _ENV_TAKEN = frozenset(
 _PART = "[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _LABEL_VALUE = re.compile(f"(?:{_PART})?")
 _QUALIFIED = re.compile(rf"(?:{grammar.DNS_NAME}/)?{_PART}")
-# Without a domain in front, Kubernetes knows only these.
-_RESOURCES = ("cpu", "memory", "ephemeral-storage", "hugepages-2Mi")
+# Without a domain in front, Kubernetes knows only the first four.
 _RESOURCE = re.compile(rf"cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i|{grammar.DNS_NAME}/{_PART}")
 
 
-def parties(declaration: Declaration) -> Iterator[tuple[Path, PodWords]]:
+def parties(declaration: Declaration) -> Iterator[tuple[KeyPath, PodWords]]:
     """Yield everything that speaks of pods, with its key path."""
     yield ("superlink",), declaration.superlink
     for index, tenant in enumerate(declaration.tenants):
@@ -38,9 +37,10 @@ def parties(declaration: Declaration) -> Iterator[tuple[Path, PodWords]]:
 
 def profiles(declaration: Declaration) -> Iterator[Finding]:
     """A profile that is used is declared."""
+    guesser = Guesser()
     for path, party in parties(declaration):
         if isinstance(party, Party) and party.profile and party.profile not in declaration.profiles:
-            remedy = did_you_mean(party.profile, declaration.profiles)
+            remedy = guesser.did_you_mean(party.profile, declaration.profiles)
             yield Finding((*path, "profile"), f"there is no profile {show(party.profile)}", remedy)
 
 
@@ -57,17 +57,20 @@ def resources(declaration: Declaration) -> Iterator[Finding]:
             yield from _below_limits((*path, "resources", "requests"), base, said)
 
 
-def _amounts(path: Path, amounts: Mapping[str, str | float]) -> Iterator[Finding]:
+def _amounts(path: KeyPath, amounts: Mapping[str, str | float]) -> Iterator[Finding]:
     for name, amount in amounts.items():
         if not _RESOURCE.fullmatch(name):
             message = f"{show(name)} is no resource of Kubernetes"
-            yield Finding((*path, name), message, did_you_mean(name, _RESOURCES), on_key=True)
+            yield Finding((*path, name), message, _RESOURCE_REMEDY, on_key=True)
         elif (size := _size(amount)) is None:
             yield Finding((*path, name), f"{show(str(amount))} is no quantity", _QUANTITY_REMEDY)
         elif "/" in name and size != int(size):
             yield Finding((*path, name), f"{name} comes in whole pieces only", "write a whole number")
 
 
+_RESOURCE_REMEDY = (
+    "known are cpu, memory, ephemeral-storage, hugepages-2Mi and names with a domain, as in nvidia.com/gpu"
+)
 _QUANTITY_REMEDY = "write one such as 500m, 2, 512Mi or 1.5Gi"
 
 
@@ -76,7 +79,7 @@ def _size(amount: str | float) -> float | None:
     return grammar.quantity_size(grammar.quantity(amount))
 
 
-def _below_limits(path: Path, base: Resources, said: Resources) -> Iterator[Finding]:
+def _below_limits(path: KeyPath, base: Resources, said: Resources) -> Iterator[Finding]:
     requests = {**base.requests, **said.requests}
     limits = {**base.limits, **said.limits}
     for name in requests.keys() & limits.keys():
@@ -117,7 +120,7 @@ def placement(declaration: Declaration) -> Iterator[Finding]:
             yield from _toleration((*path, "tolerations", index), toleration)
 
 
-def _toleration(path: Path, said: Toleration) -> Iterator[Finding]:
+def _toleration(path: KeyPath, said: Toleration) -> Iterator[Finding]:
     if said.operator == "Exists" and said.value:
         yield Finding((*path, "value"), "`Exists` takes no value", "remove it, or write operator: Equal")
     if said.operator == "Equal" and not said.key:

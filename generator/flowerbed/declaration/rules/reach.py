@@ -11,11 +11,11 @@ from flowerbed import names
 from flowerbed.declaration import grammar
 from flowerbed.declaration.findings import Finding
 from flowerbed.declaration.model import Declaration, Exposure
-from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.resolution import outside_port
 from flowerbed.declaration.wording import foreign
 
-_EXPOSURE: Path = ("superlink", "exposure")
+_EXPOSURE: KeyPath = ("superlink", "exposure")
 _NODE_PORTS = range(30000, 32768)
 _PORTS = range(1, 65536)
 _BY_NAME = ("gateway-api", "ingress")
@@ -23,7 +23,7 @@ _DNS_NAME = re.compile(grammar.DNS_NAME)
 _OUTSIDE = "load-balancer, node-port, gateway-api or ingress"
 
 
-def audiences(declaration: Declaration) -> tuple[tuple[Path, Exposure, int], ...]:
+def audiences(declaration: Declaration) -> tuple[tuple[KeyPath, Exposure, int], ...]:
     """Return for each audience: its key path, what is said of it, and the gateway's own port."""
     exposure = declaration.superlink.exposure
     return (
@@ -32,7 +32,7 @@ def audiences(declaration: Declaration) -> tuple[tuple[Path, Exposure, int], ...
     )
 
 
-def host(path: Path, text: str, *, wildcard: bool = False) -> Iterator[Finding]:
+def host(path: KeyPath, text: str, *, wildcard: bool = False) -> Iterator[Finding]:
     """Yield a finding unless `text` is a DNS name or an IP address that can be dialled."""
     name = text.removeprefix("*.") if wildcard else text
     address = grammar.ip_address(name)
@@ -63,7 +63,7 @@ def complete(declaration: Declaration) -> Iterator[Finding]:
             yield from _outside(path, exposure)
 
 
-def _inside(path: Path, exposure: Exposure) -> Iterator[Finding]:
+def _inside(path: KeyPath, exposure: Exposure) -> Iterator[Finding]:
     said = {"host": exposure.host, "port": exposure.port is not UNSET, "class": exposure.class_}
     for word, given in said.items():
         if given:
@@ -73,7 +73,7 @@ def _inside(path: Path, exposure: Exposure) -> Iterator[Finding]:
             )
 
 
-def _outside(path: Path, exposure: Exposure) -> Iterator[Finding]:
+def _outside(path: KeyPath, exposure: Exposure) -> Iterator[Finding]:
     needs = ((*path, "type"),)
     if not exposure.host:
         message = f"the type {exposure.type} needs `host`, the name or address that is dialled"
@@ -89,14 +89,14 @@ def _outside(path: Path, exposure: Exposure) -> Iterator[Finding]:
     if not exposure.class_ and exposure.type == "gateway-api":
         message = "the type gateway-api needs `class`, the Gateway that the route joins"
         yield Finding((*path, "class"), message, "add it: class: NAMESPACE/NAME, or NAME", needs=needs)
-    if exposure.class_ and not all(map(_DNS_NAME.fullmatch, exposure.class_.split("/"))):
-        yield Finding(
-            (*path, "class"), f"{show(exposure.class_)} is no name of a class", "write NAME", needs=needs
-        )
+    parts = exposure.class_.split("/", 1 if exposure.type == "gateway-api" else 0)
+    if exposure.class_ and not all(map(_DNS_NAME.fullmatch, parts)):
+        remedy = "write its NAME, for gateway-api NAMESPACE/NAME"
+        yield Finding((*path, "class"), f"{show(exposure.class_)} is no name of a class", remedy, needs=needs)
     yield from _port(path, exposure)
 
 
-def _port(path: Path, exposure: Exposure) -> Iterator[Finding]:
+def _port(path: KeyPath, exposure: Exposure) -> Iterator[Finding]:
     if exposure.type == "node-port" and exposure.port not in _NODE_PORTS:
         said = "is missing" if exposure.port is UNSET else f"{exposure.port} is outside Kubernetes' range"
         message = f"the type node-port needs a port: {said}"
@@ -113,7 +113,8 @@ def distinct(declaration: Declaration) -> Iterator[Finding]:
         return
     ports = outside_port(fleet, fleet_port), outside_port(control, control_port)
     both_node_ports = fleet.type == control.type == "node-port"
-    if ports[0] == ports[1] and (fleet.host.lower() == control.host.lower() or both_node_ports):
+    one_host = fleet.host and fleet.host.lower() == control.host.lower()
+    if ports[0] == ports[1] and (one_host or both_node_ports):
         needs = (fleet_path, (*path, "port"))
         message = "control and fleet are exposed at the same address and port"
         yield Finding((*path, "host"), message, "give one of them another host or another port", needs=needs)
@@ -126,7 +127,7 @@ def within_reach(declaration: Declaration) -> Iterator[Finding]:
         return
     for index, tenant in enumerate(declaration.tenants):
         if tenant.context and tenant.context != superlink.context:
-            path: Path = ("tenants", index, "context")
+            path: KeyPath = ("tenants", index, "context")
             home = show(superlink.context) if superlink.context else "the current context"
             where = f"the tenant is in {show(tenant.context)}, the SuperLink in {home}"
             message = f"{where}, and the fleet's exposure reaches its own cluster only"
@@ -139,7 +140,7 @@ def within_reach(declaration: Declaration) -> Iterator[Finding]:
 
 def contexts(declaration: Declaration) -> Iterator[Finding]:
     """A kubeconfig context is one printable word, which no program takes for an option."""
-    said: list[tuple[Path, str]] = [(("superlink", "context"), declaration.superlink.context)]
+    said: list[tuple[KeyPath, str]] = [(("superlink", "context"), declaration.superlink.context)]
     said += [
         (("tenants", index, "context"), tenant.context) for index, tenant in enumerate(declaration.tenants)
     ]

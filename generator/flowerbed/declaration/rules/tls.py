@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from flowerbed.declaration import grammar
 from flowerbed.declaration.findings import Finding
 from flowerbed.declaration.model import Declaration, Tls
-from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.rules.naming import object_name
 from flowerbed.declaration.rules.reach import host
 
-_TLS: Path = ("superlink", "tls")
+_TLS: KeyPath = ("superlink", "tls")
 _DAYS = range(1, 3651)
 _ISSUER = re.compile(rf"(?:(?:Cluster)?Issuer/)?{grammar.DNS_NAME}")
-_NEEDS: tuple[Path, ...] = ((*_TLS, "source"),)
+_NEEDS: tuple[KeyPath, ...] = ((*_TLS, "source"),)
 
 
 def source(declaration: Declaration) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from flowerbed.declaration import grammar
 from flowerbed.declaration.findings import Finding
 from flowerbed.declaration.model import Declaration, Tenant
-from flowerbed.declaration.places import Path, show
+from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.podmodel import Party, SecretUse
 from flowerbed.declaration.rules.naming import object_name
 
@@ -25,7 +25,7 @@ _TAKEN = re.compile(
 _MOUNT_LIMIT = 1024
 
 
-def parties(declaration: Declaration) -> Iterator[tuple[Path, Party]]:
+def parties(declaration: Declaration) -> Iterator[tuple[KeyPath, Party]]:
     """Yield the coordinator and the tenants, with their key paths."""
     yield ("superlink",), declaration.superlink
     for index, tenant in enumerate(declaration.tenants):
@@ -37,7 +37,7 @@ def secrets(declaration: Declaration) -> Iterator[Finding]:
     for path, party in parties(declaration):
         seen: dict[str, int] = {}
         for index, use in enumerate(party.secrets):
-            where: Path = (*path, "secrets", index)
+            where: KeyPath = (*path, "secrets", index)
             yield from object_name((*where, "name"), use.name, "Secret")
             yield from _used(where, use)
             if seen.setdefault(use.name, index) != index:
@@ -45,7 +45,7 @@ def secrets(declaration: Declaration) -> Iterator[Finding]:
                 yield Finding((*where, "name"), message, "say `env` and `mount` in one entry")
 
 
-def _used(path: Path, use: SecretUse) -> Iterator[Finding]:
+def _used(path: KeyPath, use: SecretUse) -> Iterator[Finding]:
     if not use.env and not use.mount:
         message = "the Secret is not used: neither as environment nor as files"
         yield Finding(
@@ -56,7 +56,7 @@ def _used(path: Path, use: SecretUse) -> Iterator[Finding]:
 def mounts(declaration: Declaration) -> Iterator[Finding]:
     """Everything is mounted at a path of its own, where nothing else is."""
     for path, party in parties(declaration):
-        seen: dict[str, Path] = {}
+        seen: dict[str, KeyPath] = {}
         for where, mount in _mounts(path, party):
             yield from _mount(where, mount)
             if (other := seen.setdefault(mount, where)) != where:
@@ -64,7 +64,7 @@ def mounts(declaration: Declaration) -> Iterator[Finding]:
                 yield Finding(where, message, "give each a path of its own", needs=(other,))
 
 
-def _mounts(path: Path, party: Party) -> Iterator[tuple[Path, str]]:
+def _mounts(path: KeyPath, party: Party) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(party, Tenant):
         for index, volume in enumerate(party.data):
             yield (*path, "data", index, "mount"), volume.mount
@@ -73,7 +73,7 @@ def _mounts(path: Path, party: Party) -> Iterator[tuple[Path, str]]:
             yield (*path, "secrets", index, "mount"), use.mount
 
 
-def _mount(path: Path, mount: str) -> Iterator[Finding]:
+def _mount(path: KeyPath, mount: str) -> Iterator[Finding]:
     if (
         not mount.startswith("/")
         or mount.startswith("//")
@@ -109,7 +109,7 @@ def executors(declaration: Declaration) -> Iterator[Finding]:
     for index, tenant in enumerate(declaration.tenants):
         if tenant.executor is UNSET:
             continue
-        path: Path = ("tenants", index)
+        path: KeyPath = ("tenants", index)
         if tenant.isolation != "process":
             message = "`executor` means nothing with isolation: subprocess"
             remedy = "add isolation: process, or remove the executor"
@@ -118,7 +118,7 @@ def executors(declaration: Declaration) -> Iterator[Finding]:
             yield _no_secrets(path)
 
 
-def _no_secrets(path: Path) -> Finding:
+def _no_secrets(path: KeyPath) -> Finding:
     message = "Flower's Kubernetes executor passes no Secret on to task pods"
     return Finding((*path, "secrets"), message, "choose another executor", needs=((*path, "executor"),))
 
@@ -129,7 +129,7 @@ def ports(declaration: Declaration) -> Iterator[Finding]:
     said = {"fleet": local.fleet, "control": local.control, "runtime": local.runtime}
     seen: dict[int, str] = {}
     for audience, port in said.items():
-        path: Path = ("local", "ports", audience)
+        path: KeyPath = ("local", "ports", audience)
         if port not in range(65536):
             yield Finding(path, f"{port} is no port", "write one from 1 to 65535, or 0 for any free one")
         elif port and (other := seen.setdefault(port, audience)) != audience:
