@@ -1,0 +1,39 @@
+"""One real federation for all tests that do not end it: two tenants, three roles, TLS, gateway, listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local_helpers import declare, write_app
+
+from flowerbed.declaration import load_plan
+from flowerbed.local import Federation, up
+
+DECLARATION = """\
+version: 1
+name: hospitals
+flower: "1.41"
+tenants:
+  - {name: north, nodes: 1, config: {site: "Hôpital \\"Nord\\"", share: 1.0}}
+  - {name: west, nodes: 1, isolation: process, config: {site: west}, env: {TZ: Europe/Paris}}
+users:
+  - {name: vera, role: viewer}
+  - {name: sam, role: submitter}
+  - {name: olga, role: operator}
+"""
+
+
+@pytest.fixture(scope="session")
+def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    """Bring the shared federation up; no test may end it, or leave it other than it was."""
+    file = declare(tmp_path_factory.mktemp("hospitals"), DECLARATION)
+    with up(load_plan(file), file) as federation:
+        yield federation
+
+
+@pytest.fixture(scope="session")
+def hello(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an app in which every node says its `site`, and the server waits for `seconds` first."""
+    return write_app(tmp_path_factory.mktemp("apps") / "hello")

@@ -1,0 +1,226 @@
+"""What the tests of the local federation share: declarations, a small app, calls, processes to be found."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowerbed.declaration import load_plan
+from flowerbed.local.guardian import marked
+from flowerbed.local.health import Status, status
+from flowerbed.local.state import StateFolder, read_record, state_of
+
+LIMIT = 100.0  # seconds that a federation may take to come up on a busy machine
+GONE = 12.0  # seconds within which nothing may be left of it, however it ended
+
+ONE_NODE = """\
+version: 1
+name: {name}
+flower: "1.41"
+tenants:
+  - {{name: north, nodes: 1}}
+users:
+  - {{name: analyst, role: submitter}}
+"""
+
+APP_PYPROJECT = """\
+[project]
+name = "hello"
+version = "1.0.0"
+[tool.flwr.app]
+publisher = "tests"
+[tool.flwr.app.components]
+serverapp = "hello:server"
+clientapp = "hello:client"
+[tool.flwr.app.config]
+seconds = 0.0
+"""
+
+APP = """\
+import time
+from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import ServerApp
+
+server, client = ServerApp(), ClientApp()
+
+
+@server.main()
+def main(grid, context):
+    print("hello from the server", flush=True)
+    end = time.time() + context.run_config["seconds"]
+    while time.time() < end:
+        time.sleep(0.1)
+    nodes = list(grid.get_node_ids())
+    asked = [Message(RecordDict(), dst_node_id=node, message_type="query") for node in nodes]
+    answers = list(grid.send_and_receive(asked, timeout=60))
+    said = sorted(str(answer.content["said"]["site"]) for answer in answers if answer.has_content())
+    print("answers:", ", ".join(said), flush=True)
+    if len(said) != len(nodes):
+        raise RuntimeError(f"{len(said)} of {len(nodes)} nodes answered")
+
+
+@client.query()
+def query(message, context):
+    site = context.node_config.get("site", "nowhere")
+    return Message(RecordDict({"said": ConfigRecord({"site": site})}), reply_to=message)
+"""
+
+
+def declare(folder: Path, text: str) -> Path:
+    """Write a declaration and return its file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "federation.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def write_app(folder: Path) -> Path:
+    """Write an app in which every node says its `site`."""
+    folder.mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(APP_PYPROJECT)
+    (folder / "hello.py").write_text(APP)
+    return folder
+
+
+def state(file: Path) -> StateFolder:
+    """Return the state folder of a declaration."""
+    return state_of(file, load_plan(file).name)
+
+
+def health(file: Path) -> Status:
+    """Return what `flowerbed status` says."""
+    return status(load_plan(file), file)
+
+
+def flowerbed(*arguments: object, environment: Mapping[str, str] | None = None) -> list[str]:
+    """Return a command line of flowerbed."""
+    return [sys.executable, "-m", "flowerbed", *map(str, arguments)]
+
+
+def run(*arguments: object, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a verb to its end."""
+    return subprocess.run(
+        flowerbed(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT + 30,
+        env={**os.environ, **(environment or {})},
+        check=False,
+    )
+
+
+@contextlib.contextmanager
+def foreground(file: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `flowerbed up` as a child; at the end nothing of it is left, whatever the test did."""
+    with (file.parent / "up.log").open("w+") as log:
+        process = subprocess.Popen(
+            flowerbed("up", file, *options), stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            run("down", file)
+
+
+def until(true: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait until something is true; fail with `what` if it does not become so."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+def until_online(file: Path, process: subprocess.Popen[str] | None = None) -> int:
+    """Wait until the federation is online; return its supervisor's pid."""
+
+    def online() -> bool:
+        if process is not None and process.poll() is not None:
+            raise AssertionError((file.parent / "up.log").read_text())
+        record = read_record(state(file))
+        return record is not None and record.state == "online"
+
+    until(online, LIMIT, f"{file} online")
+    record = read_record(state(file))
+    assert record is not None
+    return record.pid
+
+
+def processes(file: Path) -> list[int]:
+    """Return every process that belongs to a federation: by its environment or its command line."""
+    path = str(state(file).path).encode()
+    found = set(marked(state(file).mark))
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if path in (folder / "cmdline").read_bytes():
+                found.add(int(folder.name))
+    return sorted(found)
+
+
+def until_gone(file: Path) -> None:
+    """Fail unless every process of the federation ends soon."""
+    until(lambda: not processes(file), GONE, f"processes left: {processes(file)}")
+
+
+def kill(pid: int) -> None:
+    """Kill a process that the test started, or one of its federation."""
+    os.kill(pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: `passed` tells the SuperLink's own answers from the gateway's."""
+
+    status: int
+    body: str
+    passed: bool
+
+    @property
+    def detail(self) -> str:
+        return str(json.loads(self.body)["detail"])
+
+
+def call(
+    address: str,
+    path: str,
+    tls: ssl.SSLContext | None,
+    *,
+    method: str = "POST",
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Make one HTTP request. Its content type is one that the SuperLink refuses before it does anything."""
+    host, _, port = address.rpartition(":")
+    connection: http.client.HTTPConnection
+    if tls is None:
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    else:
+        connection = http.client.HTTPSConnection(host, int(port), timeout=30, context=tls)
+    with contextlib.closing(connection):
+        connection.request(method, path, body, {"Content-Type": "text/x-nothing", **(headers or {})})
+        answer = connection.getresponse()
+        passed = answer.headers.get("server") == "uvicorn"
+        return Answer(answer.status, answer.read().decode(errors="replace"), passed)
+
+
+def trust(authority: Path, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+    """Return a TLS context that trusts one CA and shows a client certificate, if given."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(authority)
+    if certificate:
+        context.load_cert_chain(certificate, key)
+    return context
