@@ -195,7 +195,10 @@ def stop(
 def find_connection(
     file: Path | None, connection: Path | None, user: str | None, given: dict[str, object] | None = None
 ) -> Connection:
-    """Return the connection that the options name; flags (`given`, by field) override the file's."""
+    """Return the connection that the options name; flags (`given`, by field) override the file's.
+
+    Raises UsageError, DeclarationError, or UnreachableError where no local federation runs.
+    """
     from flowerbed.runs import translated
     from flowerbed.scripts.flower_connection import Connection
 

@@ -1,0 +1,64 @@
+"""docs/submit.md says what the programs say."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from flowerbed.cli import main
+from flowerbed.scripts.flower_config import overrides
+from flowerbed.scripts.flower_connection import Connection
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "submit.md").read_text(encoding="utf-8")
+
+
+def help_of_submit() -> str:
+    command = [sys.executable, str(ROOT / "scripts" / "submit.py"), "--help"]
+    environment = {**os.environ, "COLUMNS": "110"}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=30, check=True, env=environment
+    ).stdout
+
+
+def test_the_help_text_is_the_programs() -> None:
+    """The help text in the document is the one that `submit.py --help` prints."""
+    [shown] = re.findall(r"<!-- help: begin -->\n```\n(.*)```\n<!-- help: end -->", DOCUMENT, re.DOTALL)
+    assert shown.split() == help_of_submit().split()  # Pythons break lines differently
+
+
+def test_both_programs_have_the_same_flags(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`flowerbed submit` has every flag of `submit.py`, and -f and --user besides."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main.run(["submit", "--help"]) == 0
+    flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    assert flags == set(re.findall(r"--[a-z-]+", help_of_submit())) | {"--file", "--user"}
+
+
+def test_the_connection_file_shown_is_one(tmp_path: Path) -> None:
+    """The connection.toml of the document is read as it stands."""
+    [text] = re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
+    (tmp_path / "connection.toml").write_text(text)
+    assert Connection.load(tmp_path / "connection.toml").host == "control.example.org"
+    assert set(tomllib.loads(text)["superlink"]) == {
+        name.replace("_", "-") for name in Connection.__dataclass_fields__
+    }
+
+
+def test_the_settings_shown_are_taken() -> None:
+    """Each example of `--set` does what the table says."""
+    defaults = {"mode": "", "tag": "", "note": "", "rounds": 1, "mask": 1, "rate": 0.5, "verbose": False}
+    [rows] = re.findall(r"\| default is .*?\n\n", DOCUMENT, re.DOTALL)
+    settings = re.findall(r"`([a-z]+=[^`]+)`", rows)
+    assert len(settings) == 9
+    values = [overrides(defaults, None, [setting]) for setting in settings]
+    assert {"note": "two\nlines"} in values
+    assert {"tag": "3"} in values
