@@ -109,13 +109,14 @@ def _port(path: KeyPath, exposure: Exposure) -> Iterator[Finding]:
 def distinct(declaration: Declaration) -> Iterator[Finding]:
     """The two audiences are not exposed at the same address."""
     (fleet_path, fleet, fleet_port), (path, control, control_port) = audiences(declaration)
-    if "cluster" in (fleet.type, control.type):
+    same_port = outside_port(fleet, fleet_port) == outside_port(control, control_port)
+    if "cluster" in (fleet.type, control.type) or not same_port:
         return
-    ports = outside_port(fleet, fleet_port), outside_port(control, control_port)
-    both_node_ports = fleet.type == control.type == "node-port"
-    one_host = fleet.host and fleet.host.lower() == control.host.lower()
-    if ports[0] == ports[1] and (one_host or both_node_ports):
-        needs = (fleet_path, (*path, "port"))
+    needs = (fleet_path, (*path, "port"), (*path, "host"))
+    if fleet.type == control.type == "node-port":
+        message = "control and fleet are exposed at the same port of all machines"
+        yield Finding((*path, "port"), message, "give them different ports", needs=needs)
+    elif fleet.host and fleet.host.lower() == control.host.lower():
         message = "control and fleet are exposed at the same address and port"
         yield Finding((*path, "host"), message, "give one of them another host or another port", needs=needs)
 
