@@ -22,12 +22,13 @@ STEP = 0.02
 
 
 class Part:
-    """One program of the federation. `rank` orders the end: lower ones are ended first."""
+    """One program. `rank` orders the end, lowest first; `late` ones start when the SuperLink answers."""
 
-    def __init__(self, command: Command, rank: int, log: Path) -> None:
+    def __init__(self, command: Command, rank: int, log: Path, *, late: bool = False) -> None:
         self.command = command
         self.name = command.name
         self.rank = rank
+        self.late = late
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
         self.restarts = -1

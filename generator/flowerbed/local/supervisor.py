@@ -33,9 +33,10 @@ Tell = Callable[[str], None]
 STEP = 0.1  # seconds between two looks at the parts
 LOOK = 0.4  # seconds between two looks at the nodes, while they come online
 ENDS_TOO_OFTEN = 3
-# What is ended first, and how long it may take: nodes say goodbye, streams are cut before the SuperLink goes.
-NODES, EXECUTORS, REGISTRAR, GATEWAY, SUPERLINK = range(5)
-GRACE = {NODES: 4.0, EXECUTORS: 3.0, REGISTRAR: 2.0, GATEWAY: 2.0, SUPERLINK: 4.0}
+# What is ended first, and how long it may take in seconds: nodes say goodbye to a SuperLink that listens, and
+# the gateway cuts the streams that would keep the SuperLink from ending.
+CLIENTS, GATEWAY, SUPERLINK = range(3)
+GRACE = {CLIENTS: 5.0, GATEWAY: 2.0, SUPERLINK: 4.0}
 # By the signal that ended it; 143 would call a `flowerbed down` a failure.
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 129}
 
@@ -96,7 +97,7 @@ class Supervisor:
         seconds, or a part cannot start; whatever ran has been ended then.
         """
         try:
-            self._start(lambda part: part.rank != EXECUTORS)
+            self._start(late=False)
             if self._bring_online(timeout):
                 self._save("online")
                 came_online()
@@ -108,9 +109,9 @@ class Supervisor:
         finally:
             self._end()
 
-    def _start(self, which: Callable[[Part], bool]) -> None:
+    def _start(self, *, late: bool) -> None:
         for part in self.parts:
-            if which(part) and not part.running and not self.asked.to_stop():
+            if part.late == late and not self.asked.to_stop():
                 self.guard.add(part.start(self.environment))
         self._save(self.record.state)
 
@@ -145,7 +146,7 @@ class Supervisor:
         if not self.answers:
             self.answers = True
             self._say("the SuperLink answers")
-            self._start(lambda part: part.rank == EXECUTORS)
+            self._start(late=True)
         for node in nodes:
             seen = self.online.get(node.name, 0)
             self.online[node.name] = seen + 1 if node.state == "online" else 0
@@ -212,17 +213,18 @@ class Supervisor:
 
 
 def _parts(site: Site) -> list[Part]:
-    def part(command: Command, rank: int) -> Part:
-        return Part(command, rank, site.state.log(command.name))
+    def part(command: Command, rank: int = CLIENTS, *, late: bool = False) -> Part:
+        return Part(command, rank, site.state.log(command.name), late=late)
 
     gateway = [part(commands.gateway(site), GATEWAY)] if site.gateway else []
-    registrar = [] if site.plan.insecure else [part(commands.registrar(site), REGISTRAR)]
-    nodes, executors = [], [part(commands.superexec(site), EXECUTORS)]
+    registrar = [] if site.plan.insecure else [part(commands.registrar(site))]
+    # A SuperExec that finds no SuperLink waits longer than one that is started when there is one.
+    nodes, executors = [], [part(commands.superexec(site), late=True)]
     for tenant in site.plan.tenants:
         for node in tenant.nodes:
-            nodes.append(part(commands.supernode(site, tenant, node), NODES))
+            nodes.append(part(commands.supernode(site, tenant, node)))
             if tenant.isolation == "process":
-                executors.append(part(commands.node_superexec(site, tenant, node), EXECUTORS))
+                executors.append(part(commands.node_superexec(site, tenant, node), late=True))
     return [part(commands.superlink(site), SUPERLINK), *gateway, *registrar, *nodes, *executors]
 
 
