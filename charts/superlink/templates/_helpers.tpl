@@ -79,11 +79,11 @@ PYTHONUNBUFFERED: "1"
 {{- end -}}
 
 {{/*
-Fingerprint of the files that pods are started from. The admission list and the users are not in it: the registrar and the
-gateway take their changes while they run.
+Fingerprint of the files that the SuperLink's pod is started from. The admission list and the users are not in it: the
+registrar and the gateway take their changes while they run. Nor is check.py, which every probe reads anew.
 */}}
 {{- define "superlink.filesChecksum" -}}
-{{- (.Files.Glob "files/**").AsConfig | sha256sum -}}
+{{- omit ((.Files.Glob "files/**").AsConfig | fromYaml) "check.py" | toJson | sha256sum -}}
 {{- end -}}
 
 {{/* Environment of secrets: every entry of these Secrets becomes a variable. */}}
