@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from flowerbed import names
+
 Audience = Literal["fleet", "control"]
 ExposureType = Literal["cluster", "load-balancer", "node-port", "gateway-api", "ingress"]
 Executor = Literal["sidecar", "deployment", "kubernetes"]
@@ -143,6 +145,12 @@ class Tenant(Frozen, frozen=True):
     pod: Pod
     data: tuple[DataVolume, ...] = ()
     secrets: tuple[SecretUse, ...] = ()
+
+    @property
+    def superexec_secret(self) -> str:
+        """Return the Secret that SuperNodes and SuperExecs share, "" where they share a pod: it makes one."""
+        apart = self.isolation == "process" and self.executor != "sidecar"
+        return names.superexec_secret(self.release) if apart else ""
 
     def node_config(self, node: Node) -> dict[str, Scalar]:
         """Return what the node's app sees: partition-id, num-partitions, then the declared keys."""

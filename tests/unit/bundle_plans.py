@@ -122,6 +122,15 @@ def variants() -> dict[str, Plan]:
             pod=rich_pod(),
         ),
         "process": federation(rich_tenant(isolation="process")),
+        "deployment": federation(tenant("south", 1), rich_tenant(isolation="process", executor="deployment")),
+        "brought-deployment": federation(
+            change(tenant("north", keys="brought"), isolation="process", executor="deployment")
+        ),
+        "insecure-deployment": change(
+            federation(change(tenant("north"), isolation="process", executor="deployment")),
+            insecure=True,
+            admission="open",
+        ),
         "brought": federation(tenant("north", 2, keys="brought"), tenant("south", 1)),
         "elsewhere": federation(change(tenant("north"), context="north's $cluster"), tenant("south", 1)),
         "same-namespace": federation(tenant("north", namespace="hub")),

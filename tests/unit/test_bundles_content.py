@@ -59,6 +59,12 @@ def expected_files(name: str) -> set[str]:
         "brought": (plain - {"tenants/north/secrets.yaml"}) | south,
         "kubernetes": plain,
         "process": plain,
+        "brought-deployment": plain,
+        "insecure-deployment": {
+            *everywhere,
+            "users/analyst/connection.toml",
+            *of("tenants/north", *texts, *keys),
+        },
         "same-namespace": plain,
         "no-tenants": everywhere | AUTHORITY,
     }.get(name, plain | south)
@@ -105,7 +111,7 @@ def test_no_secret_leaves_its_file(plan: Plan, tmp_path: Path) -> None:
         if path.name in {"secrets.yaml", "client.key", "ca.key"}
     }
     canaries = secrets | {hashlib.sha256(text).hexdigest().encode() for text in whole | secrets}
-    assert len(secrets) > len(plan.nodes) or plan.insecure
+    assert len(secrets) > len(plan.nodes) or plan.insecure or plan.tenants[0].keys == "brought"
     for path in tmp_path.rglob("*"):
         if path.is_file() and path.name not in {"secrets.yaml", "client.key", "ca.key"}:
             data = path.read_bytes()
@@ -123,6 +129,33 @@ def test_the_search_for_secrets_finds_them(tmp_path: Path) -> None:
         "ca/ca.key",
     ):
         assert any(line in (tmp_path / name).read_bytes() for line in secrets), name
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("plain", ["hospitals-north-node-keys"]),
+        ("process", ["hospitals-north-node-keys"]),
+        ("deployment", ["hospitals-north-node-keys", "hospitals-north-superexec"]),
+        ("kubernetes", ["hospitals-north-node-keys", "hospitals-north-superexec"]),
+        ("brought-deployment", ["hospitals-north-superexec"]),
+        ("insecure-deployment", ["hospitals-north-superexec"]),
+    ],
+)
+def test_a_tenant_gets_the_secrets_that_its_chart_mounts(
+    name: str, expected: list[str], tmp_path: Path
+) -> None:
+    """SuperExecs in pods of their own need a secret beside the node keys; it is long, and kept."""
+    generate(VARIANTS[name], tmp_path)
+    path = tmp_path / "tenants" / "north" / "secrets.yaml"
+    before = path.read_bytes()
+    secrets = {one["metadata"]["name"]: one["stringData"] for one in yaml.safe_load_all(before)}
+    assert list(secrets) == expected
+    shared = secrets.get("hospitals-north-superexec")
+    assert shared is None or (list(shared) == ["secret"] and len(shared["secret"]) >= 32)
+    (tmp_path / "plan.json").unlink()
+    generate(VARIANTS[name], tmp_path)
+    assert path.read_bytes() == before
 
 
 def test_a_party_gets_nobody_elses_keys(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_the_coordinators_commands(tools: Path) -> None:
 def test_a_tenants_commands(tools: Path) -> None:
     """A tenant's instructions do the same for its release, and do not wait for an admission."""
     plan = VARIANTS["plain"]
-    made = calls(supernode_install(plan, plan.tenants[0], has_secrets=True, has_authority=True), tools)
+    made = calls(supernode_install(plan, plan.tenants[0], has_authority=True), tools)
     assert verbs(made) == [
         "kubectl get namespace",
         "kubectl create namespace",
@@ -90,7 +90,7 @@ def test_a_tenants_commands(tools: Path) -> None:
 def test_a_context_stays_one_argument(context: str, tools: Path) -> None:
     """A kubeconfig context of any spelling reaches both tools as it was declared."""
     plan = federation(change(tenant("north"), context=context))
-    made = calls(supernode_install(plan, plan.tenants[0], has_secrets=True, has_authority=True), tools)
+    made = calls(supernode_install(plan, plan.tenants[0], has_authority=True), tools)
     assert {call[1] for call in made if call[0] == "kubectl"} == {"--context"}
     assert {call[1] for call in made if call[0] == "helm"} == {"--kube-context"}
     assert {call[2] for call in made} == {context}
@@ -99,7 +99,7 @@ def test_a_context_stays_one_argument(context: str, tools: Path) -> None:
 def test_brought_keys_are_put_in_by_their_owner(tools: Path) -> None:
     """Who brings keys makes the Secret, one entry per node; there is no manifest to apply."""
     plan = VARIANTS["brought"]
-    text = supernode_install(plan, plan.tenants[0], has_secrets=False, has_authority=True)
+    text = supernode_install(plan, plan.tenants[0], has_authority=True)
     made = calls(text, tools)
     assert [
         *("kubectl", "create", "secret", "generic", "hospitals-north-node-keys", "--namespace", "north"),

@@ -97,7 +97,8 @@ class _Generation:
     def _tenant(self, tenant: Tenant) -> dict[str, str]:
         party = f"tenants/{tenant.name}"
         names = [node.name for node in tenant.nodes]
-        digest = self._digest(names, tenant.keys, tenant.keys_secret, tenant.namespace)
+        secrets = (tenant.keys, tenant.keys_secret, tenant.superexec_secret)
+        digest = self._digest(names, secrets, tenant.namespace)
         part = self._shop.identity(party, digest, _TENANT, lambda: self._node_keys(tenant, party))
         public_keys = part.public_keys
         if tenant.keys == "brought" and not self._plan.insecure:

@@ -25,11 +25,9 @@ def tenant_texts(
 
     `public_keys` are its nodes' (PEM) by node name, `authority` is the CA's certificate (PEM) or "".
     """
-    makes_keys = tenant.keys == "generated" and not head.insecure
-    install = supernode_install(head, tenant, has_secrets=makes_keys, has_authority=bool(authority))
     return {
         "values.yaml": render("supernode.yaml", supernode_values(head, tenant, public_keys, authority)),
-        "INSTALL.md": install,
+        "INSTALL.md": supernode_install(head, tenant, has_authority=bool(authority)),
         **({"ca.crt": authority} if authority else {}),
     }
 

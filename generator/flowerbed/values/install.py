@@ -35,8 +35,13 @@ def superlink_install(plan: Plan) -> str:
     return render("install-superlink.md", data)
 
 
-def supernode_install(plan: Plan, tenant: Tenant, *, has_secrets: bool, has_authority: bool) -> str:
-    """Return a tenant's INSTALL.md; the flags say which files lie beside it."""
+def supernode_install(plan: Plan, tenant: Tenant, *, has_authority: bool) -> str:
+    """Return a tenant's INSTALL.md; `has_authority` says whether `ca.crt` lies beside it."""
+    makes_keys = tenant.keys == "generated" and not plan.insecure
+    held = [
+        *(["the private keys by which the SuperLink knows these nodes"] if makes_keys else []),
+        *(["the secret that SuperNodes and SuperExecs share"] if tenant.superexec_secret else []),
+    ]
     apart = tenant.isolation == "process" and tenant.executor == "kubernetes"
     data = {
         "federation": plan.name,
@@ -44,7 +49,7 @@ def supernode_install(plan: Plan, tenant: Tenant, *, has_secrets: bool, has_auth
         "party": _party("supernode", tenant.release, tenant.namespace, tenant.context)
         | {"namespaces": _namespaces(tenant.namespace, apart=apart)},
         "insecure": plan.insecure,
-        "has_secrets": has_secrets,
+        "secrets": ", and ".join(held),
         "has_authority": has_authority,
         "brought": tenant.keys == "brought" and not plan.insecure,
         "keys_secret": tenant.keys_secret,

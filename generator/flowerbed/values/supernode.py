@@ -38,6 +38,7 @@ def supernode_values(
         "isolationMode": tenant.isolation,
         "superexec": {
             "executor": tenant.executor,
+            "existingSecret": tenant.superexec_secret,
             "resources": said if superexec and not apart else {},
         },
         "tasks": {"resources": said if superexec and apart else {}},
