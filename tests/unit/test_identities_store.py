@@ -644,12 +644,15 @@ def test_a_key_that_others_could_read_is_closed_and_told(folder: Path, path: str
     assert ensure_all(plan, folder) == []
 
 
-def test_a_failed_write_of_a_pair_leaves_neither_half(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Interrupted between key and certificate, a new pair is gone, and the next run makes it."""
+@pytest.mark.parametrize("cut", ["ca.key", "ca.crt", ".ca.key.pair"])
+def test_a_pair_that_was_cut_in_two_is_finished(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    """Stopped at any of its writes, a new pair is finished, or begun anew, by the next run; no note stays."""
     write = kept.write_atomic
 
     def interrupted(path: Path, *arguments: object, **options: object) -> bool:
-        if path.name == "ca.crt":
+        if path.name == cut:
             raise KeyboardInterrupt
         return write(path, *arguments, **options)  # type: ignore[arg-type]
 
@@ -657,25 +660,74 @@ def test_a_failed_write_of_a_pair_leaves_neither_half(folder: Path, monkeypatch:
         patch.setattr(kept, "write_atomic", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ensure_authority(federation(), folder)
-    assert list((folder / "ca").iterdir()) == []
-    assert ensure_authority(federation(), folder)
+    notes = [path.read_bytes() for path in folder.glob("ca/.ca.key.pair")]
+    authority = ensure_authority(federation(), folder)
+    assert authority
+    assert [authority.private_key + authority.certificate] == notes or not notes
+    assert sorted(path.name for path in (folder / "ca").iterdir()) == ["ca.crt", "ca.key"]
+    assert stat.S_IMODE((folder / "ca/ca.key").stat().st_mode) == 0o600
 
 
-def test_a_failed_renewal_leaves_the_old_pair_or_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the new key cannot be written at all, the old pair stays whole."""
+@pytest.mark.parametrize("cut", ["client.key", "client.crt"])
+def test_a_renewal_that_was_cut_in_two_is_finished(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    """Stopped between the halves, the user has the new pair after the next run, never a mixed one."""
     ensure_all(federation(), folder)
-    before = snapshot(folder)
+    write = kept.write_atomic
+
+    def interrupted(path: Path, *arguments: object, **options: object) -> bool:
+        if path.name == cut:
+            raise KeyboardInterrupt
+        return write(path, *arguments, **options)  # type: ignore[arg-type]
+
     with monkeypatch.context() as patch:
-        patch.setattr(kept, "write_atomic", interrupt)
+        patch.setattr(kept, "write_atomic", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            ensure_user(
-                federation(),
-                User(name="analyst", role="viewer"),
-                folder,
-                ensure_authority(federation(), folder),
-            )
-    assert snapshot(folder) == before
+            ensure_all(federation(role="viewer"), folder)
+    assert ensure_all(federation(role="viewer"), folder) == []
+    assert identities.load(federation(role="viewer"), folder).users["analyst"].role == "viewer"
+
+
+@pytest.mark.parametrize("data", [b"", b"-----BEGIN PRIVATE KEY-----\nabc"])
+def test_a_note_that_a_power_cut_took_changes_nothing(folder: Path, data: bytes) -> None:
+    """An empty or torn note is dropped: the pair beside it stays as it is."""
+    ensure_all(federation(), folder)
+    before = identities.load(federation(), folder)
+    write_atomic(folder / "users/analyst/.client.key.pair", data, PRIVATE_MODE)
     assert ensure_all(federation(), folder) == []
+    assert identities.load(federation(), folder) == before
+    assert not (folder / "users/analyst/.client.key.pair").exists()
+
+
+def test_only_what_cannot_be_remade_waits_for_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """fsync is paid for the CA and for manifests whose keys are in use, not for keys that nobody has seen."""
+    waited: list[str] = []
+    write = kept.write_atomic
+
+    def watched(path: Path, data: bytes, mode: int = PUBLIC_MODE, *, durable: bool = False) -> bool:
+        if durable:
+            waited.append(str(path.relative_to(folder)))
+        return write(path, data, mode, durable=durable)
+
+    monkeypatch.setattr(kept, "write_atomic", watched)
+    ensure_all(federation(), folder)
+    assert waited == ["ca/.ca.key.pair", "ca/ca.key", "ca/ca.crt"]
+    waited.clear()
+    ensure_all(federation(tenant("north", 1), tenant("south", 2)), folder)
+    in_use = ["tenants/north/retired-keys.yaml", "tenants/north/secrets.yaml", "tenants/south/secrets.yaml"]
+    assert waited == ["coordinator/secrets.yaml", *in_use]
+
+
+def test_a_second_secret_of_a_shape_is_foreign(folder: Path) -> None:
+    """Two SuperExec secrets in one file are refused: nobody can say which one counts."""
+    plan = federation()
+    ensure_all(plan, folder)
+    path = folder / "coordinator/secrets.yaml"
+    twice = path.read_text() + "---\n" + path.read_text().split("---\n")[-1]
+    damage(folder, "coordinator/secrets.yaml", twice.encode())
+    with pytest.raises(IdentityError, match="holds a Secret or an entry that flowerbed did not"):
+        ensure_all(plan, folder)
 
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "identities.md").read_text()

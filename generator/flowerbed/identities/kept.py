@@ -139,32 +139,23 @@ def read_halves(place: Place, tell: Tell) -> tuple[bytes, bytes] | None:
 
 
 def write_halves(pair: KeyPair, place: Place, *, durable: bool = False) -> None:
-    """Write key and certificate: a kill in between leaves a note from which the next run finishes.
-
-    An error or an interrupt in between leaves neither, so that the next run begins anew.
-    """
-    certificate, key, note = Path(place.certificate), Path(place.private_key), _note(place)
-    make_private_folder(certificate.parent)
-    write_atomic(note, pair.private_key + pair.certificate, PRIVATE_MODE, durable=durable)
-    try:
-        write_atomic(key, pair.private_key, PRIVATE_MODE, durable=durable)
-        write_atomic(certificate, pair.certificate, durable=durable)
-    except BaseException:
-        key.unlink(missing_ok=True)
-        certificate.unlink(missing_ok=True)
-        note.unlink()
-        raise
-    note.unlink()
+    """Write key and certificate: first to a note, from which the next run finishes what was cut in two."""
+    make_private_folder(Path(place.private_key).parent)
+    write_atomic(_note(place), pair.private_key + pair.certificate, PRIVATE_MODE, durable=durable)
+    finish_halves(place, durable=durable)
 
 
-def finish_halves(place: Place) -> None:
-    """Finish what a killed `write_halves` left; only for who holds the folder as its writer."""
+def finish_halves(place: Place, *, durable: bool = False) -> None:
+    """Finish a `write_halves` that a kill or an error cut in two; only for the folder's writer."""
     note = read_file(_note(place), PRIVATE_MODE)
-    if note is not None:
-        key, begin, rest = note.data.partition(b"-----BEGIN CERTIFICATE-----")
-        write_atomic(Path(place.private_key), key, PRIVATE_MODE)
-        write_atomic(Path(place.certificate), begin + rest)
-        _note(place).unlink(missing_ok=True)
+    if note is None:
+        return
+    key, begin, rest = note.data.partition(b"-----BEGIN CERTIFICATE-----")
+    # A note without its end was lost in a power cut, which leaves nothing to finish.
+    if rest.endswith(b"-----END CERTIFICATE-----\n"):
+        write_atomic(Path(place.private_key), key, PRIVATE_MODE, durable=durable)
+        write_atomic(Path(place.certificate), begin + rest, durable=durable)
+    _note(place).unlink()
 
 
 def _note(place: Place) -> Path:
