@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import subprocess
 import tempfile
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from flowerbed.declaration import load_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"
@@ -24,6 +27,8 @@ HELMS = ("helm", "helm3")
 # The oldest and the newest Kubernetes that the charts are for: tools/schemas.py.
 KUBERNETES = ("1.30.14", "1.37.2")
 Object = dict[str, Any]
+# What stands in the values of values/ where a user's own certificate or key belongs.
+MARK = "FILL IN: "
 
 
 class Refused(Exception):  # noqa: N818
@@ -170,12 +175,15 @@ def _render(chart: str, values: str, helm: str, name: str, namespace: str) -> Re
         done = run_helm(helm, "template", name, CHARTS / chart, "--namespace", namespace, "--values", file)
         if done.returncode:
             raise Refused(done.stderr)
-        _check_schemas(done.stdout)
+    # Helm 3 and 4 differ in blank lines.
     objects = tuple(found for found in yaml.safe_load_all(done.stdout) if found)
+    check_schemas(yaml.safe_dump_all(objects))
     return Release(chart, name, namespace, objects)
 
 
-def _check_schemas(manifest: str) -> None:
+@functools.lru_cache(maxsize=256)
+def check_schemas(manifest: str) -> None:
+    """Raise AssertionError for what the oldest or the newest Kubernetes would refuse, strictly read."""
     schemas = tools() / "schemas"
     for version in KUBERNETES:
         places = [
@@ -188,10 +196,57 @@ def _check_schemas(manifest: str) -> None:
         assert done.returncode == 0, f"Kubernetes {version}: {done.stdout}{done.stderr}"
 
 
-def shipped(chart: str) -> list[Path]:
-    """Return the values files that a chart is tried with."""
-    return sorted((CHARTS / chart / "ci").glob("*.yaml"))
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A values file that is shipped, with the chart and the release that it is for."""
+
+    chart: str
+    file: Path
+    release: tuple[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.chart}:{self.file.relative_to(ROOT)}"
+
+    @property
+    def values(self) -> Object:
+        """Return the values, with what is marked filled in."""
+        values = yaml.safe_load(self.file.read_text(encoding="utf-8")) or {}
+        return dict(filled_in(values, str(self)))
+
+    def render(self, helm: str = "helm") -> Release:
+        """Return the release."""
+        return render(self.chart, self.values, helm=helm, release=self.release)
 
 
-SHIPPED = [(chart, file) for chart in PLACES for file in shipped(chart)]
-SHIPPED_IDS = [f"{chart}-{file.stem}" for chart, file in SHIPPED]
+def filled_in(value: Any, path: str) -> Any:  # noqa: ANN401
+    """Return values with each mark replaced by what it asks for; every public key is another one."""
+    if isinstance(value, dict):
+        return {key: filled_in(item, f"{path}.{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [filled_in(item, f"{path}.{index}") for index, item in enumerate(value)]
+    if not isinstance(value, str) or not value.startswith(MARK):
+        return value
+    kind = "CERTIFICATE" if "certificate" in value else "PUBLIC KEY"
+    body = base64.b64encode(path.encode()).decode()
+    return f"-----BEGIN {kind}-----\n{body}\n-----END {kind}-----\n"
+
+
+def _own_cases() -> Iterator[Case]:
+    """Yield what each chart is tried with, beside the chart."""
+    for chart, place in PLACES.items():
+        for file in sorted((CHARTS / chart / "ci").glob("*.yaml")):
+            yield Case(chart, file, place)
+
+
+def _generated_cases() -> Iterator[Case]:
+    """Yield the generated values of every setup in values/, under the names of its plan."""
+    for declaration in sorted(ROOT.glob("values/*/federation.yaml")):
+        plan = load_plan(declaration)
+        folder, superlink = declaration.parent, plan.superlink
+        yield Case("superlink", folder / "coordinator/values.yaml", (superlink.release, superlink.namespace))
+        for tenant in plan.tenants:
+            file = folder / "tenants" / tenant.name / "values.yaml"
+            yield Case("supernode", file, (tenant.release, tenant.namespace))
+
+
+CASES = (*_own_cases(), *_generated_cases())
