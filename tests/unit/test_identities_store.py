@@ -300,6 +300,30 @@ def test_a_tenant_that_starts_to_bring_keys_retires_ours(folder: Path) -> None:
     assert sorted(retired.values()) == sorted(key.private.decode() for key in made.values())
 
 
+def test_superexecs_apart_share_a_secret_with_their_supernodes(folder: Path) -> None:
+    """A tenant whose SuperExecs have pods of their own gets a secret, kept as long as it is needed."""
+    apart = msgspec.structs.replace(tenant("north"), isolation="process", executor="deployment")
+    keys = ensure_node_keys(federation(apart), apart, folder)
+    path = folder / "tenants/north/secrets.yaml"
+    before = secrets_of(path)
+    assert list(before) == ["hospitals-north-node-keys", "hospitals-north-superexec"]
+    assert len(before["hospitals-north-superexec"]["secret"]) == 43
+    assert ensure_node_keys(federation(apart), apart, folder) == keys
+    assert secrets_of(path) == before
+    assert ensure_node_keys(federation(), tenant("north"), folder) == keys
+    assert list(secrets_of(path)) == ["hospitals-north-node-keys"]
+
+
+def test_superexecs_apart_need_their_secret_without_keys_too(folder: Path) -> None:
+    """Insecure federations and tenants that bring their keys have the SuperExecs' secret alone."""
+    for plan, keys in ((federation(insecure=True), "generated"), (federation(), "brought")):
+        apart = msgspec.structs.replace(
+            tenant("north", keys=keys), isolation="process", executor="deployment"
+        )
+        assert ensure_node_keys(plan, apart, folder) == {}
+        assert list(secrets_of(folder / "tenants/north/secrets.yaml")) == ["hospitals-north-superexec"]
+
+
 def test_an_interrupted_retirement_loses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped between the two files, the key is in both; the next run ends the same as an undisturbed one."""
     large, small = federation(tenant("north", 2)), federation(tenant("north", 1))
