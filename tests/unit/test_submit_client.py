@@ -61,7 +61,14 @@ def test_a_connection_that_the_server_closes_is_opened_again() -> None:
         (403, b'{"detail":"user eve has the role viewer"}', 0, "user eve has the role viewer", 3),
         (401, b"", 0, "Unauthorized", 3),
         (500, b"Internal Server Error", 0, "Internal Server Error", 3),
-        (413, b"[1]", 0, "Request Entity Too Large", 3),
+        (409, b"[1]", 0, "Conflict", 3),
+        (
+            404,
+            b'{"detail":"this listener serves /v1/fleet/ only"}',
+            0,
+            "this listener serves /v1/fleet/ only",
+            3,
+        ),
         (302, b"<html>", 0, "Found", 3),
     ],
 )
