@@ -20,6 +20,7 @@ from flowerbed.local.guardian import marked
 from flowerbed.local.health import Status, status
 from flowerbed.local.state import StateFolder, read_record, state_of
 
+ROOT = Path(__file__).parents[2]
 LIMIT = 100.0  # seconds that a federation may take to come up on a busy machine
 GONE = 12.0  # seconds within which nothing may be left of it, however it ended
 

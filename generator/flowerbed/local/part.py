@@ -19,6 +19,8 @@ from flowerbed.local.state import PartRecord
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 GOOD_WHILE = 60.0
 STEP = 0.02
+# What comes after its last occurrence in a log was said since the part's last start.
+START_LINE = b"=== started by flowerbed "
 
 
 class Part:
@@ -40,6 +42,8 @@ class Part:
     def start(self, environment: Mapping[str, str]) -> int:
         """Start the program in a process group of its own; return the group. Raises LocalError."""
         with self.log.open("ab") as log:
+            log.write(START_LINE + time.strftime("%Y-%m-%dT%H:%M:%S\n").encode())
+            log.flush()
             try:
                 self.process = subprocess.Popen(
                     self.command.arguments,
@@ -123,4 +127,5 @@ def tail(log: Path, lines: int = 12) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
+    said = [line for line in text.splitlines() if not line.startswith(START_LINE.decode())]
+    return "\n".join(f"    {line}" for line in said[-lines:])

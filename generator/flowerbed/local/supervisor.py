@@ -85,7 +85,7 @@ class Supervisor:
         self.asked = asked
         self.tell = tell
         self.begin = time.monotonic()
-        self.online: dict[str, int] = {}
+        self.online: set[str] = set()
         self.answers = False
         self.parts = _parts(site)
         self.guard = Guard(site.state.mark)
@@ -134,8 +134,7 @@ class Supervisor:
         return False
 
     def _complete(self) -> bool:
-        # Twice in a row: a node that tries whether it is admitted is online for a moment, before it starts.
-        nodes = all(self.online.get(node.name, 0) > 1 for node in self.site.plan.nodes)
+        nodes = len(self.online) == len(self.site.plan.nodes)
         return self.answers and nodes and (not self.site.gateway or gateway_ready(self.site))
 
     def _look(self) -> tuple[NodeStatus, ...]:
@@ -147,11 +146,10 @@ class Supervisor:
             self.answers = True
             self._say("the SuperLink answers")
             self._start(late=True)
-        for node in nodes:
-            seen = self.online.get(node.name, 0)
-            self.online[node.name] = seen + 1 if node.state == "online" else 0
-            if node.state == "online" and seen == 1:
-                self._say(f"{node.name} is online")
+        online = {node.name for node in nodes if node.state == "online"}
+        for name in sorted(online - self.online):
+            self._say(f"{name} is online")
+        self.online = online
         return nodes
 
     def _restart_ended(self) -> None:
@@ -178,7 +176,7 @@ class Supervisor:
         self.tell(f"{what}; it starts again in {pause:.0f} s (restart {part.restarts + 1}){last_words}")
 
     def _late(self, nodes: tuple[NodeStatus, ...], timeout: float) -> LocalError:
-        late = [node for node in nodes if self.online.get(node.name, 0) < 2]
+        late = [node for node in nodes if node.name not in self.online]
         if not self.answers:
             last = tail(self.site.state.log("superlink"))
             return LocalError(
