@@ -172,6 +172,7 @@ def print_beside_nvflare(rows: dict[int, dict[str, Summary]]) -> None:
         "flowerbed s",
         "floor s",
         "x floor",
+        "x floor CPU",
         "nvflare s",
         "x nvflare",
         "flowerbed MB",
@@ -187,6 +188,7 @@ def _nvflare_row(tenants: int, row: dict[str, Summary]) -> list[str]:
         f"{own.seconds:.2f}",
         f"{floor.seconds:.2f}",
         f"{own.seconds / floor.seconds:.2f}",
+        f"{own.cpu_seconds / floor.cpu_seconds:.2f}",
         f"{other.seconds:.2f}" if other else "-",
         f"1/{other.seconds / own.seconds:.1f}" if other else "-",
         f"{own.peak_mb:.0f}",
@@ -203,11 +205,12 @@ def print_beside_floor(tenants: int, rows: dict[int, dict[str, Summary]]) -> Non
             f"{row['flowerbed'].seconds:.2f}",
             f"{row['floor'].seconds:.2f}",
             f"{row['flowerbed'].seconds / row['floor'].seconds:.2f}",
+            f"{row['flowerbed'].cpu_seconds / row['floor'].cpu_seconds:.2f}",
             f"{row['flowerbed'].peak_mb:.0f}",
         ]
         for nodes, row in rows.items()
     ]
-    print(table(["nodes each", "flowerbed s", "floor s", "x floor", "MB"], body))
+    print(table(["nodes each", "flowerbed s", "floor s", "x floor", "x floor CPU", "MB"], body))
 
 
 def print_growth(rows: dict[int, Summary]) -> dict[str, float]:
@@ -226,18 +229,19 @@ def print_growth(rows: dict[int, Summary]) -> dict[str, float]:
 def print_one_changed(title: str, rows: dict[str, Summary]) -> None:
     """Print what one change takes, as a part of a full generation."""
     print(f"\n{title}")
+    full, inside = rows["full"], rows["full inside"]
     body = [
         [
             label,
-            *(f"{rows[f'{key}{where}'].seconds:.3f}" for where in ("", " inside")),
-            *(
-                f"1/{rows[f'full{where}'].seconds / rows[f'{key}{where}'].seconds:.1f}"
-                for where in ("", " inside")
-            ),
+            f"{rows[key].seconds:.3f}",
+            f"1/{full.seconds / rows[key].seconds:.1f}",
+            f"1/{full.cpu_seconds / rows[key].cpu_seconds:.1f}",
+            f"{rows[f'{key} inside'].seconds:.3f}",
+            f"1/{inside.seconds / rows[f'{key} inside'].seconds:.1f}",
         ]
         for key, label in CHANGES.items()
     ]
-    print(table(["", "process s", "generate() s", "of the full process", "of the full generate()"], body))
+    print(table(["", "process s", "part", "CPU part", "generate() s", "part"], body))
 
 
 def main() -> None:

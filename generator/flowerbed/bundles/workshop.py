@@ -119,15 +119,14 @@ class Workshop:
 
     def tidy(self, party: str) -> None:
         """Make a party's folder private, and remove what an interrupted generation left half-written."""
-        path = self.folder / party
         try:
-            found = path.stat()
+            found = os.lstat(f"{self.folder}/{party}")
         except FileNotFoundError:
             return
         if found.st_mode & 0o077:
-            make_private_folder(path)
+            make_private_folder(self.folder / party)
         if found.st_mtime_ns >= self._record.stamp:
-            for file in path.iterdir():
+            for file in (self.folder / party).iterdir():
                 if _STRAY.fullmatch(file.name):
                     file.unlink()
 
