@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,15 @@ def test_restricted(case: Case) -> None:
     excused = ON_PURPOSE.get(case.file.name, set()) if case.chart == "supernode" else set()
     found = {f"{pod.owner}: {said}" for pod in case.render().pods() for said in violations(pod)}
     assert {said for said in found if not any(said.endswith(excuse) for excuse in excused)} == set()
+
+
+@ALL
+def test_images(case: Case) -> None:
+    """Every image is named whole: registry, repository, and a tag that is not `latest`, or a digest."""
+    whole = re.compile(
+        r"[a-z0-9.-]+\.[a-z0-9]+(:\d+)?/[a-z0-9._/-]+(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})"
+    )
+    assert [name for name, item in containers(case) if not whole.fullmatch(item["image"])] == []
 
 
 @ALL

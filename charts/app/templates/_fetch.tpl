@@ -4,7 +4,7 @@
 {{- $source := include "app.source" . -}}
 {{- $images := include "app.images" . | fromYaml -}}
 - name: fetch
-  image: {{ ternary (get $images $source) $images.submit (has $source (list "image" "git")) | quote }}
+  image: {{ get (dict "image" $images.app "git" $images.git) $source | default $images.submit | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   {{- if eq $source "inline" }}
   command: [{{ .Values.python | quote }}, /files/fetch.py, copy, /inline, /app/source]

@@ -3,11 +3,12 @@ Names and ports: the chart's one home of them. generator/flowerbed/names.py says
 Helpers that give several things return YAML: read them with `fromYaml`.
 */}}
 
-{{/* Base of every name. At most 52 characters: a StatefulSet's pods carry its name and a hash in a label of 63. */}}
+{{/* Base of every name. At most 52 characters: a StatefulSet's pods carry its name and a hash in a label of 63.
+Helm also lets a release's name have dots, which a Service's cannot. */}}
 {{- define "supernode.fullname" -}}
 {{- $name := default .Release.Name .Values.fullnameOverride -}}
-{{- if gt (len $name) 52 -}}
-{{- printf "%s-%s" ($name | trunc 43 | trimSuffix "-") ($name | sha256sum | trunc 8) -}}
+{{- if or (gt (len $name) 52) (contains "." $name) -}}
+{{- printf "%s-%s" ($name | replace "." "-" | trunc 43 | trimSuffix "-") ($name | sha256sum | trunc 8) -}}
 {{- else -}}
 {{- $name -}}
 {{- end -}}

@@ -83,8 +83,10 @@ def _refuse(path: Path, problems: Iterator[str]) -> None:
 def _read_file(file: Path) -> bytes | None:
     try:
         return file.read_bytes()
-    except OSError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise Invalid(f"{file}: {error.strerror}") from None
 
 
 def _pack(folder: Path) -> bytes:

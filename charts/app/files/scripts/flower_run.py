@@ -174,20 +174,37 @@ class Follower:
         self._last_answer = self._started
         self._misses = 0
         self._hinted = False
+        self._final: Outcome | None = None
 
     def follow(self) -> Outcome:
-        """Return the run's outcome; KeyboardInterrupt (also for SIGTERM, see submit.py) ends it early."""
+        """Return the run's outcome. After a KeyboardInterrupt, ask `interrupted` for it."""
         reader = LogFollower(self._client, self._run_id, self._how.log)
         reader.start()
-        outcome = None
         try:
             while (outcome := self._look()) is None:
                 time.sleep(POLL)
+            self._final = outcome
             return outcome
-        except KeyboardInterrupt:
-            return self._interrupted()
         finally:
-            reader.close(drain=outcome is not None and outcome.status in ENDS)
+            reader.close(drain=self._final is not None and self._final.status in ENDS)
+
+    def detached(self) -> Outcome:
+        """Return the outcome of not following at all."""
+        return self._outcome("pending", "started; nobody follows it", COMPLETED)
+
+    def interrupted(self) -> Outcome:
+        """Return the outcome after a KeyboardInterrupt; `on_interrupt` says what becomes of the run."""
+        if self._final:  # it had ended; only the rest of its log was interrupted
+            return self._final
+        reason = "interrupted; the run goes on"
+        if self._how.on_interrupt == "stop":
+            try:
+                if not stop(self._client, self._run_id) and (finished := self._look()):
+                    return finished
+                self._status, reason = "stopped", "interrupted; the run was stopped"
+            except SubmitError as error:
+                reason = f"interrupted; the run goes on, it could not be stopped: {error.what}"
+        return self._outcome(self._status, reason, INTERRUPTED)
 
     def _look(self) -> Outcome | None:
         try:
@@ -237,17 +254,6 @@ class Follower:
         if limit is None or time.monotonic() - self._started < limit:
             return None
         return self._outcome(self._status, f"not finished after {limit:g} s; the run goes on", TIMED_OUT)
-
-    def _interrupted(self) -> Outcome:
-        reason = "interrupted; the run goes on"
-        if self._how.on_interrupt == "stop":
-            try:
-                if not stop(self._client, self._run_id) and (finished := self._look()):
-                    return finished
-                self._status, reason = "stopped", "interrupted; the run was stopped"
-            except SubmitError as error:
-                reason = f"interrupted; the run goes on, it could not be stopped: {error.what}"
-        return self._outcome(self._status, reason, INTERRUPTED)
 
     def _outcome(self, status: str, reason: str, exit_code: int) -> Outcome:
         return Outcome(run_id=str(self._run_id), status=status, reason=reason, exit_code=exit_code)

@@ -27,13 +27,13 @@ if TYPE_CHECKING or __package__:
     from .flower_client import FlowerClient
     from .flower_config import overrides
     from .flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
-    from .flower_run import COMPLETED, ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
+    from .flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
 else:  # lying beside the program that runs
     from flower_app import App, load
     from flower_client import FlowerClient
     from flower_config import overrides
     from flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
-    from flower_run import COMPLETED, ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
+    from flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
 
 __all__ = [
     "Connection",
@@ -75,7 +75,7 @@ def submit(connection: Connection, order: Order) -> int:
 
 
 def _attempt(connection: Connection, order: Order) -> Outcome:
-    run_id, status = "", "not-started"
+    status = "not-started"
     try:
         with FlowerClient(connection) as client:
             opening = _Opening(client)
@@ -84,24 +84,38 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
             _introduce(app)
             opening.wait()
             status = "unknown"
-            run_id = str(start(client, app, config))
-            _answer(run_id)
-            say(f"run {run_id} was started by {connection.address}")
-            outcome = _follow(client, run_id, order)
+            outcome = _follow(client, start(client, app, config), order)
     except SubmitError as error:
         say(f"error: {error}")
         lost = isinstance(error, Unreachable) and error.lost
         status = status if lost else "not-started"
-        return Outcome(run_id=run_id, status=status, reason=error.what, exit_code=error.exit_code)
+        return Outcome(run_id="", status=status, reason=error.what, exit_code=error.exit_code)
     except KeyboardInterrupt:
         known = "no run was started" if status == "not-started" else "look at the list of runs"
-        outcome = Outcome(run_id=run_id, status=status, reason=f"interrupted; {known}", exit_code=INTERRUPTED)
+        outcome = Outcome(run_id="", status=status, reason=f"interrupted; {known}", exit_code=INTERRUPTED)
     _conclude(outcome)
     return outcome
 
 
+def _follow(client: FlowerClient, run_id: int, order: Order) -> Outcome:
+    following = Following(
+        say=say,
+        log=_write,
+        timeout=order.timeout,
+        unreachable_timeout=order.unreachable_timeout,
+        on_interrupt=order.on_interrupt,
+    )
+    follower = Follower(client, run_id, following)
+    try:
+        _answer(str(run_id))
+        say(f"run {run_id} was started by {client.connection.address}")
+        return follower.detached() if order.detach else follower.follow()
+    except KeyboardInterrupt:
+        return follower.interrupted()
+
+
 def _hand_in(outcome: Outcome, order: Order) -> None:
-    text = json.dumps(dataclasses.asdict(outcome), ensure_ascii=False)
+    text = json.dumps(dataclasses.asdict(outcome))
     if order.json:
         _answer(text)
     if order.outcome:
@@ -139,26 +153,11 @@ def _introduce(app: App) -> None:
         say(f"  {name} ({size:,} bytes)")
 
 
-def _follow(client: FlowerClient, run_id: str, order: Order) -> Outcome:
-    if order.detach:
-        return Outcome(
-            run_id=run_id, status="pending", reason="started; nobody follows it", exit_code=COMPLETED
-        )
-    following = Following(
-        say=say,
-        log=_write_log,
-        timeout=order.timeout,
-        unreachable_timeout=order.unreachable_timeout,
-        on_interrupt=order.on_interrupt,
-    )
-    return Follower(client, int(run_id), following).follow()
-
-
 def _conclude(outcome: Outcome) -> None:
     what = f"run {outcome.run_id}: {outcome.status}" if outcome.run_id else outcome.status
     say(f"{what}: {outcome.reason}" if outcome.reason else what)
     run_id = outcome.run_id
-    if run_id and outcome.status not in ENDS and outcome.exit_code != COMPLETED:
+    if run_id and outcome.status not in ENDS and outcome.exit_code:
         say(f"  `flowerbed stop {run_id}` stops it, `flowerbed logs {run_id} --follow` reads on")
 
 
@@ -172,10 +171,10 @@ def _answer(line: str) -> None:
 
 def say(text: str) -> None:
     """Print a line of narration."""
-    _write_log(f"{text}\n")
+    _write(f"{text}\n")
 
 
-def _write_log(text: str) -> None:
+def _write(text: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # nobody reads on; the outcome still counts
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -209,9 +208,15 @@ def _interruptions() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def ignore_interruptions() -> None:
+    """Ignore further signals: Python would die from a late one while it ends, and the exit code be lost."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def seconds(text: str) -> float:
     """Read a duration such as 90, 90s, 10m or 2h. Raises Invalid."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|)", text)
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text)
     if not found:
         raise Invalid(f"{text!r} is not a duration", "write 90, 90s, 10m or 2h")
     return float(found[1]) * {"h": 3600, "m": 60}.get(found[2], 1)
@@ -280,7 +285,14 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """Run this process's command line."""
-    sys.exit(run())
+    try:
+        code = run()
+    except Exception as error:  # the last net: a defect is told without a traceback
+        say(f"error: {type(error).__name__}: {error}")
+        code = 1
+    if code == INTERRUPTED:
+        ignore_interruptions()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

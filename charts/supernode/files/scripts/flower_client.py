@@ -45,9 +45,8 @@ def flwr_without_init() -> Iterator[None]:
 
     A bare module stands in for the package meanwhile; a later `import flwr` gets the real one.
     """
-    with _importing:
-        with contextlib.nullcontext() if "flwr" in sys.modules else _bare_package():
-            yield
+    with _importing, contextlib.nullcontext() if "flwr" in sys.modules else _bare_package():
+        yield
 
 
 @contextlib.contextmanager
