@@ -29,6 +29,7 @@ APP = Path(os.path.relpath(Path(__file__).resolve().parent))
 FILE = APP / "federation.yaml"
 PAGE = APP / "report.html"
 USER = "analyst"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TIME_LIMIT = 300.0  # seconds: a run that takes longer stands still
 
 
@@ -39,7 +40,8 @@ def main() -> int:
         "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="override run config"
     )
     settings = ["min-nodes=4", *parser.parse_args().settings]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    for number in SIGNALS:
+        signal.signal(number, interrupt)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what is told keeps its order in a log file, too
     try:
@@ -63,9 +65,7 @@ def tour(settings: list[str]) -> int:
     try:
         code = flowerbed(["status", str(FILE)]) or train(federation, settings)
     finally:
-        # From here on it ends in any case; a second Ctrl-C would only leave it half done.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
         step("The end", "down", FILE)
         if federation.owned:
             federation.down()
@@ -110,6 +110,18 @@ class Progress:
                 self._told.add(entry.number)
                 figures = ", ".join(f"{name} {value:.4f}" for name, value in entry.server.items())
                 print(f"  round {entry.number} of {metrics.planned}: {figures}")
+
+
+def interrupt(*_: object) -> None:
+    """Take Ctrl-C, or a SIGTERM, for the end of the demo."""
+    ignore_signals()
+    raise KeyboardInterrupt
+
+
+def ignore_signals() -> None:
+    """Hear no more signals: what is left takes seconds, and half of it would leave processes behind."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def flowerbed(arguments: list[str]) -> int:

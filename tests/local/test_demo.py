@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -137,16 +138,38 @@ def test_the_demo_trains_and_reports(example: Path, trained: Trained) -> None:
     assert nothing_runs(example), left_running(example)
 
 
+def test_node_config_arrives_as_declared(example: Path, trained: Trained) -> None:
+    """Text with accents, booleans, floats and integers reach the node's app with their types."""
+    assert trained.code == 0
+    told = re.search(
+        r"node config: (\{.*\})", (example / ".flowerbed/digits/logs/digits-east-0.log").read_text()
+    )
+    assert told
+    assert ast.literal_eval(told[1]) == {
+        "augment": True,
+        "num-partitions": 1,
+        "partition-id": 0,
+        "share-end": 1.0,
+        "share-start": 0.85,
+        "site": "Szpital Wschodni",
+    }
+    north = (example / ".flowerbed/digits/logs/digits-north-1.log").read_text()
+    assert "'augment': False, 'num-partitions': 2, 'partition-id': 1" in north
+    assert "'site': 'Hôpital Nord'" in north
+
+
 @pytest.mark.parametrize(
     ("words", "number"),
     [("the SuperLink answers", signal.SIGINT), ("round 0 of", signal.SIGTERM)],
 )
 def test_interrupted_anywhere_it_leaves_nothing(example: Path, words: str, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM, while it starts and while it trains: exit 130, and every process is gone."""
+    """Ctrl-C and SIGTERM, even twice, while it starts or trains: exit 130, and every process is gone."""
     demo = start(example, "--set", "num-server-rounds=50")
     said = read_until(demo, words)
     assert left_running(example)
-    demo.send_signal(number)
+    for _ in range(2):
+        demo.send_signal(number)
+        time.sleep(0.3)
     said += finish(demo)
     assert demo.returncode == 130, said
     assert "Traceback" not in said

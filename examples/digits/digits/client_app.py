@@ -16,7 +16,7 @@ def train(message: Message, context: Context) -> Message:
     run, node = context.run_config, context.node_config
     server_round = int(message.content["config"]["server-round"])
     if server_round == 1:
-        print(f"node config: {dict(node)}", flush=True)
+        print(f"node config: {dict(sorted(node.items()))}", flush=True)
     images = own_images(context)
     weights = model.train(
         {name: array.numpy() for name, array in message.content["arrays"].items()},
