@@ -178,7 +178,7 @@ class Admission:
 
     def _signature_refused(self) -> str:
         if self.fleet.server_time:
-            ahead = time.time() - self.fleet.server_time.timestamp()
+            ahead = (datetime.now(UTC) - self.fleet.server_time).total_seconds()
             # The header has whole seconds, so a clock that is right may look up to a second ahead.
             if ahead > LATEST_AHEAD - 1 or ahead < -LATEST_BEHIND + 1:
                 way = "ahead of" if ahead > 0 else "behind"

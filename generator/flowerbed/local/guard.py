@@ -32,6 +32,7 @@ class Guard:
     def ensure(self, groups: Iterable[int]) -> None:
         """Start another guardian if somebody ended this one."""
         if self._process.poll() is not None:
+            self.close()
             self._process = self._start()
             for group in groups:
                 self.add(group)

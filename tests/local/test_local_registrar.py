@@ -1,0 +1,236 @@
+"""The registrar against a real SuperLink: what it registers, what it never does, what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local_helpers import ROOT, until
+
+from flowerbed import runs
+from flowerbed.errors import UnreachableError
+from flowerbed.identities import NodeKey
+from flowerbed.local.ports import reserve
+from flowerbed.runs import NodeRecord
+from flowerbed.scripts.flower_connection import Connection
+
+REGISTRAR = ROOT / "scripts" / "registrar.py"
+NODES = Path("nodes.json")
+
+
+class SuperLink:
+    """A SuperLink that keeps its nodes in memory: a restart loses them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._reservation = reserve(("superlink",), {}, {})
+        self.address = f"127.0.0.1:{self._reservation.ports['superlink']}"
+        self.connection = Connection(address=self.address, insecure=True)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = Path(sys.executable).with_name("flower-superlink")
+        command = [str(program), "--insecure", "--isolation", "process", "--port", self.address.split(":")[1]]
+        off = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "FLWR_HOME": str(self.folder)}
+        with (self.folder / "superlink.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **off})
+        until(self._answers, 60, "a SuperLink that answers")
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def close(self) -> None:
+        self.stop()
+        self._reservation.release()
+
+    def nodes(self) -> dict[str, NodeRecord]:
+        return {node.public_key: node for node in runs.list_nodes(self.connection)}
+
+    def _answers(self) -> bool:
+        try:
+            self.nodes()
+        except UnreachableError:
+            return False
+        return True
+
+
+@pytest.fixture(scope="module")
+def superlink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SuperLink]:
+    superlink = SuperLink(tmp_path_factory.mktemp("superlink"))
+    superlink.start()
+    yield superlink
+    superlink.close()
+
+
+@pytest.fixture
+def keys() -> list[str]:
+    return [NodeKey.generate().public.decode() for _ in range(3)]
+
+
+@pytest.fixture(autouse=True)
+def _clean(superlink: SuperLink, tmp_path: Path) -> None:
+    """Leave no node of the last test: one key is listed, so that nothing looks like a mistake."""
+    declare(tmp_path, {"keep": NodeKey.generate().public.decode()})
+    assert once(superlink, tmp_path).returncode == 0
+
+
+def declare(folder: Path, nodes: object) -> None:
+    (folder / NODES).write_text(json.dumps(nodes))
+
+
+def command(superlink: SuperLink, folder: Path, *options: str) -> list[str]:
+    arguments = ["--nodes", str(folder / NODES), "--superlink", superlink.address, "--insecure", *options]
+    return [sys.executable, str(REGISTRAR), *arguments]
+
+
+def once(superlink: SuperLink, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(superlink, folder, "--once", *options),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def events(text: str) -> list[tuple[str, str]]:
+    lines = [json.loads(line) for line in text.splitlines()]
+    return [(line["event"], line.get("node", "")) for line in lines]
+
+
+def test_new_nodes_are_registered_under_their_names_once(
+    superlink: SuperLink, tmp_path: Path, keys: list[str]
+) -> None:
+    """Each declared key is registered with its name; a second comparison finds nothing to do."""
+    declare(tmp_path, {"north-0": keys[0], "north-1": keys[1]})
+    done = once(superlink, tmp_path)
+    assert done.returncode == 0
+    assert [event for event in events(done.stdout) if event[0] == "registered"] == [
+        ("registered", "north-0"),
+        ("registered", "north-1"),
+    ]
+    found = superlink.nodes()
+    assert [(found[key].name, found[key].status) for key in keys[:2]] == [
+        ("north-0", "registered"),
+        ("north-1", "registered"),
+    ]
+    assert once(superlink, tmp_path).stdout == ""
+
+
+def test_a_key_is_registered_in_the_form_in_which_nodes_present_it(
+    superlink: SuperLink, tmp_path: Path, keys: list[str]
+) -> None:
+    """Blank lines and Windows line ends in the list do not make another key of it."""
+    declare(tmp_path, {"north-0": f"\n{keys[0]}\n".replace("\n", "\r\n")})
+    assert once(superlink, tmp_path).returncode == 0
+    assert superlink.nodes()[keys[0]].name == "north-0"
+
+
+def test_removed_nodes_are_unregistered_and_strangers_too(
+    superlink: SuperLink, tmp_path: Path, keys: list[str]
+) -> None:
+    """With listed admission whoever is not declared goes; with open admission the same node stays."""
+    declare(tmp_path, {"north-0": keys[0], "north-1": keys[1]})
+    once(superlink, tmp_path)
+    declare(tmp_path, {"north-0": keys[0]})
+    assert once(superlink, tmp_path, "--admission", "open").returncode == 0
+    assert superlink.nodes()[keys[1]].status == "registered"
+    done = once(superlink, tmp_path)
+    assert (done.returncode, events(done.stdout)) == (0, [("unregistered", "north-1")])
+    assert superlink.nodes()[keys[1]].status == "unregistered"
+    assert superlink.nodes()[keys[0]].status == "registered"
+
+
+def test_a_key_that_was_unregistered_is_reported_and_the_others_go_on(
+    superlink: SuperLink, tmp_path: Path, keys: list[str]
+) -> None:
+    """Flower never takes such a key again: that is said with the remedy; new nodes are still registered."""
+    declare(tmp_path, {"north-0": keys[0], "north-1": keys[1]})
+    once(superlink, tmp_path)
+    declare(tmp_path, {"north-1": keys[1]})
+    once(superlink, tmp_path)
+    declare(tmp_path, {"north-0": keys[0], "north-1": keys[1], "north-2": keys[2]})
+    done = once(superlink, tmp_path)
+    assert done.returncode == 1
+    assert events(done.stdout) == [("not registered", "north-0"), ("registered", "north-2")]
+    assert "never takes such a key again" in done.stdout
+    assert "give the node a new key" in done.stdout
+    assert superlink.nodes()[keys[2]].status == "registered"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{}", "list empty or damaged"),
+        ("{", "list not usable"),
+        ("[]", "list not usable"),
+        ('{"north-0": 5}', "list not usable"),
+        ('{"north-0": "-----BEGIN PUBLIC KEY-----"}', "list empty or damaged"),
+    ],
+)
+def test_a_list_that_looks_like_a_mistake_unregisters_nobody(
+    superlink: SuperLink, tmp_path: Path, keys: list[str], content: str, reason: str
+) -> None:
+    """Unregistering is final, so it never follows from an empty or damaged list."""
+    declare(tmp_path, {"north-0": keys[0]})
+    once(superlink, tmp_path)
+    (tmp_path / NODES).write_text(content)
+    done = once(superlink, tmp_path)
+    assert done.returncode == 1
+    assert reason in [event for event, _ in events(done.stdout)]
+    assert superlink.nodes()[keys[0]].status == "registered"
+
+
+def test_keys_do_not_reach_the_log(superlink: SuperLink, tmp_path: Path, keys: list[str]) -> None:
+    """A key is named by 16 digits of its fingerprint."""
+    declare(tmp_path, {"north-0": keys[0]})
+    done = once(superlink, tmp_path)
+    assert json.loads(done.stdout.splitlines()[0])["key"].isalnum()
+    assert not [line for line in keys[0].splitlines() if line in done.stdout]
+
+
+def test_it_waits_repairs_reacts_and_ends(tmp_path: Path, keys: list[str]) -> None:
+    """Started too early it waits; after lost state it repairs; it sees changes at once; SIGTERM ends it."""
+    superlink = SuperLink(tmp_path)
+    declare(tmp_path, {"north-0": keys[0]})
+    log = tmp_path / "registrar.log"
+
+    def said(event: str) -> int:
+        return sum(found == event for found, _ in events(log.read_text()))
+
+    with log.open("w") as output:
+        process = subprocess.Popen(command(superlink, tmp_path, "--interval", "3"), stdout=output)
+    try:
+        until(lambda: said("waiting") == 1, 20, "a word about waiting")
+        superlink.start()
+        until(lambda: keys[0] in superlink.nodes(), 20, "the node registered")
+        declare(tmp_path, {"north-0": keys[0], "north-1": keys[1]})
+        until(lambda: keys[1] in superlink.nodes(), 3, "the change taken up")
+        superlink.stop()
+        until(lambda: said("waiting") == 2, 20, "a word about the SuperLink's absence")
+        superlink.start()
+        until(lambda: set(keys[:2]) <= set(superlink.nodes()), 20, "both registered again")
+        process.terminate()
+        assert process.wait(10) == 0
+        assert said("stopped") == 1
+    finally:
+        process.kill()
+        process.wait()
+        superlink.close()
+
+
+def test_nobody_there_is_exit_code_3(tmp_path: Path, keys: list[str]) -> None:
+    """A single comparison with nobody at the address says so."""
+    superlink = SuperLink(tmp_path)
+    declare(tmp_path, {"north-0": keys[0]})
+    done = once(superlink, tmp_path)
+    superlink.close()
+    assert done.returncode == 3
+    assert "Connection refused" in done.stdout
