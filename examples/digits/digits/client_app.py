@@ -20,7 +20,7 @@ def train(message: Message, context: Context) -> Message:
     images = own_images(context)
     weights = model.train(
         {name: array.numpy() for name, array in message.content["arrays"].items()},
-        data.with_shifts(images) if node["augment"] else images,
+        data.with_shifts(images) if node.get("augment", False) else images,
         model.Recipe(
             run["local-epochs"], run["batch-size"], run["learning-rate"], run["seed"] + server_round
         ),
@@ -41,5 +41,11 @@ def train(message: Message, context: Context) -> Message:
 def own_images(context: Context) -> data.Images:
     """Return the images of this node: its tenant's share, divided among the tenant's nodes."""
     node, run = context.node_config, context.run_config
-    share = data.Share(node["share-start"], node["share-end"], node["partition-id"], node["num-partitions"])
+    share = data.Share(
+        # A federation that does not speak of shares has the whole set at every tenant.
+        node.get("share-start", 0.0),
+        node.get("share-end", 1.0),
+        node["partition-id"],
+        node["num-partitions"],
+    )
     return data.load_share(share, run["seed"], run["skew"])

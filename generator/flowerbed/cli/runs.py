@@ -226,7 +226,9 @@ def _local_connection(file: Path | None, user: str | None) -> Path:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text)
+    from flowerbed.scripts.flower_run import colourless
+
+    sys.stdout.write(text if sys.stdout.isatty() else colourless(text))
     sys.stdout.flush()
 
 

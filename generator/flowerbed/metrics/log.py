@@ -9,13 +9,13 @@ from typing import Any, Literal, TypeGuard
 
 from flowerbed.metrics.model import Failure, Metrics, NodeFigures, Phase, Replies, Round, Scalar
 from flowerbed.metrics.record import NUMBER, Number, read_history, read_number, read_record
+from flowerbed.scripts.flower_run import colourless
 
 # Longer lines are no strategy's: Flower puts a handful of figures on one.
 LINE_LIMIT = 64 * 1024
 
 Source = Literal["train", "evaluate", "server"]
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 # `INFO :      text`, or with FLWR_LOG_LEVEL=DEBUG `INFO 2026-01-31 08:00:00,123:      text` (flwr 1.41).
 _PREFIX = re.compile(
     r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})?: {1,9}"
@@ -33,9 +33,9 @@ def parse(log: str) -> Metrics:
 
 def plain(line: str) -> str:
     """Return a log line without its colours and without the level that Flower puts in front."""
-    without_colours = _ANSI.sub("", line)
-    prefix = _PREFIX.match(without_colours)
-    return without_colours[prefix.end() :] if prefix else without_colours
+    text = colourless(line)
+    prefix = _PREFIX.match(text)
+    return text[prefix.end() :] if prefix else text
 
 
 class _Draft:

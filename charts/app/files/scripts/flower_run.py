@@ -6,6 +6,7 @@ A run's outcome always comes from the SuperLink's own list of runs, never from t
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ POLL = 1.0  # seconds between two looks at a run
 PATIENCE = 60.0  # seconds for which a run may wait for its ServerApp without a word about it
 NO_RUN, RUN_FINISHED = 16, 18  # error codes of flwr 1.41: supercore/error/base.py
 Interrupt = Literal["leave", "stop"]
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,11 @@ def log(client: FlowerClient, run_id: int, after: float = 0.0) -> Iterator[tuple
     request = control.StreamLogsRequest(run_id=run_id, after_timestamp=after)
     for reply in client.stream("control/stream-logs", request, control.StreamLogsResponse):
         yield reply.log_output, reply.latest_timestamp
+
+
+def colourless(text: str) -> str:
+    """Return log text without the escape sequences by which Flower colours it."""
+    return _COLOURS.sub("", text)
 
 
 def passing(error: SubmitError) -> bool:

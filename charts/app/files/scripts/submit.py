@@ -27,13 +27,13 @@ if TYPE_CHECKING or __package__:
     from .flower_client import FlowerClient
     from .flower_config import overrides
     from .flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
-    from .flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
+    from .flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, colourless, start
 else:  # lying beside the program that runs
     from flower_app import App, load
     from flower_client import FlowerClient
     from flower_config import overrides
     from flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
-    from flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, start
+    from flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, colourless, start
 
 __all__ = [
     "Connection",
@@ -176,7 +176,7 @@ def say(text: str) -> None:
 
 def _write(text: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # nobody reads on; the outcome still counts
-        sys.stderr.write(text)
+        sys.stderr.write(text if sys.stderr.isatty() else colourless(text))
         sys.stderr.flush()
 
 
