@@ -61,6 +61,8 @@ def test_what_crashes_is_reported_and_started_again(file: Path) -> None:
         until_online(file, process)
         before = health(file).nodes[0].node_id
         assert "the SuperLink itself listens on port" in said(file)
+        until(lambda: "Ctrl-C takes it down" in said(file), 10, "its status")
+        assert "life: online, healthy (TLS, gateway" in said(file)
 
         kill(part(file, "life-north-0").pid)
         until(lambda: part(file, "life-north-0").restarts == 1, 10, "the node's restart")

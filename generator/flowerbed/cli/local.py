@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +53,7 @@ def up(  # noqa: PLR0913, PLR0917  (one parameter an option)
         _show(plan, declaration, json=json)
         return 0
     if not detach:
-        return supervise(plan, declaration, options)
+        return supervise(plan, declaration, options, lambda: _shown(plan, declaration, json=json))
     start(plan, declaration, options, narrate)
     _show(plan, declaration, json=json)
     return 0
@@ -75,6 +77,13 @@ def status(argument: FileArgument = None, file: FileOption = None, json: JsonOpt
 
     declaration = declaration_file(argument, file)
     return 0 if _show(load_plan(declaration), declaration, json=json).healthy else 1
+
+
+def _shown(plan: Plan, file: Path, *, json: bool) -> None:
+    with contextlib.suppress(OSError):  # a reader that has left is no reason to take the federation down
+        _show(plan, file, json=json)
+        sys.stdout.flush()
+        narrate("Ctrl-C takes it down")
 
 
 def _show(plan: Plan, file: Path, *, json: bool) -> Status:

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -91,9 +91,10 @@ def has_gateway(environment: Mapping[str, str]) -> bool:
     return environment.get("FLOWERBED_NO_GATEWAY") != "1" and shutil.which("haproxy") is not None
 
 
-def supervise(plan: Plan, file: Path, options: Options) -> int:
+def supervise(plan: Plan, file: Path, options: Options, came_online: Callable[[], None]) -> int:
     """Run the federation until it is asked to end; return the exit code.
 
+    `came_online` is called once, when all nodes are online.
     Raises BusyError when another supervisor has the folder, and other FlowerbedErrors when it cannot come up.
     """
     # First of all, so that no signal can come between the start of a part and the means to end it.
@@ -105,7 +106,7 @@ def supervise(plan: Plan, file: Path, options: Options) -> int:
     if lock is None:
         raise BusyError("another `flowerbed up` is at work here", where=str(state.path))
     try:
-        return _claimed(plan, file, options, asked)
+        return _claimed(plan, file, options, asked, came_online)
     except FlowerbedError as error:
         write_atomic(state.failure_file, f"{error}\n".encode(), PRIVATE_MODE)
         raise
@@ -123,7 +124,7 @@ def _claim(state: StateFolder) -> int | None:
     return None
 
 
-def _claimed(plan: Plan, file: Path, options: Options, asked: Asked) -> int:
+def _claimed(plan: Plan, file: Path, options: Options, asked: Asked, came_online: Callable[[], None]) -> int:
     state = state_of(file, plan.name)
     state.failure_file.unlink(missing_ok=True)
     _new_logs(state)
@@ -138,7 +139,7 @@ def _claimed(plan: Plan, file: Path, options: Options, asked: Asked) -> int:
     _write(site, file)
     environment = base_environment(os.environ, site.python)
     supervisor = Supervisor(site, _record(site, file), environment, asked, narrator.tell)
-    return supervisor.run(options.timeout, narrator.leave if options.alone else lambda: None)
+    return supervisor.run(options.timeout, narrator.leave if options.alone else came_online)
 
 
 def build_site(plan: Plan, state: StateFolder, ports: Mapping[str, int], *, gateway: bool) -> Site:
@@ -239,7 +240,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.umask(0o077)
     options = Options(not given.no_gateway, given.timeout, given.detached, alone=True)
     try:
-        return supervise(load_plan(given.file), given.file, options)
+        return supervise(load_plan(given.file), given.file, options, lambda: None)
     except BusyError:
         return BUSY
     except FlowerbedError as error:
