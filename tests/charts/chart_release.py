@@ -151,6 +151,20 @@ def run_helm(helm: str, *arguments: str | Path) -> subprocess.CompletedProcess[s
         return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
 
+class _Quoted(yaml.SafeDumper):
+    """Quotes every string: PyYAML leaves some bare, such as 1e3, that Go's reader takes for a number."""
+
+
+_Quoted.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
+
+
+def dump(value: Any) -> str:  # noqa: ANN401
+    """Return YAML that PyYAML and Go read alike."""
+    return str(yaml.dump(value, Dumper=_Quoted, allow_unicode=True, width=1000))
+
+
 def render(
     chart: str,
     values: Mapping[str, Any] | Path,
@@ -160,10 +174,7 @@ def render(
 ) -> Release:
     """Return a chart rendered with values. Raises Refused; AssertionError for what Kubernetes refuses."""
     name, namespace = release or PLACES[chart]
-    if isinstance(values, Path):
-        text = values.read_text(encoding="utf-8")
-    else:
-        text = yaml.safe_dump(dict(values), allow_unicode=True)
+    text = values.read_text(encoding="utf-8") if isinstance(values, Path) else dump(dict(values))
     return _render(chart, text, helm, name, namespace)
 
 
@@ -177,7 +188,7 @@ def _render(chart: str, values: str, helm: str, name: str, namespace: str) -> Re
             raise Refused(done.stderr)
     # Helm 3 and 4 differ in blank lines.
     objects = tuple(found for found in yaml.safe_load_all(done.stdout) if found)
-    check_schemas(yaml.safe_dump_all(objects))
+    check_schemas("---\n".join(dump(found) for found in objects))
     return Release(chart, name, namespace, objects)
 
 

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 from chart_release import (
     CASES,
     CHARTS,
@@ -17,6 +16,7 @@ from chart_release import (
     Case,
     Refused,
     check_schemas,
+    dump,
     render,
     run_helm,
 )
@@ -89,7 +89,7 @@ def test_both_helms_make_the_same(case: Case) -> None:
 def written(case: Case, folder: Path) -> Path:
     """Return a file with a case's values, filled in."""
     file = folder / "values.yaml"
-    file.write_text(yaml.safe_dump(case.values, allow_unicode=True), encoding="utf-8")
+    file.write_text(dump(case.values), encoding="utf-8")
     return file
 
 
@@ -158,10 +158,10 @@ def test_the_schema_check_can_fail(change: dict[str, object]) -> None:
     """An unknown key, a wrong type and a typo deep inside are refused, so that passing means something."""
     release = render("supernode", {"superlink": {"address": "x:1"}, "tls": {"existingSecret": "ca"}})
     whole = json.loads(json.dumps(release.one("StatefulSet")))
-    check_schemas(yaml.safe_dump(whole))
+    check_schemas(dump(whole))
     whole["spec"] = {**whole["spec"], **change}
     with pytest.raises(AssertionError, match=r"Kubernetes 1\.30"):
-        check_schemas(yaml.safe_dump(whole))
+        check_schemas(dump(whole))
 
 
 def test_refusals_reach_the_caller() -> None:

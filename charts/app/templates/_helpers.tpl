@@ -19,7 +19,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "app.annotations" -}}
 {{- with .Values.commonAnnotations }}
   annotations:
-    {{- toYaml . | nindent 4 }}
+    {{- include "app.texts" . | nindent 4 }}
 {{- end }}
 {{- end -}}
 
@@ -142,4 +142,13 @@ hostAliases:
 {{- end }}
 - {name: user, mountPath: /user, readOnly: true}
 {{- end }}
+{{- end -}}
+
+{{/* A map of free texts. Quoted, because `toYaml` writes U+0085 and its like as they are, which YAML reads as line breaks. */}}
+{{- define "app.texts" -}}
+{{- $lines := list -}}
+{{- range $key, $text := . -}}
+{{- $lines = append $lines (printf "%s: %s" (quote $key) (quote $text)) -}}
+{{- end -}}
+{{- join "\n" $lines -}}
 {{- end -}}

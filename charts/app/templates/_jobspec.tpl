@@ -19,7 +19,7 @@ template:
       flowerbed/app: {{ toJson .Values.app.inline | sha256sum }}
       {{- end }}
       {{- with .Values.podAnnotations }}
-      {{- toYaml . | nindent 6 }}
+      {{- include "app.texts" . | nindent 6 }}
       {{- end }}
   spec:
     {{- include "app.pod" . | nindent 4 }}

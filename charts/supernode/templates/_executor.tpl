@@ -22,7 +22,7 @@ labels:
   {{- mergeOverwrite (deepCopy .Values.podLabels) (dict "app.kubernetes.io/instance" (include "supernode.fullname" .) "flowerbed/node" $node) | toYaml | nindent 2 }}
 {{- with .Values.podAnnotations }}
 annotations:
-  {{- toYaml . | nindent 2 }}
+  {{- include "supernode.texts" . | nindent 2 }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 node-selector:

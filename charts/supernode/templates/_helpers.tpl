@@ -19,7 +19,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "supernode.annotations" -}}
 {{- with .Values.commonAnnotations }}
   annotations:
-    {{- toYaml . | nindent 4 }}
+    {{- include "supernode.texts" . | nindent 4 }}
 {{- end }}
 {{- end -}}
 
@@ -115,7 +115,7 @@ flowerbed/ca: {{ sha256sum . }}
 flowerbed/fingerprints: {{ toJson . | sha256sum }}
 {{- end }}
 {{- with .Values.podAnnotations }}
-{{ toYaml . }}
+{{ include "supernode.texts" . }}
 {{- end }}
 {{- end -}}
 
@@ -169,4 +169,13 @@ touches a disk; or from an existing Secret. Takes (list $ entries): the entries 
       - {key: {{ ternary $tls.key "ca.crt" (ne $tls.existingConfigMap "") | quote }}, path: ca.crt}
   {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* A map of free texts. Quoted, because `toYaml` writes U+0085 and its like as they are, which YAML reads as line breaks. */}}
+{{- define "supernode.texts" -}}
+{{- $lines := list -}}
+{{- range $key, $text := . -}}
+{{- $lines = append $lines (printf "%s: %s" (quote $key) (quote $text)) -}}
+{{- end -}}
+{{- join "\n" $lines -}}
 {{- end -}}

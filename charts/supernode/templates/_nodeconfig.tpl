@@ -17,5 +17,5 @@ Takes (list $ ordinal).
 {{- range $ordinal := until (int .Values.replicas) -}}
 {{- $_ := set $configs (printf "%s-%d.toml" (include "supernode.fullname" $) $ordinal) (include "supernode.nodeConfig" (list $ $ordinal)) -}}
 {{- end -}}
-{{- toYaml $configs -}}
+{{- include "supernode.texts" $configs -}}
 {{- end -}}

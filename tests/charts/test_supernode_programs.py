@@ -1,0 +1,136 @@
+"""The SuperNode chart's own programs: what a pod makes at its start, and what its probes say."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from chart_release import CHARTS
+
+FILES = CHARTS / "supernode/files"
+
+
+def load(name: str) -> ModuleType:
+    """Return one of the chart's programs as a module."""
+    spec = importlib.util.spec_from_file_location(f"chart_{name}", FILES / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def prepare(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run prepare.py."""
+    command = [sys.executable, str(FILES / "prepare.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def handshake(server: Path, client: Path, name: str) -> None:
+    """Shake hands in memory, strictly. Raises ssl.SSLError if the client does not trust the server."""
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(server / "tls.crt", server / "tls.key")
+    trusting = ssl.create_default_context(cafile=str(client / "ca.crt"))
+    trusting.verify_flags |= ssl.VERIFY_X509_STRICT
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    first = trusting.wrap_bio(down, up, server_hostname=name)
+    second = serving.wrap_bio(up, down, server_side=True)
+    for _ in range(4):
+        for side in (first, second):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+
+
+def test_two_pods_with_one_secret_trust_each_other_and_nobody_else(tmp_path: Path) -> None:
+    """Authorities derived apart from the same secret are one; another secret or name is refused."""
+    name = "hospitals-north-0.hospitals-north-runtime.north.svc.cluster.local"
+    for folder, secret in (("server", b"s" * 32), ("client", b"s" * 32), ("stranger", b"t" * 32)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / f"{folder}.secret").write_bytes(secret)
+        arguments = ["server", name] if folder == "server" else ["client"]
+        done = prepare(arguments[0], tmp_path / folder, tmp_path / f"{folder}.secret", *arguments[1:])
+        assert done.returncode == 0, done.stderr
+    handshake(tmp_path / "server", tmp_path / "client", name)
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+        handshake(tmp_path / "server", tmp_path / "stranger", name)
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+        handshake(tmp_path / "server", tmp_path / "client", "hospitals-north-1")
+    modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "server").iterdir()}
+    assert modes == {"ca.crt": 0o640, "tls.crt": 0o640, "tls.key": 0o640}
+    assert not (tmp_path / "client/tls.key").exists()
+
+
+def test_a_short_secret_is_refused(tmp_path: Path) -> None:
+    """A secret that could be guessed from the certificates ends the init container, with the reason."""
+    (tmp_path / "secret").write_bytes(b"password")
+    done = prepare("client", tmp_path, tmp_path / "secret")
+    assert done.returncode == 1
+    assert "has 8 bytes; it needs at least 32" in done.stderr
+    assert not (tmp_path / "ca.crt").exists()
+
+
+def test_each_start_makes_another_secret(tmp_path: Path) -> None:
+    """A sidecar's secret is new at every start, and long enough."""
+    found = set()
+    for _ in range(3):
+        assert prepare("secret", tmp_path).returncode == 0
+        found.add((tmp_path / "secret").read_text())
+    assert len(found) == 3
+    assert all(len(secret) >= 32 for secret in found)
+
+
+def observed(tmp_path: Path, change: Callable[[Any], None]) -> tuple[str, str]:
+    """Return what both probes say of a SuperNode in this process, after a change to its notes."""
+    observer = load("observer")
+    notes = observer.Notes(tmp_path / "observed")
+    notes.begin()
+    change(notes)
+    return observer.ready(notes, tmp_path / "reason"), observer.alive(notes)
+
+
+def aged(name: str, seconds: float) -> Callable[[Any], None]:
+    """Return a change that dates a note back."""
+    return lambda notes: (notes.folder / name).write_text(f"{time.monotonic() - seconds:.1f}")
+
+
+@pytest.mark.parametrize(
+    ("change", "ready", "alive"),
+    [
+        (lambda notes: notes.mark("online"), "", ""),
+        (aged("online", 50), "", ""),
+        (aged("online", 70), "acknowledged no heartbeat for 70 s", ""),
+        (lambda notes: None, "acknowledged no heartbeat yet", ""),
+        (lambda notes: notes.problem("pull-messages: HTTP 503"), "last problem: pull-messages: HTTP 503", ""),
+        (aged("worker", 400), "acknowledged no heartbeat yet", "has not asked for work for 400 s"),
+        (aged("heartbeat", 400), "acknowledged no heartbeat yet", "has not sent a heartbeat for 400 s"),
+        (aged("heartbeat", 200), "acknowledged no heartbeat yet", ""),
+    ],
+)
+def test_probes(tmp_path: Path, change: Callable[[Any], None], ready: str, alive: str) -> None:
+    """Ready is an acknowledged heartbeat of the last 60 s; alive is a try of each kind in the last 300 s."""
+    said = observed(tmp_path, change)
+    for found, expected in zip(said, (ready, alive), strict=True):
+        assert (expected in found) if expected else found == ""
+
+
+def test_notes_of_an_earlier_process_count_for_nothing(tmp_path: Path) -> None:
+    """While a new start waits, the notes of the one before neither make it Ready nor end it."""
+
+    def of_another(notes: Any) -> None:  # noqa: ANN401
+        notes.mark("online")
+        aged("worker", 9999)(notes)
+        (notes.folder / "process").write_text(f"{os.getpid()} 1")
+        (tmp_path / "reason").write_text("waiting: not admitted\n")
+
+    assert observed(tmp_path, of_another) == ("waiting: not admitted", "")
