@@ -27,7 +27,7 @@ class LocalPod:
     """One pod. `outside` holds the Secrets and ConfigMaps that no chart makes.
 
     Many pods share this machine: `swaps` replaces texts, such as ports and names that only a cluster's DNS
-    knows, and `more` adds arguments to containers.
+    knows, `more` adds arguments to containers, and `places` are paths of images that lie elsewhere here.
     """
 
     def __init__(self, release: Release, pod: Pod, root: Path, outside: Mapping[str, Files]) -> None:
@@ -35,6 +35,7 @@ class LocalPod:
         self.name = pod.owner.rpartition("/")[2]
         self.swaps: dict[str, str] = {}
         self.more: dict[str, list[str]] = {}
+        self.places: dict[str, str] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         root.mkdir(parents=True, exist_ok=True)
         for volume in pod.spec.get("volumes", []):
@@ -144,7 +145,9 @@ class LocalPod:
         places = "|".join(re.escape(mount) for mount in mounts)
         home = self._mounted(container)
         text = re.sub(rf"(^|=)({places})(?=/|$)", lambda found: f"{found[1]}{home}{found[2]}", text)
-        return text.replace("/dev/termination-log", str(self.root / "termination-log"))
+        for old, new in {**self.places, "/dev/termination-log": f"{self.root}/termination-log"}.items():
+            text = text.replace(old, new)
+        return text
 
     def _mounted(self, container: Object) -> Path:
         """Return the root of a container's file system, with its mounts in it."""

@@ -1,0 +1,122 @@
+"""An HTTPS server on loopback with files, a git repository, and a ConfigMap to patch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from flowerbed.identities.authority import CertificateAuthority
+
+GIT_BACKEND = Path(subprocess.check_output(["git", "--exec-path"], text=True).strip()) / "git-http-backend"
+
+
+class Server:
+    """Serves `root`: files, and bare repositories below /git, to whoever shows an `allowed` header."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.allowed: set[str] = set()  # Authorization headers, all if empty
+        self.redirects: dict[str, str] = {}
+        self.seen: list[tuple[str, str]] = []  # path and Authorization header of each request
+        self.patches: list[tuple[str, dict[str, Any]]] = []
+        self.authority = CertificateAuthority.create("files", 1)
+        identity = self.authority.issue_server(("localhost",), ("127.0.0.1",), 1)
+        (root / "ca.crt").write_bytes(self.authority.certificate)
+        (root / "server.pem").write_bytes(identity.certificate + identity.private_key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(root / "server.pem")
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        self.address = f"localhost:{self.http.server_address[1]}"
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name.replace("_", "-"), value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def refused(self) -> bool:
+                shown = self.headers.get("Authorization", "")
+                path = self.path.partition("?")[0]
+                server.seen.append((path, shown))
+                if path in server.redirects:
+                    self.answer(302, Location=server.redirects[path])
+                elif server.allowed and shown not in server.allowed:
+                    self.answer(401, WWW_Authenticate='Basic realm="x"')
+                else:
+                    return False
+                return True
+
+            def do_GET(self) -> None:
+                if self.refused():
+                    return
+                file = server.root / self.path.partition("?")[0].lstrip("/")
+                if self.path.startswith("/git/"):
+                    self.git(b"")
+                elif file.is_file():
+                    self.answer(200, file.read_bytes())
+                else:
+                    self.answer(404)
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if not self.refused():
+                    self.git(body)
+
+            def do_PATCH(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if not self.refused():
+                    server.patches.append((self.path, body))
+                    self.answer(200, b"{}")
+
+            def git(self, body: bytes) -> None:
+                path, _, query = self.path.partition("?")
+                env = {
+                    "PATH": os.environ["PATH"],
+                    "GIT_PROJECT_ROOT": str(server.root / "git"),
+                    "GIT_HTTP_EXPORT_ALL": "1",
+                    "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                    "PATH_INFO": path.removeprefix("/git"),
+                    "QUERY_STRING": query,
+                    "REQUEST_METHOD": self.command,
+                    "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                    "CONTENT_LENGTH": str(len(body)),
+                    "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+                }
+                done = subprocess.run([GIT_BACKEND], input=body, env=env, capture_output=True, check=False)
+                head, _, content = done.stdout.partition(b"\r\n\r\n")
+                fields = dict(line.split(": ", 1) for line in head.decode().splitlines())
+                status = int(fields.pop("Status", "200").split()[0])
+                self.answer(status, content, **{"Content_Type": fields["Content-Type"]})
+
+        return Handler
+
+
+@contextlib.contextmanager
+def serving(root: Path) -> Iterator[Server]:
+    """Serve a folder until the end of the block."""
+    server = Server(root)
+    thread = threading.Thread(target=server.http.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.http.shutdown()
+        server.http.server_close()
+        thread.join()
