@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,9 @@ from flowerbed.errors import LocalError
 from flowerbed.identities import NodeKey
 from flowerbed.local import Federation, Options, connection_file, state_of, up
 from flowerbed.local.state import StateFolder
-from flowerbed.scripts.flower_connection import Connection
+from flowerbed.scripts import flower_app, flower_run
+from flowerbed.scripts.flower_client import FlowerClient
+from flowerbed.scripts.flower_connection import Connection, Unreachable
 
 SUBMIT = ROOT / "scripts" / "submit.py"
 
@@ -235,8 +239,10 @@ def test_two_federations_run_side_by_side(hospitals: Federation, hello: Path, tm
     assert health(hospitals.file).healthy
 
 
-def test_without_a_gateway_it_says_who_may_do_what(tmp_path: Path) -> None:
-    """Without HAProxy everything works over the SuperLink's own listener, and the danger is named."""
+def test_without_a_gateway_it_says_who_may_do_what_and_ends_under_followers(
+    hello: Path, tmp_path: Path
+) -> None:
+    """Without HAProxy all goes over the SuperLink's own listener; the danger is named; `down` is bounded."""
     text = "version: 1\nname: bare\nflower: '1.41'\ntenants:\n"
     text += '  - {name: home, nodes: 1, keys: brought, public-keys: ["' + brought() + '"]}\n'
     text += "users:\n  - {name: analyst, role: submitter}\n"
@@ -252,6 +258,16 @@ def test_without_a_gateway_it_says_who_may_do_what(tmp_path: Path) -> None:
         connection = Connection.load(connection_file(state_of(file, "bare").path, "analyst"))
         assert connection.client_certificate is None
         assert [node.status for node in runs.list_nodes(connection)] == ["online"]
+        # A SuperLink with a follower of logs does not end by itself (flwr 1.41).
+        with FlowerClient(connection) as client:
+            run_id = flower_run.start(client, flower_app.load(hello), {"seconds": 300.0})
+            follower = flower_run.log(client, run_id)
+            assert next(follower)
+            begin = time.monotonic()
+            assert run("down", file).returncode == 0
+            assert time.monotonic() - begin < 20
+            with contextlib.suppress(Unreachable):
+                assert list(follower) is not None
     finally:
         run("down", file)
     until_gone(file)
