@@ -11,7 +11,7 @@ READY  := $(VENV)/.ready
 
 .PHONY: help
 help: ## Print this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Start here
 $(READY): pyproject.toml
@@ -29,7 +29,7 @@ demo: $(READY) ## Train examples/digits through a declared federation on this ma
 	@$(BIN)/python examples/digits/demo.py $(DEMO)
 
 .PHONY: test
-test: lint types test-unit test-local ## Everything that needs no cluster
+test: lint types test-unit test-local test-charts ## Everything that needs no cluster
 
 ##@ Parts of the tests
 .PHONY: lint
@@ -41,7 +41,9 @@ lint: $(READY) ## Style and common mistakes (ruff), and generated files up to da
 .PHONY: types
 types: $(READY) ## Strict types (mypy)
 	@$(BIN)/mypy
-	@$(BIN)/mypy scripts/submit.py scripts/registrar.py scripts/supernode.py
+	@for chart in charts/*/; do echo "$$chart"; \
+	  $(BIN)/mypy --config-file= --strict --follow-imports=skip --ignore-missing-imports \
+	  --no-warn-return-any --no-warn-unused-ignores --allow-subclassing-any $${chart}files/*.py; done
 
 .PHONY: test-unit
 test-unit: $(READY) ## Tests that start nothing
@@ -51,15 +53,48 @@ test-unit: $(READY) ## Tests that start nothing
 test-local: $(READY) ## Tests with real Flower processes on loopback
 	@$(BIN)/pytest tests/local $(PYTEST)
 
+.PHONY: test-charts
+test-charts: $(READY) ## The charts: lint, helm-unittest, rendered pods against rules and a real Flower
+	@if ! tools=$$(tools/build) && [ -z "$${CI:-}" ]; then \
+	  echo "SKIPPED test-charts: its tools are not here and cannot be built (see above)" >&2; exit 0; fi; \
+	for chart in charts/*/; do for helm in helm helm3; do \
+	  "$$tools/$$helm" lint --strict --quiet $$chart; done; done; \
+	"$$tools/helm-unittest" charts/*/; \
+	$(BIN)/pytest tests/charts $(PYTEST)
+
+.PHONY: tools
+tools: $(READY) ## Build Helm, helm-unittest and kubeconform in their pinned versions (once; needs Go)
+	@echo "chart tools: $$(tools/build)"
+
+##@ One party on Kubernetes: FEDERATION=federation.yaml PARTY=coordinator or a tenant's name
+FEDERATION ?= federation.yaml
+PARTY      ?= coordinator
+PARTY_VERBS := install upgrade template status uninstall
+
+.PHONY: $(PARTY_VERBS)
+install: ## Install the party's release; prints each command first
+upgrade: ## Upgrade it to what the declaration says now
+template: ## Print what Helm would install
+status: ## Show its release and its pods
+uninstall: ## Remove its release; the SuperLink's state stays
+$(PARTY_VERBS): $(READY)
+	@$(BIN)/python tools/party.py $@ $(FEDERATION) $(PARTY)
+
 ##@ Keeping house
 .PHONY: generated
 generated: $(READY) ## Rebuild every generated file that is committed
 	@$(BIN)/flowerbed schema > schema/federation.schema.json
+	@$(BIN)/python tools/readme.py
+	@$(BIN)/python tests/unit/test_declaration_docs.py
+	@$(BIN)/python tools/charts.py
+	@$(BIN)/python tools/shipped_values.py
 
 .PHONY: generated-check
 generated-check: $(READY) ## Fail if a generated file is not what its sources give
-	@$(BIN)/flowerbed schema | diff -u schema/federation.schema.json - \
-	  || { echo "schema/federation.schema.json is out of date: run 'make generated'" >&2; exit 1; }
+	@$(BIN)/flowerbed schema | diff -u schema/federation.schema.json -
+	@$(BIN)/python tools/readme.py --check
+	@$(BIN)/python tools/charts.py --check
+	@$(BIN)/python tools/shipped_values.py --check
 
 .PHONY: format
 format: $(READY) ## Write the code in its one style

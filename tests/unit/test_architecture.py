@@ -59,13 +59,16 @@ def test_imports_go_one_way(path: Path) -> None:
     if own in {"__init__", "__main__"}:
         return
     assert own in LAYERS, f"{name_of(path)} belongs to no step of the flow: add it to LAYERS"
-    later = {layer for layer in imported_layers(ast.parse(path.read_text())) if LAYERS.index(layer) > LAYERS.index(own)}
+    imported = imported_layers(ast.parse(path.read_text()))
+    later = {layer for layer in imported if LAYERS.index(layer) > LAYERS.index(own)}
     assert not later, f"{name_of(path)} imports from later steps: {sorted(later)}"
 
 
 def test_the_direction_is_really_read() -> None:
     """The reader of imports sees an import in either form and inside a function."""
-    source = "from flowerbed.cli import main\ndef f():\n    import flowerbed.report\n    from flowerbed import plan\n"
+    source = (
+        "from flowerbed.cli import main\ndef f():\n  import flowerbed.report\n  from flowerbed import plan"
+    )
     assert imported_layers(ast.parse(source)) == {"cli", "report", "plan"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,20 @@ import pytest
 from flowerbed import __version__
 from flowerbed.cli import main
 
-VERBS = "init check schema generate up down status submit runs logs stop report".split()
+VERBS = [
+    "init",
+    "check",
+    "schema",
+    "generate",
+    "up",
+    "down",
+    "status",
+    "submit",
+    "runs",
+    "logs",
+    "stop",
+    "report",
+]
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -74,9 +88,16 @@ def test_output_to_a_closed_pipe_is_quiet() -> None:
 
 
 def test_completion_is_offered() -> None:
-    """The shells' completion scripts are there for the asking."""
-    done = flowerbed("--show-completion", "bash")
-    assert "_FLOWERBED_COMPLETE" in done.stdout + done.stderr or done.returncode == 0
+    """A shell that asks how `flowerbed ch` may go on hears `check`."""
+    environment = {
+        **os.environ,
+        "_FLOWERBED_COMPLETE": "complete_bash",
+        "COMP_WORDS": "flowerbed ch",
+        "COMP_CWORD": "1",
+    }
+    command = [sys.executable, "-m", "flowerbed"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout.split() == ["check"]
 
 
 @pytest.mark.parametrize("module", ["flwr", "httpx", "jinja2", "cryptography", "rich"])

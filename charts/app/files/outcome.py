@@ -41,7 +41,7 @@ def patch(account: Path, name: str, data: dict[str, str]) -> None:
 
 def main(account: Path, name: str, arguments: list[str]) -> int:
     """Submit, note the outcome, return submit.py's exit code."""
-    code = submit.run(arguments)
+    code: int = submit.run(arguments)
     (file,) = [Path(argument.removeprefix(FLAG)) for argument in arguments if argument.startswith(FLAG)]
     try:
         outcome = json.loads(file.read_text(encoding="utf-8"))
