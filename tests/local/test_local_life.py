@@ -91,11 +91,14 @@ def command(pid: int) -> str:
     return ""
 
 
-def test_a_killed_supervisor_leaves_nothing(file: Path) -> None:
-    """After SIGKILL of the supervisor its guardian ends every process; status and down say the truth."""
+def test_a_killed_supervisor_leaves_nothing(file: Path, hello: Path) -> None:
+    """After SIGKILL of the supervisor its guardian ends every process, apps too; status says the truth."""
     with foreground(file) as process:
         until_online(file, process)
-        assert len(processes(file)) >= 7
+        done = run("submit", hello, "-f", file, "--set", "seconds=300.0", "--detach")
+        assert done.returncode == 0, done.stderr
+        until(lambda: any("flwr-serverapp" in command(pid) for pid in processes(file)), 30, "a ServerApp")
+        assert len(processes(file)) >= 9
         kill(process.pid)
         until_gone(file)
         done = run("status", file)
