@@ -22,6 +22,8 @@ from pathlib import Path
 from resource import struct_rusage
 from typing import BinaryIO
 
+# A Python that may not keep its compiled modules compiles all of them at each start.
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -95,7 +97,7 @@ def _spawn_and_wait(command: Command, output: BinaryIO, errors: BinaryIO) -> tup
     process = subprocess.Popen(
         list(command.argv),
         cwd=command.cwd,
-        env={**os.environ, **command.env},
+        env={**_ENVIRONMENT, **command.env},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=errors,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from bundle_plans import NASTY, change, rich_tenant, variants
 from identity_plans import federation, tenant
 
 from flowerbed.plan import Plan
-from flowerbed.values import render, superlink_values, supernode_values
+from flowerbed.values import render, rendering, superlink_values, supernode_values
 from flowerbed.values.supernode import node_configs
 
 CHARTS = Path(__file__).parents[2] / "charts"
@@ -237,3 +238,27 @@ def test_fingerprints_change_with_what_they_stand_for() -> None:
     assert one == same
     assert one["node-keys"] != other["node-keys"]
     assert one["ca"] == other["ca"]
+
+
+@pytest.mark.parametrize(
+    ("place", "keeps_bytecode", "expected"), [("", True, True), ("", False, False), ("file", True, False)]
+)
+def test_compiled_templates_are_kept_where_python_keeps_its_own(
+    place: str, keeps_bytecode: bool, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Templates are compiled once where that may be written down, and each time where it may not."""
+    (tmp_path / "file").touch()
+    for template in rendering.TEMPLATES.glob("*.j2"):
+        (tmp_path / template.name).write_bytes(template.read_bytes())
+    monkeypatch.setattr(rendering, "TEMPLATES", tmp_path / place)
+    monkeypatch.setattr(sys, "dont_write_bytecode", not keeps_bytecode)
+    cache = rendering._bytecode_cache()
+    assert (cache is not None) == expected
+    if cache is not None:
+        monkeypatch.setattr(rendering, "_environment", rendering._environment.__wrapped__)
+        values = coordinator(federation())
+        first = render("superlink.yaml", values)
+        (kept,) = (tmp_path / "__pycache__").iterdir()
+        written = kept.stat().st_mtime_ns
+        assert render("superlink.yaml", values) == first
+        assert kept.stat().st_mtime_ns == written

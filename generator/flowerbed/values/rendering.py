@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flowerbed.values import quoting
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, FileSystemBytecodeCache
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -37,6 +39,7 @@ def _environment() -> Environment:
     # No HTML is made here, and quoting for YAML and shells is what the filters are for.
     environment = Environment(  # noqa: S701
         loader=FileSystemLoader(TEMPLATES),
+        bytecode_cache=_bytecode_cache(),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -49,3 +52,16 @@ def _environment() -> Environment:
     environment.filters["yaml_block"] = quoting.block
     environment.filters["shell"] = quoting.shell
     return environment
+
+
+def _bytecode_cache() -> FileSystemBytecodeCache | None:
+    """Return a cache of compiled templates beside them, as Python keeps its own; None where it may not be."""
+    from jinja2 import FileSystemBytecodeCache
+
+    folder = TEMPLATES / "__pycache__"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError:
+        return None
+    usable = os.access(folder, os.W_OK) and not sys.dont_write_bytecode
+    return FileSystemBytecodeCache(str(folder)) if usable else None
