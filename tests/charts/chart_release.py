@@ -195,16 +195,20 @@ def _render(chart: str, values: str, helm: str, name: str, namespace: str) -> Re
 @functools.lru_cache(maxsize=256)
 def check_schemas(manifest: str) -> None:
     """Raise AssertionError for what the oldest or the newest Kubernetes would refuse, strictly read."""
+    checks = [(version, _kubeconform(version)) for version in KUBERNETES]
+    answers = [(version, check, check.communicate(manifest)) for version, check in checks]
+    for version, check, (said, errors) in answers:
+        assert check.returncode == 0, f"Kubernetes {version}: {said}{errors}"
+
+
+def _kubeconform(version: str) -> subprocess.Popen[str]:
+    """Start a strict check against the schemas of a Kubernetes and of the CRDs; it reads its input."""
     schemas = tools() / "schemas"
-    for version in KUBERNETES:
-        places = [
-            f"{schemas}/{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
-            for folder in (f"v{version}", "crds")
-        ]
-        locations = [part for place in places for part in ("-schema-location", place)]
-        command = [tools() / "kubeconform", "-strict", "-kubernetes-version", version, *locations, "-"]
-        done = subprocess.run(command, input=manifest, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"Kubernetes {version}: {done.stdout}{done.stderr}"
+    command = [str(tools() / "kubeconform"), "-strict", "-kubernetes-version", version]
+    for folder in (f"v{version}", "crds"):
+        command += ["-schema-location", f"{schemas}/{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*command, "-"], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def packed(kind: str, files: dict[str, str], top: str) -> bytes:
             for name, text in files.items():
                 archive.writestr(f"{top}{name}", text)
         return target.getvalue()
-    with tarfile.open(fileobj=target, mode=f"w:{kind}") as tar:
+    with tarfile.open(fileobj=target, mode=f"w:{kind}") as tar:  # type: ignore[call-overload]
         for name, text in files.items():
             entry = tarfile.TarInfo(f"{top}{name}")
             entry.size = len(text.encode())

@@ -95,24 +95,25 @@ def test_arguments(helm: str) -> None:
 
 
 @pytest.mark.parametrize("helm", HELMS)
-def test_labels_annotations_and_paths(helm: str) -> None:
+def test_annotations_fingerprints_and_paths(helm: str) -> None:
     """Annotations, mount paths and fingerprints carry any text and change nothing but themselves."""
-    plain = supernode({}, helm).identities
-    for text in HOSTILE:
-        release = supernode(
-            {
-                "podAnnotations": {"example.org/x": text},
-                "commonAnnotations": {"example.org/x": text},
-                "fingerprints": {"x": text},
-                "secrets": [{"name": "s", "mountPath": "/" + text.replace(":", "")}],
-            },
-            helm,
-        )
-        assert release.identities == plain
-        (pod, *_) = release.pods()
-        assert pod.annotations["example.org/x"] == text
-        assert pod.container("supernode")["volumeMounts"][-1]["mountPath"] == "/" + text.replace(":", "")
-        assert release.one("StatefulSet")["metadata"]["annotations"] == {"example.org/x": text}
+    notes = {f"example.org/h{index}": text for index, text in enumerate(HOSTILE)}
+    paths = [f"/{index}" + text.replace(":", "") for index, text in enumerate(HOSTILE)]
+    release = supernode(
+        {
+            "podAnnotations": notes,
+            "commonAnnotations": notes,
+            "fingerprints": notes,
+            "secrets": [{"name": "s", "mountPath": path} for path in paths],
+        },
+        helm,
+    )
+    assert release.identities == supernode({}, helm).identities
+    (pod, *_) = release.pods()
+    assert pod.annotations.items() >= notes.items()
+    mounts = pod.container("supernode")["volumeMounts"]
+    assert [mount["mountPath"] for mount in mounts][-len(paths) :] == paths
+    assert release.one("StatefulSet")["metadata"]["annotations"] == notes
 
 
 @pytest.mark.parametrize("helm", HELMS)

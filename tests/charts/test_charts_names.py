@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from chart_release import CASES, Release, render
+from chart_release import CASES, Case, Release, render
 
 from flowerbed import names
 
@@ -65,7 +67,7 @@ def test_the_coordinator_is_named_as_the_generator_names_it() -> None:
 @pytest.mark.parametrize("chart", ["supernode", "app"])
 def test_any_release_name_of_helm_gives_names_that_kubernetes_takes(chart: str, name: str) -> None:
     """The longest names that Helm takes, and those with dots, are shortened and stay within the limits."""
-    values = {
+    by_chart: dict[str, dict[str, Any]] = {
         "supernode": {
             "superlink": {"address": "x:1"},
             "tls": {"existingSecret": "ca"},
@@ -78,7 +80,8 @@ def test_any_release_name_of_helm_gives_names_that_kubernetes_takes(chart: str, 
             "app": {"inline": {"pyproject.toml": ""}},
             "outcome": {"configMap": {"enabled": True}},
         },
-    }[chart]
+    }
+    values = by_chart[chart]
     release = render(chart, values, release=(name, "ns"))
     for kind, found in release.identities:
         room = HOSTNAME_SUFFIX if kind == "StatefulSet" else 0
@@ -89,9 +92,9 @@ def test_any_release_name_of_helm_gives_names_that_kubernetes_takes(chart: str, 
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_label_values_fit(case: object) -> None:
+def test_label_values_fit(case: Case) -> None:
     """Every label value is at most 63 characters."""
-    release = case.render()  # type: ignore[attr-defined]
+    release = case.render()
     for item in release.objects:
         for key, value in item["metadata"]["labels"].items():
             assert len(value) <= LABEL, (item["kind"], key)

@@ -106,7 +106,7 @@ def test_lints(case: Case, helm: str, tmp_path: Path) -> None:
 def test_installs_as_far_as_no_cluster_is_needed(case: Case, tmp_path: Path) -> None:
     """`helm install --dry-run=client` goes through and prints notes (Helm 3 asks a cluster for it)."""
     name, namespace = case.release
-    place = ["--dry-run=client", "--namespace", namespace, "--values", written(case, tmp_path)]
+    place = ["--dry-run=client", "--namespace", namespace, "--values", str(written(case, tmp_path))]
     done = run_helm("helm", "install", name, CHARTS / case.chart, *place)
     assert done.returncode == 0, done.stderr
     assert "NOTES:" in done.stdout

@@ -115,7 +115,7 @@ def test_every_key_is_set_by_a_test(chart: str) -> None:
 
 def test_generated_files_are_up_to_date() -> None:
     """Schemas, tables of values and copies of scripts are what their sources give."""
-    command = [sys.executable, ROOT / "tools/charts.py", "--check"]
+    command = [sys.executable, str(ROOT / "tools/charts.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -132,7 +132,7 @@ def test_a_value_without_its_comment_is_refused(tmp_path: Path, change: str, sai
     (tmp_path / "values.schema.yaml").write_text("type: object\nproperties: {}\n")
     (tmp_path / "README.md").write_text("<!-- values: begin -->\n<!-- values: end -->\n")
     (tmp_path / "values.yaml").write_text(change)
-    command = [sys.executable, ROOT / "tools/charts.py", tmp_path]
+    command = [sys.executable, str(ROOT / "tools/charts.py"), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert said in done.stderr
@@ -145,7 +145,7 @@ def test_drift_is_found_and_written(tmp_path: Path) -> None:
     )
     (tmp_path / "README.md").write_text("# x\n<!-- values: begin -->\nold\n<!-- values: end -->\nrest\n")
     (tmp_path / "values.yaml").write_text('# a: what | it is\na: {"b": 1}\n')
-    command = [sys.executable, ROOT / "tools/charts.py", tmp_path]
+    command = [sys.executable, str(ROOT / "tools/charts.py"), str(tmp_path)]
     assert subprocess.run([*command, "--check"], capture_output=True, check=False).returncode == 1
     assert not (tmp_path / "values.schema.json").exists()
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
