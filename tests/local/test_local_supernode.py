@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -96,11 +97,9 @@ class Clock(datetime):
         return datetime.now(tz) + cls.wrong_by
 
 
-@pytest.mark.parametrize(
-    ("seconds", "expected"), [(60, "60 s ahead of"), (-600, "600 s behind"), (0, "not admitted: key")]
-)
+@pytest.mark.parametrize(("seconds", "way"), [(60, "ahead of"), (-600, "behind"), (0, "")])
 def test_a_wrong_clock_is_named(
-    hospitals: Federation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: int, expected: str
+    hospitals: Federation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: int, way: str
 ) -> None:
     """A signature of another time is refused by the SuperLink, and its answer's date says by how much."""
     monkeypatch.setattr(Clock, "wrong_by", timedelta(seconds=seconds))
@@ -114,10 +113,12 @@ def test_a_wrong_clock_is_named(
         with pytest.raises(Refused) as refusal:
             fleet.activate()
         reason = supernode.Admission(fleet, tmp_path / "id", None).reason(refusal.value)
-    # The header has whole seconds.
-    near = [expected.replace(str(abs(seconds)), str(abs(seconds) + off)) for off in (-1, 0, 1)]
-    assert any(words in reason for words in near), reason
-    assert reason.startswith("clock skew: ") == bool(seconds)
+    if not seconds:
+        assert reason.startswith("not admitted: key")
+        return
+    said = re.fullmatch(rf"clock skew: this machine's clock is (\d+) s {way} the SuperLink's", reason)
+    assert said is not None, reason
+    assert abs(int(said[1]) - abs(seconds)) <= 3
 
 
 @pytest.mark.parametrize("flags", [["--insecure"], ["--root-certificates", "/nowhere.crt"]])
