@@ -60,7 +60,7 @@ class Fleet(FlowerClient):
         super().__init__(connection, timeout=10.0)
         spki = serialization.PublicFormat.SubjectPublicKeyInfo
         self.public = key.public_key().public_bytes(serialization.Encoding.PEM, spki)
-        self.server_time: datetime | None = None
+        self.ahead = 0.0
         self._key = key
 
     def activate(self) -> int:
@@ -91,8 +91,9 @@ class Fleet(FlowerClient):
         }
 
     def _check(self, response: http.client.HTTPResponse, media: str) -> None:
-        said = response.headers.get("date")
-        self.server_time = email.utils.parsedate_to_datetime(said) if said else None
+        # How far this machine's clock is ahead of the SuperLink's, in seconds (its header has whole ones).
+        if said := response.headers.get("date"):
+            self.ahead = (datetime.now(UTC) - email.utils.parsedate_to_datetime(said)).total_seconds()
         super()._check(response, media)
 
 
@@ -177,12 +178,10 @@ class Admission:
         return f"refused: {refusal.detail} (HTTP {refusal.status})"
 
     def _signature_refused(self) -> str:
-        if self.fleet.server_time:
-            ahead = (datetime.now(UTC) - self.fleet.server_time).total_seconds()
-            # The header has whole seconds, so a clock that is right may look up to a second ahead.
-            if ahead > LATEST_AHEAD - 1 or ahead < -LATEST_BEHIND + 1:
-                way = "ahead of" if ahead > 0 else "behind"
-                return f"clock skew: this machine's clock is {abs(ahead):.0f} s {way} the SuperLink's"
+        ahead = self.fleet.ahead
+        if ahead > LATEST_AHEAD - 1 or ahead < -LATEST_BEHIND + 1:
+            way = "ahead of" if ahead > 0 else "behind"
+            return f"clock skew: this machine's clock is {abs(ahead):.0f} s {way} the SuperLink's"
         return "not admitted: the SuperLink does not accept this node's signature"
 
     def _not_trusted(self, error: ssl.SSLCertVerificationError) -> str:
