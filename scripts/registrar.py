@@ -264,7 +264,14 @@ def main(argv: list[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    watch(lambda: attempt(registrar, options.nodes), options.nodes, options.interval, stop)
+
+    def compare() -> bool | None:
+        try:
+            return attempt(registrar, options.nodes)
+        finally:
+            client.close()  # a connection that idles would hold up the SuperLink when it is to end
+
+    watch(compare, options.nodes, options.interval, stop)
     report.tell("stopped")
     return 0
 

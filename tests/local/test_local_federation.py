@@ -67,11 +67,11 @@ def test_status_shows_parts_nodes_and_endpoints(hospitals: Federation) -> None:
         "hospitals-north-0": "online",
         "hospitals-west-0": "online",
     }
-    assert all(int(node["node-id"]) for node in said["nodes"])
+    assert all(int(node["node_id"]) for node in said["nodes"])
     for audience in ("fleet", "control", "runtime"):
         endpoint = said["endpoints"][audience]
-        assert endpoint["tls-names"] == ["localhost", "127.0.0.1"]
-        assert len(endpoint["ca-fingerprint"]) == 64
+        assert endpoint["tls_names"] == ["localhost", "127.0.0.1"]
+        assert len(endpoint["ca_fingerprint"]) == 64
     assert "past the gateway" in said["warnings"][0]
 
 

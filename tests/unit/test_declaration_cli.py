@@ -100,7 +100,7 @@ def test_check_answers_programs_with_the_problems(folder: Path, capsys: pytest.C
             {
                 "line": 3,
                 "column": 32,
-                "key-path": "tenants[0].nodes",
+                "key_path": "tenants[0].nodes",
                 "message": "the tenant has no node",
                 "remedy": "write how many SuperNodes it runs, 1 or more",
             }

@@ -54,5 +54,5 @@ def narrate(text: str) -> None:
 
 
 def say_json(value: object) -> None:
-    """Print a result for programs: keys in kebab-case where `value` is one of our types."""
+    """Print a result for programs. Keys are snake_case; a plan keeps the declaration's own words."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")

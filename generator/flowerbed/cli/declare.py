@@ -18,7 +18,6 @@ from flowerbed.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from flowerbed.errors import Problem
     from flowerbed.plan import Endpoint, Plan
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
@@ -37,7 +36,7 @@ def init(file: FileArgument = None, force: ForceOption = False) -> None:
 def check(file: FileArgument = None, option: FileOption = None, as_json: JsonOption = False) -> None:
     """Check a declaration: one line about the federation, or every problem with its place and remedy.
 
-    With --json: the plan, or {"file", "problems": [{line, column, key-path, message, remedy}]}.
+    With --json: the plan, or {"file", "problems": [{line, column, key_path, message, remedy}]}.
     """
     from flowerbed.declaration import load_plan
     from flowerbed.errors import DeclarationError
@@ -47,7 +46,7 @@ def check(file: FileArgument = None, option: FileOption = None, as_json: JsonOpt
         plan = load_plan(path)
     except DeclarationError as error:
         if as_json:
-            say_json({"file": error.file, "problems": [_as_data(problem) for problem in error.problems]})
+            say_json({"file": error.file, "problems": [asdict(problem) for problem in error.problems]})
         raise
     if as_json:
         say_json(plan)
@@ -60,10 +59,6 @@ def schema() -> None:
     from flowerbed.declaration.schema import schema_text
 
     say(schema_text().rstrip("\n"))
-
-
-def _as_data(problem: Problem) -> dict[str, str | int]:
-    return {field.replace("_", "-"): value for field, value in asdict(problem).items()}
 
 
 def summary(plan: Plan) -> str:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 def up(  # noqa: PLR0913, PLR0917  (one parameter an option)
-    argument: FileArgument = None,
-    file: FileOption = None,
+    file: FileArgument = None,
+    option: FileOption = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="End when all nodes are online; it goes on.")
     ] = False,
@@ -45,38 +45,36 @@ def up(  # noqa: PLR0913, PLR0917  (one parameter an option)
     from flowerbed.local.state import state_of
     from flowerbed.local.supervise import Options, supervise
 
-    declaration = declaration_file(argument, file)
-    plan = load_plan(declaration)
+    path = declaration_file(file, option)
+    plan = load_plan(path)
     options = Options(gateway=not no_gateway, timeout=timeout, detached=detach)
-    if record := join(plan, state_of(declaration, plan.name), timeout):
+    if record := join(plan, state_of(path, plan.name), timeout):
         narrate(f"{plan.name} is running already (supervisor {record.pid})")
-        _show(plan, declaration, json=json)
+        _show(plan, path, json=json)
         return 0
     if not detach:
-        return supervise(plan, declaration, options, lambda: _shown(plan, declaration, json=json))
-    start(plan, declaration, options, narrate)
-    _show(plan, declaration, json=json)
+        return supervise(plan, path, options, lambda: _shown(plan, path, json=json))
+    start(plan, path, options, narrate)
+    _show(plan, path, json=json)
     return 0
 
 
-def down(argument: FileArgument = None, file: FileOption = None) -> int:
+def down(file: FileArgument = None, option: FileOption = None) -> int:
     """Take the local federation down."""
     from flowerbed.local.start import down_all
 
-    declaration = declaration_file(argument, file)
-    ended = down_all(declaration)
-    narrate(
-        f"{', '.join(ended)}: down" if ended else f"nothing runs from {declaration}; nothing to take down"
-    )
+    path = declaration_file(file, option)
+    ended = down_all(path)
+    narrate(f"{', '.join(ended)}: down" if ended else f"nothing runs from {path}; nothing to take down")
     return 0
 
 
-def status(argument: FileArgument = None, file: FileOption = None, json: JsonOption = False) -> int:
+def status(file: FileArgument = None, option: FileOption = None, json: JsonOption = False) -> int:
     """Show every part, node and endpoint of the local federation; exit 0 if all is well, else 1."""
     from flowerbed.declaration import load_plan
 
-    declaration = declaration_file(argument, file)
-    return 0 if _show(load_plan(declaration), declaration, json=json).healthy else 1
+    path = declaration_file(file, option)
+    return 0 if _show(load_plan(path), path, json=json).healthy else 1
 
 
 def _shown(plan: Plan, file: Path, *, json: bool) -> None:

@@ -33,7 +33,7 @@ MARK_NAME = "FLOWERBED_STATE"
 PartState = Literal["running", "waiting to restart", "stopped"]
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """Base of what the record holds."""
 
 
