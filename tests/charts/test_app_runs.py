@@ -70,6 +70,12 @@ def start_node(superlink: RealSuperLink, name: str, executor: str, root: Path) -
     return pods
 
 
+def ready(pod: LocalPod) -> bool:
+    """Return whether the readiness probe of every container passes."""
+    names = [container["name"] for container in pod.pod.spec["containers"]]
+    return all(pod.probe(name, "readinessProbe").returncode == 0 for name in names)
+
+
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSuperLink]:
     """Yield a SuperLink with two nodes: one has its SuperExec as a sidecar, one in a pod of its own."""
@@ -77,11 +83,13 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSuperLi
     (root / "superlink").mkdir()
     with running(root / "superlink") as superlink, ExitStack() as stack:
         stack.callback(end, superlink.superexec())
+        pods: list[LocalPod] = []
         for name, executor in (("trial-side", "sidecar"), ("trial-apart", "deployment")):
             for pod in start_node(superlink, name, executor, root / name):
-                stack.enter_context(pod)
+                pods.append(stack.enter_context(pod))
         online = {"trial-side": "online", "trial-apart": "online"}
         wait_for("two nodes online", lambda: superlink.nodes() == online, 60)
+        wait_for("every container Ready", lambda: all(ready(pod) for pod in pods), 60)
         yield superlink
 
 

@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 from chart_release import CHARTS
+from https_server import serving
+
+from flowerbed.identities.authority import CertificateAuthority
 
 FILES = CHARTS / "supernode/files"
 
@@ -134,3 +137,26 @@ def test_notes_of_an_earlier_process_count_for_nothing(tmp_path: Path) -> None:
         (tmp_path / "reason").write_text("waiting: not admitted\n")
 
     assert observed(tmp_path, of_another) == ("waiting: not admitted", "")
+
+
+def dial(*arguments: str | Path) -> tuple[int, str]:
+    """Run dial.py as the probe does, and return its exit code and words."""
+    command = [sys.executable, "-I", "-S", str(FILES / "dial.py"), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_superexec_is_ready_while_its_supernode_answers_under_its_own_name(tmp_path: Path) -> None:
+    """The probe passes over TLS with the right authority, and says why with another, or where nobody is."""
+    (tmp_path / "health").write_text("{}")
+    with serving(tmp_path) as server:
+        assert dial(server.address, tmp_path / "ca.crt") == (0, "")
+        stranger = tmp_path / "stranger.crt"
+        stranger.write_bytes(CertificateAuthority.create("stranger", 1).certificate)
+        code, said = dial(server.address, stranger)
+        assert code == 1
+        assert "CERTIFICATE_VERIFY_FAILED" in said
+        assert dial(server.address)[0] == 1, "plain HTTP is no answer of a TLS port"
+    code, said = dial(server.address, tmp_path / "ca.crt")
+    assert code == 1
+    assert "Connection refused" in said

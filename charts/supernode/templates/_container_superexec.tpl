@@ -43,12 +43,30 @@ Takes (list $ node): the name of its SuperNode, empty in the SuperNode's own pod
   {{- . | nindent 2 }}
   {{- end }}
   {{- end }}
+  # Ready: its SuperNode answers. No liveness probe: a restart would end the ClientApps that run inside.
+  readinessProbe:
+    exec:
+      command:
+        - {{ .Values.python | quote }}
+        - -I
+        - -S
+        - /files/dial.py
+        {{- if eq $apps "sidecar" }}
+        - 127.0.0.1:{{ include "supernode.runtimePort" . }}
+        {{- else }}
+        - {{ $node }}.{{ include "supernode.runtimeDomain" . }}:{{ include "supernode.runtimePort" . }}
+        - /runtime/ca.crt
+        {{- end }}
+    periodSeconds: 15
+    timeoutSeconds: 10
+    failureThreshold: 2
   terminationMessagePolicy: FallbackToLogsOnError
   resources:
     {{- toYaml .Values.superexec.resources | nindent 4 }}
   securityContext:
     {{- toYaml .Values.securityContext | nindent 4 }}
   volumeMounts:
+    - {name: files, mountPath: /files, readOnly: true}
     - {name: runtime, mountPath: /runtime, readOnly: true}
     {{- if eq $apps "sidecar" }}
     - {name: apps, mountPath: /tmp}
