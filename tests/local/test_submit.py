@@ -240,7 +240,7 @@ def test_the_verbs(federation: Federation, app: Path, tmp_path: Path) -> None:
     listed: list[dict[str, Any]] = json.loads(output)
     assert (code, len(listed), listed[0]["run_id"], listed[0]["sub_status"]) == (0, 3, run_id, "completed")
     assert re.search(
-        rf"^{run_id}  flowerbed/tiny 1\.0\.0  completed +0:\d\d +20", flowerbed(federation, "runs")[1], re.M
+        rf"^{run_id} +flowerbed/tiny 1\.0\.0 +completed +0:\d\d +20", flowerbed(federation, "runs")[1], re.M
     )
     assert ticks(flowerbed(federation, "logs", run_id)[1]) == [0, 1, 2]
     code, output, errors = flowerbed(federation, "logs", run_id, "--follow")
