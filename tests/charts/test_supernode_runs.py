@@ -94,6 +94,20 @@ def test_says_why_it_is_not_ready(superlink: RealSuperLink, tmp_path: Path, chan
         assert pod.processes["supernode"].poll() is None, "it waits and does not end"
 
 
+def test_a_node_without_a_key_of_its_own_ends_with_a_sentence(
+    superlink: RealSuperLink, tmp_path: Path
+) -> None:
+    """A Secret that lacks the entry of this pod is named as the reason, instead of a traceback."""
+    with node_pod(rendered(superlink.address), tmp_path, NodeKey.generate(), b"") as pod:
+        folder = tmp_path / "volumes/keys"
+        (folder / "hospitals-north-1").unlink()
+        (folder / "hospitals-north-1").mkdir()  # as Kubernetes does it
+        assert pod.run("supernode", 60) == 1
+        log = pod.log("supernode")
+    assert "the Secret with the node keys has no entry hospitals-north-1" in log
+    assert "Traceback" not in log
+
+
 def test_helm_test_pod_tells_a_superlink_from_none(superlink: RealSuperLink, tmp_path: Path) -> None:
     """The test pod passes at a SuperLink, and fails with the reason where there is none."""
     nobody = f"localhost:{free_port()}"

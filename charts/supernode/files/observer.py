@@ -27,6 +27,7 @@ GIVEN_UP_SECONDS = 300.0
 FLEET = "/v1/fleet/"
 # Acknowledged, these two make a node online.
 ONLINE_CALLS = frozenset({"activate-node", "send-node-heartbeat"})
+KEY_FLAG = "--auth-supernode-private-key"
 WAITING = "waiting for the SuperLink to let this node in"
 
 
@@ -114,10 +115,23 @@ def observe(notes: Notes) -> None:
     httpx.Client.send = noted  # type: ignore[method-assign,assignment]
 
 
-def start(notes: Notes) -> None:
+def check_key(arguments: list[str]) -> None:
+    """End the program if the key's file is not there: where Flower would only show a traceback."""
+    for argument in arguments:
+        flag, _, file = argument.partition("=")
+        # Kubernetes mounts an entry that a Secret lacks as an empty folder.
+        if flag == KEY_FLAG and not Path(file).is_file():
+            node = os.environ.get("FLOWERBED_NODE", "this pod")
+            sys.exit(
+                f"error: the Secret with the node keys has no entry {node}; the entry is named as the pod"
+            )
+
+
+def start(notes: Notes, arguments: list[str]) -> None:
     """Become flower-supernode, observed."""
     from importlib.metadata import entry_points
 
+    check_key(arguments)
     notes.begin()
     observe(notes)
     (command,) = entry_points(group="console_scripts", name="flower-supernode")
@@ -157,7 +171,7 @@ def main(arguments: list[str]) -> int:
     state = Path(os.environ["FLOWERBED_STATE"])
     notes = Notes(state / "observed")
     if arguments[:1] not in (["ready"], ["alive"]):
-        start(notes)
+        start(notes, arguments)
     verdict = ready(notes, state / "reason") if arguments[0] == "ready" else alive(notes)
     if verdict:
         print(verdict)
