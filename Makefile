@@ -59,7 +59,8 @@ test-charts: $(READY) ## The charts: lint, helm-unittest, rendered pods against 
 	  echo "SKIPPED test-charts: its tools are not here and cannot be built (see above)" >&2; exit 0; fi; \
 	for chart in charts/*/; do for helm in helm helm3; do \
 	  "$$tools/$$helm" lint --strict --quiet $$chart; done; done; \
-	"$$tools/helm-unittest" charts/*/; \
+	"$$tools/helm-unittest" --strict charts/*/; \
+	tools/checkov; \
 	$(BIN)/pytest tests/charts $(PYTEST)
 
 .PHONY: tools
@@ -95,6 +96,10 @@ generated-check: $(READY) ## Fail if a generated file is not what its sources gi
 	@$(BIN)/python tools/readme.py --check
 	@$(BIN)/python tools/charts.py --check
 	@$(BIN)/python tools/shipped_values.py --check
+
+.PHONY: package
+package: $(READY) ## Write wheel, chart archives, submit.pyz and checksums into dist/
+	@$(BIN)/python tools/package.py --helm "$$(tools/build)/helm"
 
 .PHONY: format
 format: $(READY) ## Write the code in its one style

@@ -1,0 +1,157 @@
+"""The tools behind the make targets: parties, packages, shipped values, generated tables."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from chart_release import MARK, ROOT
+
+DECLARATION = """\
+version: 1
+name: hospitals
+flower: "1.41"
+superlink: {namespace: hospitals, context: hub}
+tenants:
+  - {name: north, namespace: north, context: hub, nodes: 2}
+users: [{name: analyst, role: submitter}]
+"""
+
+
+@pytest.fixture(scope="module")
+def helm() -> str:
+    built = subprocess.run([ROOT / "tools/build"], check=True, capture_output=True, text=True).stdout.strip()
+    return f"{built}/helm"
+
+
+def tool(name: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "tools" / f"{name}.py", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def declaration(tmp_path: Path) -> Path:
+    file = tmp_path / "federation.yaml"
+    file.write_text(DECLARATION)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("party", "objects"),
+    [("coordinator", "name: hospitals-superlink-fleet"), ("north", "name: hospitals-north")],
+)
+def test_template_prints_its_command_and_the_party(
+    party: str, objects: str, declaration: Path, helm: str
+) -> None:
+    """`template` makes the bundle, says which Helm command it runs, and prints the rendered objects."""
+    done = tool("party", "template", declaration, party, HELM=helm)
+    assert done.returncode == 0, done.stderr
+    assert f"$ {helm} --kube-context hub template hospitals-" in done.stderr
+    assert objects in done.stdout
+    assert "PRIVATE KEY" not in done.stdout
+
+
+def recorder(folder: Path, name: str, code: int = 0) -> str:
+    """Return a program that notes how it was called; it stands in for a cluster, not for Helm."""
+    program = folder / name
+    program.write_text(f'#!/bin/sh\necho "{name} $*" >> {folder}/calls\nexit {code}\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.mark.parametrize(
+    ("verb", "calls"),
+    [
+        ("install", ["kubectl get namespace", "kubectl apply --server-side", "helm upgrade --install"]),
+        ("upgrade", ["kubectl apply --server-side", "helm upgrade hospitals-north"]),
+        ("status", ["helm status", "kubectl get pods"]),
+        ("uninstall", ["helm uninstall"]),
+    ],
+)
+def test_verbs_run_their_commands_in_order(
+    verb: str, calls: list[str], declaration: Path, tmp_path: Path
+) -> None:
+    """Each verb gives kubectl and Helm the party's context and namespace, in the order of INSTALL.md."""
+    programs = {"HELM": recorder(tmp_path, "helm"), "KUBECTL": recorder(tmp_path, "kubectl")}
+    done = tool("party", verb, declaration, "north", **programs)
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "calls").read_text()
+    assert "--context hub" in said or "--kube-context hub" in said
+    plain = re.sub(r" --(kube-)?context hub", "", said).splitlines()
+    assert [line.startswith(call) for line, call in zip(plain, calls, strict=True)] == [True] * len(calls)
+
+
+def test_a_command_that_fails_ends_the_verb(declaration: Path, tmp_path: Path) -> None:
+    """Helm is not run when the Secrets could not be applied, and the exit code is that of the failure."""
+    programs = {"HELM": recorder(tmp_path, "helm"), "KUBECTL": recorder(tmp_path, "kubectl", 7)}
+    assert tool("party", "upgrade", declaration, "north", **programs).returncode == 7
+    assert "helm" not in (tmp_path / "calls").read_text()
+
+
+def test_an_unknown_party_is_refused_with_those_there_are(declaration: Path) -> None:
+    """A mistyped party ends with 2 and the list of parties."""
+    done = tool("party", "template", declaration, "nord")
+    assert done.returncode == 2
+    assert "coordinator, north" in done.stderr
+
+
+def test_packages_are_the_same_twice(helm: str, tmp_path: Path) -> None:
+    """Wheel, charts and submit.pyz have the same bytes when they are made again."""
+    first, second = (
+        tool("package", "--helm", helm, tmp_path / str(turn), SOURCE_DATE_EPOCH="1790000000")
+        for turn in (1, 2)
+    )
+    assert first.returncode == 0, first.stderr
+    assert len(first.stdout.splitlines()) == 5
+    assert first.stdout == second.stdout
+    checked = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
+    assert subprocess.run(checked, cwd=tmp_path / "1", check=False).returncode == 0
+
+
+def test_the_wheel_carries_charts_and_scripts(helm: str, tmp_path: Path) -> None:
+    """An installation from the wheel alone has what `up` and the bundles' instructions need."""
+    assert tool("package", "--helm", helm, tmp_path).returncode == 0
+    (wheel,) = tmp_path.glob("*.whl")
+    target = tmp_path / "installed"
+    shutil.unpack_archive(wheel, target, "zip")
+    for name in ("scripts/submit.py", "scripts/supernode.py", "charts/superlink/files/haproxy.cfg"):
+        assert (target / "flowerbed" / name).read_bytes() == (ROOT / name).read_bytes()
+
+
+def test_submit_is_one_file_that_needs_flower_alone(helm: str, tmp_path: Path) -> None:
+    """`submit.pyz` packs an app and says who did not answer, without Flowerbed's package on the path."""
+    assert tool("package", "--helm", helm, tmp_path).returncode == 0
+    program = str(tmp_path / "submit.pyz")
+    code = "import sys, runpy; sys.modules['flowerbed'] = None; "
+    code += f"runpy.run_path({program!r}, run_name='__main__')"
+    arguments = [ROOT / "examples/digits", "--address", "127.0.0.1:1", "--insecure"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 3
+    assert "digits/client_app.py" in done.stderr
+    assert "127.0.0.1:1: Connection refused" in done.stderr
+
+
+def test_shipped_values_and_readme_are_up_to_date() -> None:
+    """What is generated from declarations and from the Makefile is what is committed."""
+    assert tool("shipped_values", "--check").stdout == ""
+    assert tool("readme", "--check").stdout == ""
+
+
+def test_shipped_values_hold_marks_where_keys_belong() -> None:
+    """Nobody's key or certificate is in the setups to copy, but a mark that the charts refuse."""
+    text = (ROOT / "values/multi-namespace/coordinator/values.yaml").read_text()
+    assert text.count(MARK) == 5
+    assert "BEGIN PUBLIC KEY" not in text
