@@ -52,7 +52,7 @@ def shipped(file: Path) -> Iterator[tuple[Path, str]]:
     everybody = {name: key for tenant in keys.values() for name, key in tenant.items()}
     yield (
         file.parent / "coordinator" / "values.yaml",
-        coordinator_texts(head, users, everybody, neighbours(plan))["values.yaml"],
+        coordinator_texts(head, users, everybody, neighbours(plan), "")["values.yaml"],
     )
     authority = "" if plan.insecure or plan.superlink.tls.source != "generated" else AUTHORITY
     for tenant in plan.tenants:

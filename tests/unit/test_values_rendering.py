@@ -29,7 +29,7 @@ each_plan = pytest.mark.parametrize("plan", VARIANTS.values(), ids=VARIANTS)
 def coordinator(plan: Plan) -> dict[str, Any]:
     keys = {node.name: PEM for node in plan.nodes}
     neighbours = {tenant.name: tenant.namespace for tenant in plan.tenants}
-    return superlink_values(plan, {user.name: user.role for user in plan.users}, keys, neighbours)
+    return superlink_values(plan, {user.name: user.role for user in plan.users}, keys, neighbours, "ca")
 
 
 def of_tenants(plan: Plan, authority: str = AUTHORITY) -> list[dict[str, Any]]:

@@ -133,7 +133,7 @@ class _Generation:
         self._shop.texts(
             "coordinator",
             self._digest(users, public_keys, near),
-            lambda: coordinator_texts(self._head, users, public_keys, near),
+            lambda: coordinator_texts(self._head, users, public_keys, near, self._authority_text),
         )
 
     def _coordinator_facts(self) -> Facts:

@@ -33,15 +33,21 @@ def tenant_texts(
 
 
 def coordinator_texts(
-    head: Plan, users: Mapping[str, str], public_keys: Mapping[str, str], neighbours: Mapping[str, str]
+    head: Plan,
+    users: Mapping[str, str],
+    public_keys: Mapping[str, str],
+    neighbours: Mapping[str, str],
+    authority: str,
 ) -> dict[str, str]:
     """Return the coordinator's values and instructions.
 
     `users` are roles by user name, `public_keys` those of all nodes (PEM) by node name, `neighbours` the
-    namespaces of tenants in the SuperLink's own cluster by tenant name.
+    namespaces of tenants in the SuperLink's own cluster by tenant name, `authority` is the CA's certificate
+    (PEM) or "".
     """
+    values = superlink_values(head, users, public_keys, neighbours, authority)
     return {
-        "values.yaml": render("superlink.yaml", superlink_values(head, users, public_keys, neighbours)),
+        "values.yaml": render("superlink.yaml", values),
         "INSTALL.md": superlink_install(head),
     }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowerbed.plan import Pod, SecretUse
@@ -31,3 +32,9 @@ def secret_uses(secrets: Iterable[SecretUse]) -> list[dict[str, Any]]:
         | ({"mountPath": use.mount} if use.mount else {})
         for use in secrets
     ]
+
+
+def fingerprints(public_keys: Mapping[str, str], authority: str) -> dict[str, str]:
+    """Return short hashes of what the chart cannot see, so that pods restart exactly when it changes."""
+    parts = {"node-keys": "".join(public_keys.values()), "ca": authority}
+    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in parts.items() if text}

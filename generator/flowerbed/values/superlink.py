@@ -7,7 +7,7 @@ from typing import Any
 
 from flowerbed import names
 from flowerbed.plan import Audience, Endpoint, Plan, ServerTls
-from flowerbed.values.common import pod_values, resources, secret_uses
+from flowerbed.values.common import fingerprints, pod_values, resources, secret_uses
 
 _EXPOSURES = {
     "cluster": "cluster",
@@ -21,13 +21,18 @@ _HOURS = 24
 
 
 def superlink_values(
-    plan: Plan, users: Mapping[str, str], public_keys: Mapping[str, str], neighbours: Mapping[str, str]
+    plan: Plan,
+    users: Mapping[str, str],
+    public_keys: Mapping[str, str],
+    neighbours: Mapping[str, str],
+    authority: str,
 ) -> dict[str, Any]:
     """Return the coordinator's values as plain data. No secret is among them.
 
     `users` are roles by user name; `public_keys` the nodes' (PEM) by node name; `neighbours` the namespaces
-    of tenants in the SuperLink's own cluster by tenant name, which its NetworkPolicy lets in. Tenants and
-    users are not read from the plan.
+    of tenants in the SuperLink's own cluster by tenant name, which its NetworkPolicy lets in; `authority` the
+    certificate (PEM) of the CA by which the SuperExec knows the SuperLink, "" where somebody else certifies
+    it. Tenants and users are not read from the plan.
     """
     superlink = plan.superlink
     listed = plan.admission == "listed"
@@ -46,6 +51,7 @@ def superlink_values(
         "tls": {} if plan.insecure else _tls(plan),
         "exposure": {audience: _exposure(plan, audience) for audience in ("fleet", "control")},
         "networkPolicy": {"tenants": {name: {"namespace": space} for name, space in neighbours.items()}},
+        "fingerprints": fingerprints({}, authority),
         "superexec": {
             "executor": superlink.executor,
             "existingSecret": superlink.superexec_secret,

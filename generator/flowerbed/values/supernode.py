@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from flowerbed.plan import Plan, Scalar, Tenant
-from flowerbed.values.common import pod_values, resources, secret_uses
+from flowerbed.values.common import fingerprints, pod_values, resources, secret_uses
 
 
 def supernode_values(
@@ -94,9 +93,3 @@ def _tls(plan: Plan, authority: str) -> dict[str, Any]:
     if plan.insecure:
         return {}
     return {"caCert": authority} if authority else {"systemTrust": True}
-
-
-def fingerprints(public_keys: Mapping[str, str], authority: str) -> dict[str, str]:
-    """Return short hashes of what the chart cannot see, so that pods restart exactly when it changes."""
-    parts = {"node-keys": "".join(public_keys.values()), "ca": authority}
-    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in parts.items() if text}
