@@ -55,6 +55,13 @@ class Following:
     on_interrupt: Interrupt = "leave"
 
 
+def _unheard(_: str) -> None:
+    """Take what nobody wants to hear."""
+
+
+SILENTLY = Following(say=_unheard, log=_unheard)
+
+
 def start(client: FlowerClient, app: App, config: dict[str, Scalar]) -> int:
     """Start a run and return its id. Raises Refused, or Unreachable."""
     control = messages()

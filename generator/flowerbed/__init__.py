@@ -1,5 +1,99 @@
-"""Flowerbed: deploy and run Flower federations on Kubernetes."""
+"""Flowerbed: deploy and run Flower federations on Kubernetes, and as processes on one machine.
+
+What the command line does, from Python:
+
+    import flowerbed
+    from pathlib import Path
+
+    plan = flowerbed.load_plan(Path("federation.yaml"))          # or DeclarationError, with every problem
+    flowerbed.generate(plan, Path("bundles") / plan.name)        # identities that are missing, all bundles
+
+    with flowerbed.federation(Path("federation.yaml")) as running:
+        analyst = flowerbed.load_connection(running.connection("analyst"))
+        run = flowerbed.submit(analyst, Path("my-app"), settings=["num-server-rounds=3"])
+        outcome = flowerbed.follow(analyst, run)                 # status, reason and exit code
+        record, log = flowerbed.get_run(analyst, run), flowerbed.read_log(analyst, run)
+        report = flowerbed.build_report(record, log, flowerbed.list_nodes(analyst), plan)
+        Path("report.html").write_text(flowerbed.render_page(report), encoding="utf-8")
+
+Every expected failure is a `flowerbed.FlowerbedError`. Names are resolved on first use, so that importing
+this package costs next to nothing.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from flowerbed.errors import FlowerbedError
+
+if TYPE_CHECKING:
+    from flowerbed.bundles import generate
+    from flowerbed.declaration import load_plan
+    from flowerbed.local import down, federation, status, up
+    from flowerbed.report import build as build_report
+    from flowerbed.report import render_page, render_text
+    from flowerbed.runs import (
+        follow,
+        get_run,
+        list_nodes,
+        list_runs,
+        load_connection,
+        read_log,
+        stop,
+        submit,
+    )
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "load_plan": "declaration",
+    "generate": "bundles",
+    "federation": "local",
+    "up": "local",
+    "down": "local",
+    "status": "local",
+    "load_connection": "runs",
+    "submit": "runs",
+    "follow": "runs",
+    "list_runs": "runs",
+    "get_run": "runs",
+    "read_log": "runs",
+    "list_nodes": "runs",
+    "stop": "runs",
+    "build_report": "report",
+    "render_page": "report",
+    "render_text": "report",
+}
+
+__all__ = [
+    "FlowerbedError",
+    "build_report",
+    "down",
+    "federation",
+    "follow",
+    "generate",
+    "get_run",
+    "list_nodes",
+    "list_runs",
+    "load_connection",
+    "load_plan",
+    "read_log",
+    "render_page",
+    "render_text",
+    "status",
+    "stop",
+    "submit",
+    "up",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'flowerbed' has no attribute {name!r}")
+    home = import_module(f"flowerbed.{_HOMES[name]}")
+    return getattr(home, "build" if name == "build_report" else name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,10 +1,9 @@
 """Every error that Flowerbed raises on purpose.
 
     FlowerbedError                 what, where, what to do; `exit_code` 1 unless said otherwise
-    ├── UsageError            (2)  the command line was used wrongly
+    ├── UsageError            (2)  a command, a connection or an app is wrong
     ├── DeclarationError      (2)  federation.yaml: all its problems at once
     ├── IdentityError         (2)  a key or certificate is expired, half there or does not match
-    ├── AppError              (2)  the Flower app cannot be packed or sent
     ├── UnreachableError      (3)  nobody answers at the address, or TLS failed
     ├── NotAllowedError       (3)  an answer came, and it was no
     └── LocalError            (1)  the local federation: a part crashed, a port is taken, nothing runs
@@ -38,7 +37,7 @@ class FlowerbedError(Exception):
 
 
 class UsageError(FlowerbedError):
-    """The command line was used wrongly."""
+    """A command line, a connection or a Flower app is wrong."""
 
     exit_code = 2
 
@@ -80,12 +79,6 @@ class DeclarationError(FlowerbedError):
 
 class IdentityError(FlowerbedError):
     """A key or certificate is expired, half there, or does not match its other half."""
-
-    exit_code = 2
-
-
-class AppError(FlowerbedError):
-    """The Flower app cannot be packed or sent."""
 
     exit_code = 2
 

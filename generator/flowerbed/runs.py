@@ -5,7 +5,7 @@ Every function takes the connection of a user and raises UnreachableError, NotAl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from flowerbed.errors import NotAllowedError, UnreachableError, UsageError
-from flowerbed.scripts import flower_client, flower_run
+from flowerbed.scripts import flower_app, flower_client, flower_config, flower_run
 from flowerbed.scripts.flower_connection import Connection, Invalid, Refused, Unreachable
 
 RunStatus = Literal["pending", "starting", "running", "finished"]
@@ -107,7 +107,23 @@ def stop(connection: Connection, run_id: str) -> bool:
         return flower_run.stop(client, _number(run_id))
 
 
-def follow(connection: Connection, run_id: str, following: flower_run.Following) -> flower_run.Outcome:
+def submit(
+    connection: Connection, app: Path, *, settings: Iterable[str] = (), config: Path | None = None
+) -> str:
+    """Pack an app (a folder or a .fab), start a run of it, and return the run's id without waiting for more.
+
+    `settings` ("key=value") override the run config in the TOML file `config`, which overrides the app's own.
+    Raises UsageError with every problem of the app or of a setting, before anything is sent.
+    """
+    with _client(connection) as client:
+        packed = flower_app.load(app)
+        overrides = flower_config.overrides(packed.defaults, config, settings)
+        return str(flower_run.start(client, packed, overrides))
+
+
+def follow(
+    connection: Connection, run_id: str, following: flower_run.Following = flower_run.SILENTLY
+) -> flower_run.Outcome:
     """Follow a run that was started before, its log from the beginning, and return its outcome."""
     with _client(connection) as client:
         follower = flower_run.Follower(client, _number(run_id), following)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from submit_federation import LIMIT, SUBMIT, Federation, Submission, last_word, running, submit, ticks
 
+import flowerbed as flowerbed_package
 from flowerbed import runs
 
 from submit_apps import write_app  # isort: skip  (found through submit_federation)
@@ -249,6 +250,18 @@ def test_the_verbs(federation: Federation, app: Path, tmp_path: Path) -> None:
     assert (code, json.loads(output)) == (0, {"run_id": run_id, "stopped": False, "status": "completed"})
     code, _, errors = flowerbed(federation, "stop", "12")
     assert (code, "Run ID not found" in errors) == (2, True)
+
+
+def test_the_calls_from_python(federation: Federation, app: Path) -> None:
+    """`flowerbed.submit` and `flowerbed.follow` tell of a run what the SuperLink says of it."""
+    analyst = flowerbed_package.load_connection(federation.connection_file())
+    run_id = flowerbed_package.submit(analyst, app, settings=["ticks=2"])
+    outcome = flowerbed_package.follow(analyst, run_id)
+    assert (outcome.run_id, outcome.status, outcome.exit_code) == (run_id, "completed", 0)
+    assert flowerbed_package.get_run(analyst, run_id).outcome == "completed"
+    assert ticks(flowerbed_package.read_log(analyst, run_id)) == [0, 1]
+    with pytest.raises(flowerbed_package.FlowerbedError, match="no config key 'tick'"):
+        flowerbed_package.submit(analyst, app, settings=["tick=2"])
 
 
 def test_an_environment_without_flowerbed(federation: Federation, app: Path, tmp_path: Path) -> None:
