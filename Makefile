@@ -29,7 +29,9 @@ demo: $(READY) ## Train examples/digits through a declared federation on this ma
 	@$(BIN)/python examples/digits/demo.py $(DEMO)
 
 .PHONY: test
-test: lint types test-unit test-local test-charts ## Everything that needs no cluster
+test: $(READY) ## Everything that needs no cluster; each part tells its time
+	@for part in lint types test-unit test-local test-charts; do \
+	  start=$$SECONDS; $(MAKE) $$part; echo "=== make $$part: $$((SECONDS - start)) s"; done
 
 ##@ Parts of the tests
 .PHONY: lint
