@@ -1,0 +1,172 @@
+"""Identities are renewed only for a reason, warn before they end, and are refused when they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import identity_store
+import pytest
+from identity_plans import federation, with_tls
+from identity_store import ANALYST, ensure_all, kinds, snapshot
+
+from flowerbed import identities
+from flowerbed.errors import IdentityError
+from flowerbed.identities import (
+    CertificateAuthority,
+    Event,
+    ensure_authority,
+    ensure_coordinator,
+    ensure_user,
+)
+
+folder = identity_store.folder
+travel = identity_store.travel
+
+
+def test_a_new_name_renews_the_server_certificate(folder: Path) -> None:
+    """A name that the certificate lacks renews it, with the reason; the SuperExec secret and the CA stay."""
+    plan = federation()
+    ensure_all(plan, folder)
+    before = identities.load(plan, folder)
+    more = with_tls(plan, dns_names=(*plan.superlink.tls.dns_names, "fleet.example.org"))
+    with pytest.raises(IdentityError, match=r"does not serve: the last one lacks fleet\.example\.org"):
+        identities.load(more, folder)
+    (event,) = ensure_all(more, folder)
+    assert (event.kind, event.what) == ("renewed", "server certificate")
+    assert event.reason.startswith("the last one lacks fleet.example.org; valid until ")
+    after = identities.load(more, folder)
+    assert after.server != before.server
+    assert (after.authority, after.superexec_secret) == (before.authority, before.superexec_secret)
+
+
+def test_fewer_names_and_other_days_renew_nothing(folder: Path) -> None:
+    """A certificate that says more than the plan asks for is still right: valid is valid."""
+    plan = federation()
+    ensure_all(plan, folder)
+    before = snapshot(folder)
+    fewer = with_tls(plan, dns_names=plan.superlink.tls.dns_names[:1], ip_addresses=(), days=30)
+    assert ensure_all(fewer, folder) == []
+    assert snapshot(folder) == before
+
+
+def test_a_new_role_renews_the_users_certificate(folder: Path) -> None:
+    """The new certificate says the new role; the event says how long copies of the old one live."""
+    ensure_all(federation(), folder)
+    before = identities.load(federation(), folder).users["analyst"]
+    plan = federation(role="operator")
+    with pytest.raises(IdentityError, match="does not serve: the last one says analyst, submitter"):
+        identities.load(plan, folder)
+    (event,) = ensure_all(plan, folder)
+    assert (event.kind, event.what) == ("renewed", "certificate of user analyst")
+    assert f"copies of the last one keep the role submitter until {before.not_after:%Y-%m-%d}" in event.reason
+    after = identities.load(plan, folder).users["analyst"]
+    assert after.role == "operator"
+    assert after.private_key != before.private_key
+
+
+def test_a_new_authority_renews_what_the_old_one_signed(folder: Path) -> None:
+    """With the folder ca deleted, a new CA and new certificates come; node keys and SuperExec secret stay."""
+    plan = federation()
+    ensure_all(plan, folder)
+    before = identities.load(plan, folder)
+    for path in (folder / "ca").iterdir():
+        path.unlink()
+    events = ensure_all(plan, folder)
+    assert kinds(events) == [
+        ("made", "CA certificate"),
+        ("renewed", "server certificate"),
+        ("renewed", "certificate of user analyst"),
+    ]
+    assert all("another CA issued the last one" in event.reason for event in events[1:])
+    after = identities.load(plan, folder)
+    assert after.authority != before.authority
+    assert (after.node_keys, after.superexec_secret) == (before.node_keys, before.superexec_secret)
+    assert (folder / "users/analyst/ca.crt").read_bytes() == (folder / "ca/ca.crt").read_bytes()
+
+
+def test_certificates_of_another_authority_do_not_load(folder: Path) -> None:
+    """`load` makes nothing, so what another CA signed is refused with path and remedy."""
+    plan = federation()
+    ensure_all(plan, folder)
+    other = CertificateAuthority.create("hospitals")
+    (folder / "ca/ca.key").write_bytes(other.private_key)
+    (folder / "ca/ca.crt").write_bytes(other.certificate)
+    with pytest.raises(IdentityError, match=r"coordinator/secrets\.yaml: .*another CA issued the last one"):
+        identities.load(plan, folder)
+    ensure_coordinator(plan, folder, other)
+    with pytest.raises(IdentityError, match=r"users/analyst/client\.crt: .*another CA issued the last one"):
+        identities.load(plan, folder)
+    ensure_user(plan, ANALYST, folder, other)
+    assert identities.load(plan, folder).authority == other
+
+
+def test_an_end_that_is_near_is_a_warning(folder: Path, travel: Callable[[float], datetime]) -> None:
+    """In their last 30 days certificates still work, and each says how many days it has."""
+    plan = federation()
+    ensure_all(plan, folder)
+    travel(365 - 10.5)
+    events = ensure_all(plan, folder)
+    assert kinds(events) == [("expiring", "server certificate"), ("expiring", "certificate of user analyst")]
+    assert all(event.reason.startswith("10 days left, until ") and event.warning for event in events)
+    assert ensure_all(plan, folder) == events
+
+
+def test_expired_certificates_are_refused_until_deleted(
+    folder: Path, travel: Callable[[float], datetime]
+) -> None:
+    """An expired certificate is refused with its dates; deleted as the message says, it is made anew."""
+    plan = federation()
+    ensure_all(plan, folder)
+    today = travel(366)
+    with pytest.raises(IdentityError) as refusal:
+        ensure_all(plan, folder)
+    assert refusal.value.where == f"{folder}/coordinator/secrets.yaml: tls.crt"
+    assert "the server certificate expired on " in refusal.value.what
+    assert f"it is {today:%Y-%m-%d %H:%M} UTC now" in refusal.value.what
+    assert refusal.value.remedy.startswith("delete this file and run `flowerbed generate` again")
+    (folder / "coordinator/secrets.yaml").unlink()
+    with pytest.raises(IdentityError, match=r"client\.crt: the certificate of user analyst expired on"):
+        ensure_all(plan, folder)
+    for name in ("client.crt", "client.key"):
+        (folder / "users/analyst" / name).unlink()
+    assert kinds(ensure_all(plan, folder)) == [("made", "certificate of user analyst")]
+    assert identities.load(plan, folder).server
+
+
+def test_an_expired_authority_is_refused(folder: Path, travel: Callable[[float], datetime]) -> None:
+    """Nothing is signed by an expired CA; with the folder deleted as the message says, all is made anew."""
+    plan = federation()
+    ensure_all(plan, folder)
+    travel(3651)
+    with pytest.raises(IdentityError, match=r"ca/ca\.crt: the CA certificate expired on") as refusal:
+        ensure_authority(plan, folder)
+    assert "delete the folder ca" in refusal.value.remedy
+    for path in (folder / "ca").iterdir():
+        path.unlink()
+    assert len(ensure_all(plan, folder)) == 3
+
+
+def test_an_old_authority_shortens_what_it_signs(folder: Path, travel: Callable[[float], datetime]) -> None:
+    """Close to its end, the CA signs to its own last second, and the event says so."""
+    plan = federation()
+    authority = ensure_authority(plan, folder)
+    assert authority is not None
+    travel(3600)
+    events: list[Event] = []
+    coordinator = ensure_coordinator(plan, folder, authority, events.append)
+    assert coordinator.server is not None
+    assert coordinator.server.not_after == authority.not_after
+    assert events[0].reason.endswith(", when the CA ends")
+
+
+def test_a_clock_that_is_far_behind_is_noticed(folder: Path, travel: Callable[[float], datetime]) -> None:
+    """Certificates from the future are refused, and the clock is what to look at first."""
+    ensure_all(federation(), folder)
+    travel(-2)
+    with pytest.raises(
+        IdentityError, match=r"the CA certificate is valid from .* on; it is .* now"
+    ) as refusal:
+        ensure_authority(federation(), folder)
+    assert refusal.value.remedy.startswith("set this machine's clock")
