@@ -1,43 +1,27 @@
-"""What the certificates and keys say: each extension, each name, each date."""
+"""What the certificates say: each extension, each name; and which pairs are none."""
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import random
-import shutil
 import string
-import subprocess
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
 
+import identity_nouns
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from identity_nouns import LONG_NAME, PLACE, encoded
 
 from flowerbed.errors import IdentityError
-from flowerbed.identities import CertificateAuthority, ClientCertificate, NodeKey, ServerCertificate, clock
-from flowerbed.identities.certificates import KeyPair, Place
+from flowerbed.identities import CertificateAuthority, ClientCertificate, NodeKey, ServerCertificate
+from flowerbed.identities.certificates import KeyPair
 
-NOW = datetime(2026, 11, 24, 6, 30, 0, tzinfo=UTC)
-LONG_NAME = ".".join(["a" * 40, "b" * 40, "example.org"])
+authority = identity_nouns.authority
+fixed_time = identity_nouns.fixed_time
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
-PLACE = Place("server certificate", "x.crt", "x.key", "make a new one")
-
-
-@pytest.fixture(autouse=True)
-def fixed_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "now", lambda: NOW)
-
-
-@pytest.fixture(scope="module")
-def authority() -> CertificateAuthority:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "now", lambda: NOW)
-        return CertificateAuthority.create("hospitals")
 
 
 def value_of(pair: KeyPair, kind: type[Extension]) -> Extension:
@@ -151,30 +135,6 @@ def test_a_long_federation_still_has_an_authority() -> None:
     assert authority.federation == "f" * 63
 
 
-@pytest.mark.parametrize("days", [1, 365])
-def test_life_begins_in_the_past_and_ends_to_the_day(authority: CertificateAuthority, days: int) -> None:
-    """Five minutes for clocks that are behind, then exactly the days that were asked for, UTC."""
-    for pair in (authority.issue_server(["a"], [], days), authority.issue_client("a", "viewer", days)):
-        assert pair.parsed.not_valid_before_utc == NOW - timedelta(minutes=5)
-        assert pair.not_after == NOW + timedelta(days=days)
-        assert authority.life(pair) == f"valid until {NOW + timedelta(days=days):%Y-%m-%d}"
-
-
-def test_nothing_outlives_its_authority(authority: CertificateAuthority) -> None:
-    """More days than the CA has left end with the CA, and that is said."""
-    for pair in (authority.issue_server(["a"], [], 9999), authority.issue_client("a", "viewer", 9999)):
-        assert pair.not_after == authority.not_after
-        assert authority.life(pair) == "valid until 2036-11-21, when the CA ends"
-
-
-def test_the_clock_has_no_fractions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real clock is UTC in whole seconds, as certificates are."""
-    monkeypatch.undo()
-    moment = clock.now()
-    assert (moment.microsecond, moment.tzinfo) == (0, UTC)
-    assert abs(datetime.now(UTC) - moment) < timedelta(seconds=5)
-
-
 def test_serial_numbers_are_random(authority: CertificateAuthority) -> None:
     """Serial numbers never repeat and have at most 159 bits, as X.509's 20 bytes ask."""
     serials = {authority.issue_client("a", "viewer", 1).parsed.serial_number for _ in range(50)}
@@ -269,46 +229,6 @@ def test_only_the_issuer_counts_as_issuer(authority: CertificateAuthority) -> No
     assert not client.issued_by(CertificateAuthority.create("others"))
 
 
-@pytest.mark.parametrize(
-    ("days", "ahead", "left"),
-    [(365, 0, None), (365, 334, None), (365, 336, 29), (365, 364, 1), (9, 0, None), (9, 7, 2)],
-)
-def test_an_end_that_is_near_is_told(
-    authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch, days: int, ahead: int, left: int | None
-) -> None:
-    """The last 30 days are told, or the last third of a short life."""
-    client = authority.issue_client("analyst", "viewer", days)
-    monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(days=ahead))
-    assert client.days_left() == left
-
-
-def test_dates_are_checked_at_both_ends(
-    authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Before its beginning and after its end a certificate is refused with both dates, else it passes."""
-    server = authority.issue_server(["a"], [], 10)
-    for offset in (timedelta(minutes=-5), timedelta(0), timedelta(days=10)):
-        monkeypatch.setattr(clock, "now", lambda offset=offset: NOW + offset)
-        server.check_dates(PLACE)
-    monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(days=10, seconds=1))
-    with pytest.raises(
-        IdentityError, match=r"expired on 2026-12-04 06:30 UTC; it is 2026-12-04 06:30 UTC now"
-    ):
-        server.check_dates(PLACE)
-    monkeypatch.setattr(clock, "now", lambda: NOW - timedelta(minutes=6))
-    with pytest.raises(IdentityError, match=r"valid from 2026-11-24 06:25 UTC on; it is 2026-11-24 06:24"):
-        server.check_dates(PLACE)
-
-
-def encoded(
-    key: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: str
-) -> bytes:
-    secrecy = (
-        serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
-    )
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secrecy)
-
-
 def test_a_pair_must_be_a_pair(authority: CertificateAuthority) -> None:
     """Matching halves pass; another's key, a passphrase, another kind and garbage are refused by name."""
     server, other = (authority.issue_server([name], [], 1) for name in "ab")
@@ -332,168 +252,6 @@ def test_a_pair_must_be_a_pair(authority: CertificateAuthority) -> None:
         with pytest.raises(IdentityError, match=words) as refusal:
             ServerCertificate.checked(certificate, key, PLACE)
         assert refusal.value.remedy == "make a new one"
-
-
-OPENSSL = shutil.which("openssl")
-
-
-@pytest.mark.skipif(OPENSSL is None, reason="openssl is not on the PATH")
-def test_openssl_agrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`openssl verify -x509_strict` takes each certificate for its purpose and names, and no other."""
-    monkeypatch.undo()
-    authority, stranger = CertificateAuthority.create("hospitals"), CertificateAuthority.create("hospitals")
-    (tmp_path / "ca.crt").write_bytes(authority.certificate)
-    (tmp_path / "stranger.crt").write_bytes(stranger.certificate)
-    (tmp_path / "server.crt").write_bytes(
-        authority.issue_server(["fleet", LONG_NAME], ["10.0.0.1"], 1).certificate
-    )
-    (tmp_path / "client.crt").write_bytes(authority.issue_client("analyst", "viewer", 1).certificate)
-
-    def verified(certificate: str, *flags: str, root: str = "ca.crt") -> bool:
-        command = [str(OPENSSL), "verify", "-x509_strict", "-CAfile", root, *flags, certificate]
-        return (
-            subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=30, check=False).returncode
-            == 0
-        )
-
-    assert verified("ca.crt")
-    assert verified("server.crt", "-purpose", "sslserver", "-verify_hostname", "fleet")
-    assert verified("server.crt", "-verify_hostname", LONG_NAME)
-    assert verified("server.crt", "-verify_ip", "10.0.0.1")
-    assert verified("client.crt", "-purpose", "sslclient")
-    assert not verified("server.crt", "-purpose", "sslclient")
-    assert not verified("client.crt", "-purpose", "sslserver")
-    assert not verified("server.crt", "-verify_hostname", "control")
-    assert not verified("server.crt", "-verify_ip", "10.0.0.2")
-    assert not verified("server.crt", root="stranger.crt")
-
-
-@pytest.mark.skipif(OPENSSL is None, reason="openssl is not on the PATH")
-def test_the_authority_cannot_make_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A CA below ours is refused by its path length: what it signs does not verify, what ours signs does."""
-    monkeypatch.undo()
-    root = CertificateAuthority.create("hospitals")
-    below = forged_authority(root)
-    leaf = below.issue_client("mallory", "operator", 1)
-    (tmp_path / "ca.crt").write_bytes(root.certificate)
-    (tmp_path / "below.crt").write_bytes(below.certificate)
-    (tmp_path / "leaf.crt").write_bytes(leaf.certificate)
-    (tmp_path / "good.crt").write_bytes(root.issue_client("analyst", "viewer", 1).certificate)
-    command = [str(OPENSSL), "verify", "-CAfile", "ca.crt", "-untrusted", "below.crt"]
-    run = [
-        subprocess.run(
-            [*command, name], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
-        )
-        for name in ("leaf.crt", "good.crt")
-    ]
-    assert "path length" in run[0].stderr
-    assert (run[0].returncode != 0, run[1].returncode) == (True, 0)
-
-
-def forged_authority(root: CertificateAuthority) -> CertificateAuthority:
-    """Sign, with the root's key, a certificate that claims to be a CA."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    signer = serialization.load_pem_private_key(root.private_key, None)
-    assert isinstance(signer, ec.EllipticCurvePrivateKey)
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "below")])
-    builder = x509.CertificateBuilder(
-        root.parsed.subject, subject, key.public_key(), 1234, clock.now(), clock.now() + timedelta(days=1)
-    )
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    builder = builder.add_extension(
-        x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-    )
-    certificate = builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    return CertificateAuthority(certificate, encoded(key, ""))
-
-
-def test_node_keys_have_flowers_forms() -> None:
-    """The private key is OpenSSH PEM on P-384, the public one canonical SPKI PEM; the line is OpenSSH's."""
-    key = NodeKey.generate()
-    private = serialization.load_ssh_private_key(key.private, None)
-    assert isinstance(private, ec.EllipticCurvePrivateKey)
-    assert private.curve.name == "secp384r1"
-    pem = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    assert key.public == private.public_key().public_bytes(*pem)
-    ssh = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    assert key.openssh_public == private.public_key().public_bytes(*ssh)
-    assert key.openssh_public.startswith(b"ecdsa-sha2-nistp384 ")
-    assert NodeKey.from_private(key.private) == key
-
-
-def openssh(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
-    form = serialization.PrivateFormat.OpenSSH
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-
-
-def body_of(private: bytes) -> bytes:
-    return base64.b64decode(b"".join(private.splitlines()[1:-1]))
-
-
-def armoured(body: bytes) -> bytes:
-    text = base64.encodebytes(body)
-    return b"-----BEGIN OPENSSH PRIVATE KEY-----\n" + text + b"-----END OPENSSH PRIVATE KEY-----\n"
-
-
-def encrypted(key: NodeKey) -> bytes:
-    """Write a key's envelope as `ssh-keygen` does with a passphrase, which hides the private half."""
-    salt_and_rounds = (16).to_bytes(4, "big") + bytes(16) + (16).to_bytes(4, "big")
-    fields = [b"aes256-ctr", b"bcrypt", salt_and_rounds]
-    head = b"openssh-key-v1\0" + b"".join(len(field).to_bytes(4, "big") + field for field in fields)
-    return armoured(head + body_of(key.private)[15 + 8 + 8 + 4 :])
-
-
-@pytest.mark.parametrize(
-    "curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name
-)
-def test_every_curve_that_flower_takes_is_read(curve: ec.EllipticCurve) -> None:
-    """Keys on the three NIST curves load, whatever their numbers, with their public half."""
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    for _ in range(30):
-        key = ec.generate_private_key(curve)
-        public = key.public_key().public_bytes(serialization.Encoding.PEM, form)
-        assert NodeKey.from_private(openssh(key)).public == public
-
-
-def test_line_ends_of_a_brought_key_do_not_matter() -> None:
-    """A key without its last newline, or with CRLF, is the same key."""
-    key = NodeKey.generate()
-    for private in (key.private.rstrip(b"\n"), key.private.replace(b"\n", b"\r\n")):
-        assert NodeKey.from_private(private).public == key.public
-
-
-def test_keys_that_flower_cannot_read_are_refused() -> None:
-    """PKCS#8, another kind, a passphrase, a damaged key and garbage are refused with place and remedy."""
-    key = NodeKey.generate()
-    lines = key.private.splitlines(keepends=True)
-    damaged = b"".join([*lines[:3], lines[4], lines[3], *lines[5:]])
-    cases = [
-        (encoded(ec.generate_private_key(ec.SECP384R1()), ""), "not an OpenSSH private key"),
-        (openssh(ed25519.Ed25519PrivateKey.generate()), "not on one of the curves"),
-        (encrypted(key), "has a passphrase"),
-        (damaged, "not an OpenSSH private key, or it is damaged"),
-        (b"", "not an OpenSSH private key"),
-        (key.public, "not an OpenSSH private key"),
-    ]
-    for private, words in cases:
-        with pytest.raises(IdentityError, match=f"north-0: .*{words}") as refusal:
-            NodeKey.from_private(private, "north-0")
-        assert "ssh-keygen -t ecdsa" in refusal.value.remedy
-
-
-def test_a_private_half_of_another_key_is_noticed() -> None:
-    """A key whose private number belongs to another public half is refused; unchanged it passes."""
-    key = ec.generate_private_key(ec.SECP384R1())
-    number = key.private_numbers().private_value
-    secret = number.to_bytes((number.bit_length() + 7) // 8, "big")
-    body = body_of(openssh(key))
-    assert body.count(secret) == 1
-    swapped = body.replace(secret, secret[:-1] + bytes([secret[-1] ^ 1]))
-    assert NodeKey.from_private(armoured(body)).public
-    with pytest.raises(
-        IdentityError, match="private half of this node key does not belong to its public half"
-    ):
-        NodeKey.from_private(armoured(swapped))
 
 
 def test_client_certificates_are_compared_by_value(authority: CertificateAuthority) -> None:
