@@ -86,19 +86,7 @@ class Server:
                     self.answer(200, b"{}")
 
             def git(self, body: bytes) -> None:
-                path, _, query = self.path.partition("?")
-                env = {
-                    "PATH": os.environ["PATH"],
-                    "GIT_PROJECT_ROOT": str(server.root / "git"),
-                    "GIT_HTTP_EXPORT_ALL": "1",
-                    "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-                    "PATH_INFO": path.removeprefix("/git"),
-                    "QUERY_STRING": query,
-                    "REQUEST_METHOD": self.command,
-                    "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                    "CONTENT_LENGTH": str(len(body)),
-                    "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                }
+                env = git_environment(server.root, self, body)
                 done = subprocess.run([GIT_BACKEND], input=body, env=env, capture_output=True, check=False)
                 head, _, content = done.stdout.partition(b"\r\n\r\n")
                 fields = dict(line.split(": ", 1) for line in head.decode().splitlines())
@@ -106,6 +94,23 @@ class Server:
                 self.answer(status, content, **{"Content_Type": fields["Content-Type"]})
 
         return Handler
+
+
+def git_environment(root: Path, request: BaseHTTPRequestHandler, body: bytes) -> dict[str, str]:
+    """Return what git's backend, a CGI program, reads of a request."""
+    path, _, query = request.path.partition("?")
+    return {
+        "PATH": os.environ["PATH"],
+        "GIT_PROJECT_ROOT": str(root / "git"),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+        "PATH_INFO": path.removeprefix("/git"),
+        "QUERY_STRING": query,
+        "REQUEST_METHOD": request.command,
+        "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
+    }
 
 
 @contextlib.contextmanager
