@@ -30,6 +30,14 @@ else:  # lying beside the program that runs
 
 PYPROJECT = "pyproject.toml"
 CONTENT = ".info/CONTENT"
+# What zipfile raises for damaged and for encrypted archives.
+NOT_AN_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,
+    NotImplementedError,  # a compression that zipfile does not know
+    EOFError,
+)
 LARGEST_FAB = 10 * 1024 * 1024  # flwr 1.41: common/constant.py, FAB_MAX_SIZE
 LARGEST_UNPACKED = 64 * 1024 * 1024
 # What both PEP 503 and Flower take: Flower forbids `_` and `.`, and more than 32 characters.
@@ -113,7 +121,7 @@ def _unpack(path: Path, fab: bytes) -> dict[str, bytes]:
             entries = archive.infolist()
             _refuse(path, _unsafe_entries(entries))
             files = {entry.filename: archive.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    except NOT_AN_ARCHIVE as error:
         raise Invalid(f"{path}: not a FAB: {error}") from None
     listed = "\n".join(
         f"{name},{hashlib.sha256(content).hexdigest()},{len(content) * 8}"
