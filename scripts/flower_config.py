@@ -54,7 +54,7 @@ def overrides(defaults: dict[str, Scalar], file: Path | None, settings: Iterable
         if not key or not equals:
             problems.append(f"--set {setting}: write KEY=VALUE")
         else:
-            given[key] = (f"--set {setting}", _parse(text.strip(), defaults.get(key)))
+            given[key] = (f"--set {setting}", parse(text.strip(), defaults.get(key)))
     result = {key: _fit(value, defaults.get(key)) for key, (_, value) in given.items()}
     problems += [problem for key in given for problem in _problems(key, *given[key], defaults)]
     if problems:
@@ -62,7 +62,7 @@ def overrides(defaults: dict[str, Scalar], file: Path | None, settings: Iterable
     return result
 
 
-def _parse(text: str, default: Scalar | None) -> Scalar:
+def parse(text: str, default: Scalar | None) -> Scalar:
     """Read the VALUE of a setting: a TOML scalar; what is not TOML is a string.
 
     Where the default is a string, so is the value: `--set tag=3` means "3"; quotes are read as TOML's.

@@ -13,11 +13,9 @@ import dataclasses
 import json
 import os
 import re
-import signal
 import sys
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -27,13 +25,21 @@ if TYPE_CHECKING or __package__:
     from .flower_client import FlowerClient
     from .flower_config import overrides
     from .flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
+    from .flower_interruptions import ignore_interruptions, interruptions
+    from .flower_preview import preview
     from .flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, colourless, start
+    from .flower_source import Request, prepared
+    from .flower_source_flags import APP_HELP, add_to, request
 else:  # lying beside the program that runs
     from flower_app import App, load
     from flower_client import FlowerClient
     from flower_config import overrides
     from flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
+    from flower_interruptions import ignore_interruptions, interruptions
+    from flower_preview import preview
     from flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, colourless, start
+    from flower_source import Request, prepared
+    from flower_source_flags import APP_HELP, add_to, request
 
 __all__ = [
     "Connection",
@@ -46,7 +52,6 @@ __all__ = [
     "submit",
 ]
 
-REPEATS = 1.0  # seconds within which a second signal is the first one seen again
 EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
 5 timed out (the run goes on), 130 interrupted"""
 
@@ -55,7 +60,7 @@ EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachab
 class Order:
     """What to submit, and how to follow it: times in seconds, `outcome` a file that gets it as JSON."""
 
-    app: Path
+    app: Path | Request
     config: Path | None = None
     settings: tuple[str, ...] = ()
     detach: bool = False
@@ -68,7 +73,7 @@ class Order:
 
 def submit(connection: Connection, order: Order) -> int:
     """Submit and follow; return the exit code, equal to the SuperLink's own word on the run."""
-    with _interruptions():
+    with interruptions():
         outcome = _attempt(connection, order)
         _hand_in(outcome, order)
     return outcome.exit_code
@@ -79,7 +84,9 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
     try:
         with FlowerClient(connection) as client:
             opening = _Opening(client)
-            app = load(order.app)
+            with prepared(_request(order), say) as found:
+                app = load(found.path)
+            say(f"source: {found.source}")
             config = overrides(app.defaults, order.config, order.settings)
             _introduce(app)
             opening.wait()
@@ -95,6 +102,18 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
         outcome = Outcome(run_id="", status=status, reason=f"interrupted; {known}", exit_code=INTERRUPTED)
     _conclude(outcome)
     return outcome
+
+
+def dry_run(order: Order) -> int:
+    """Pack the app and say on stdout what would be sent; return the exit code."""
+    with interruptions():
+        code, text = preview(_request(order), (order.config, order.settings), say, as_json=order.json)
+        _answer(text) if text else None
+    return code
+
+
+def _request(order: Order) -> Request:
+    return order.app if isinstance(order.app, Request) else Request(app=str(order.app))
 
 
 def _follow(client: FlowerClient, run_id: int, order: Order) -> Outcome:
@@ -180,40 +199,6 @@ def _write(text: str) -> None:
         sys.stderr.flush()
 
 
-@contextlib.contextmanager
-def _interruptions() -> Iterator[None]:
-    """Let SIGTERM (a Job that is deleted) do what Ctrl-C does, and take the same signal twice for one.
-
-    A terminal, a Makefile or `timeout` may well send it to the whole group and to this process. So the
-    handler stays once a signal has come: the second may arrive when all is said.
-    """
-    last = -REPEATS
-
-    def interrupt(*_: object) -> None:
-        nonlocal last
-        last, before = time.monotonic(), last
-        if last - before >= REPEATS:
-            raise KeyboardInterrupt
-
-    in_main = threading.current_thread() is threading.main_thread()
-    caught = (signal.SIGINT, signal.SIGTERM) if in_main else ()
-    # What nohup or a shell's `&` has us ignore stays ignored.
-    former = {number: signal.getsignal(number) for number in caught}
-    former = {number: handler for number, handler in former.items() if handler is not signal.SIG_IGN}
-    for number in former:
-        signal.signal(number, interrupt)
-    yield
-    for number, handler in former.items():
-        if last < 0:
-            signal.signal(number, handler)
-
-
-def ignore_interruptions() -> None:
-    """Ignore further signals: Python would die from a late one while it ends, and the exit code be lost."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
 def seconds(text: str) -> float:
     """Read a duration such as 90, 90s, 10m or 2h. Raises Invalid."""
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text)
@@ -225,7 +210,8 @@ def seconds(text: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0], epilog=EPILOG)
     add = parser.add_argument
-    add("app", type=Path, metavar="APP", help="app folder, or a .fab file")
+    add("app", nargs="?", metavar="APP", help=APP_HELP)
+    add_to(add)
     add("--connection", type=Path, metavar="FILE", help="connection.toml; the flags below override it")
     add("--address", metavar="HOST:PORT", help="the SuperLink's control address")
     add("--root-certificates", type=Path, metavar="FILE", help="CA to trust (default: the system's)")
@@ -265,9 +251,9 @@ def run(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        connection = _connection(arguments)
+        connection = None if arguments.dry_run else _connection(arguments)
         order = Order(
-            app=arguments.app,
+            app=request(arguments.app, vars(arguments), seconds, vars(arguments)),
             config=arguments.config,
             settings=tuple(arguments.settings),
             detach=arguments.detach,
@@ -280,7 +266,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     except SubmitError as error:
         say(f"error: {error}")
         return error.exit_code
-    return submit(connection, order)
+    return submit(connection, order) if connection else dry_run(order)
 
 
 def main() -> NoReturn:

@@ -25,15 +25,7 @@ from flowerbed import __version__
 ROOT = Path(__file__).resolve().parent.parent
 CHARTS = ("superlink", "supernode", "app")
 # What submit.py needs beside it.
-SUBMIT = (
-    "submit",
-    "flower_app",
-    "flower_client",
-    "flower_config",
-    "flower_connection",
-    "flower_fab",
-    "flower_run",
-)
+SUBMIT = ("submit", *sorted(file.stem for file in (ROOT / "scripts").glob("flower_*.py")))
 MAIN = "from submit import main\n\nmain()\n"
 
 

@@ -11,7 +11,7 @@ import click
 import typer
 
 from flowerbed import __version__
-from flowerbed.cli import declare, generate, local, report, runs
+from flowerbed.cli import declare, generate, local, report, runs, submit
 from flowerbed.errors import FlowerbedError
 
 INTERRUPTED = 130
@@ -34,7 +34,7 @@ for verb in (
     local.up,
     local.down,
     local.status,
-    runs.submit,
+    submit.submit,
     runs.runs,
     runs.logs,
     runs.stop,

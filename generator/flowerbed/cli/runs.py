@@ -1,4 +1,4 @@
-"""The verbs on runs: submit, runs, logs, stop; without --connection they go to the local federation."""
+"""The verbs on runs: runs, logs, stop; without --connection they go to the local federation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,104 +33,9 @@ UserOption = Annotated[
     str | None,
     typer.Option("--user", metavar="NAME", help="As which declared user (local federation only)."),
 ]
-AppArgument = Annotated[Path, typer.Argument(metavar="APP", help="App folder, or a .fab file.")]
-AddressOption = Annotated[
-    str | None, typer.Option("--address", metavar="HOST:PORT", help="The SuperLink's control address.")
-]
-RootOption = Annotated[
-    Path | None,
-    typer.Option("--root-certificates", metavar="FILE", help="CA to trust; default: the system's."),
-]
-CertificateOption = Annotated[
-    Path | None, typer.Option("--client-certificate", metavar="FILE", help="Your certificate (PEM).")
-]
-KeyOption = Annotated[
-    Path | None, typer.Option("--client-key", metavar="FILE", help="Its key (PEM, not encrypted).")
-]
-InsecureOption = Annotated[bool, typer.Option("--insecure", help="Plain HTTP.")]
-FederationOption = Annotated[
-    str | None, typer.Option("--federation", metavar="NAME", help="Default: the SuperLink's only one.")
-]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override run config; repeatable.")
-]
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="TOML file that overrides run config.")
-]
-DetachOption = Annotated[bool, typer.Option("--detach", help="End when the run is started.")]
-TimeoutOption = Annotated[
-    str | None,
-    typer.Option("--timeout", metavar="TIME", help="Follow for so long at most: 90, 90s, 10m, 2h."),
-]
-UnreachableOption = Annotated[
-    str, typer.Option("--unreachable-timeout", metavar="TIME", help="Bear so long with an absent SuperLink.")
-]
-InterruptOption = Annotated[
-    Literal["leave", "stop"], typer.Option("--on-interrupt", help="What becomes of the run then.")
-]
-OutcomeJsonOption = Annotated[
-    bool, typer.Option("--json", help="Print the outcome as the last line on stdout.")
-]
-OutcomeOption = Annotated[
-    Path | None, typer.Option("--outcome", metavar="FILE", help="Write the outcome as JSON to a file.")
-]
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id, as `submit` and `runs` print it.")
 ]
-
-
-def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
-    app: AppArgument,
-    file: FileOption = None,
-    connection: ConnectionOption = None,
-    user: UserOption = None,
-    address: AddressOption = None,
-    root_certificates: RootOption = None,
-    client_certificate: CertificateOption = None,
-    client_key: KeyOption = None,
-    insecure: InsecureOption = False,
-    federation: FederationOption = None,
-    settings: SetOption = None,
-    config: ConfigOption = None,
-    detach: DetachOption = False,
-    timeout: TimeoutOption = None,
-    unreachable_timeout: UnreachableOption = "5m",
-    on_interrupt: InterruptOption = "leave",
-    json: OutcomeJsonOption = False,
-    outcome: OutcomeOption = None,
-) -> int:
-    """Pack an app, start it, print the run's id, follow it, and end with its outcome."""
-    from flowerbed.runs import translated
-    from flowerbed.scripts import flower_run
-    from flowerbed.scripts import submit as script
-
-    flags = {
-        "address": address,
-        "root_certificates": root_certificates,
-        "client_certificate": client_certificate,
-        "client_key": client_key,
-        "insecure": insecure,
-        "federation": federation,
-    }
-    with translated():
-        order = script.Order(
-            app=app,
-            config=config,
-            settings=tuple(settings or ()),
-            detach=detach,
-            timeout=script.seconds(timeout) if timeout else None,
-            unreachable_timeout=script.seconds(unreachable_timeout),
-            on_interrupt=on_interrupt,
-            json=json,
-            outcome=outcome,
-        )
-        where = find_connection(
-            file, connection, user, {name: value for name, value in flags.items() if value}
-        )
-    code = script.submit(where, order)
-    if code == flower_run.INTERRUPTED:
-        script.ignore_interruptions()
-    return code
 
 
 def runs(

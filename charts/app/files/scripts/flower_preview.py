@@ -1,0 +1,74 @@
+"""What would be sent: `--dry-run`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING or __package__:
+    from .flower_app import App, load
+    from .flower_config import overrides
+    from .flower_connection import SubmitError
+    from .flower_run import INTERRUPTED
+    from .flower_source import Prepared, Request, prepared
+else:  # lying beside the program that runs
+    from flower_app import App, load
+    from flower_config import overrides
+    from flower_connection import SubmitError
+    from flower_run import INTERRUPTED
+    from flower_source import Prepared, Request, prepared
+
+
+def preview(
+    request: Request,
+    config: tuple[Path | None, tuple[str, ...]],
+    say: Callable[[str], None],
+    *,
+    as_json: bool,
+) -> tuple[int, str]:
+    """Pack the app; return the exit code and what would be sent, as text or as one JSON object.
+
+    `config` is a file and settings that override the app's; `say` hears progress and errors.
+    """
+    try:
+        with prepared(request, say) as found:
+            app = load(found.path)
+            values = {**app.defaults, **overrides(app.defaults, *config)}
+            return 0, (_json if as_json else _text)(app, found, values)
+    except SubmitError as error:
+        say(f"error: {error}")
+        return error.exit_code, ""
+    except KeyboardInterrupt:
+        say("interrupted; nothing was sent")
+        return INTERRUPTED, ""
+
+
+def _json(app: App, found: Prepared, config: Mapping[str, Any]) -> str:
+    return json.dumps(
+        {
+            "app": app.title,
+            "source": dataclasses.asdict(found.source),
+            "fab_hash": app.hash,
+            "fab_size": len(app.fab),
+            "files": app.files,
+            "run_config": config,
+            **({"pyproject": _pyproject(found)} if found.source.kind == "inline" else {}),
+        }
+    )
+
+
+def _text(app: App, found: Prepared, config: Mapping[str, Any]) -> str:
+    lines = [f"app {app.title}", f"from {found.source}", f"FAB {app.hash} ({len(app.fab):,} bytes)"]
+    lines += [f"  {name} ({size:,} bytes)" for name, size in app.files.items()]
+    lines += ["run config"] if config else []
+    lines += [f"  {key} = {json.dumps(value)}" for key, value in config.items()]
+    if found.source.kind == "inline":
+        lines += ["pyproject.toml, made of the pieces:", _pyproject(found).rstrip()]
+    return "\n".join(lines)
+
+
+def _pyproject(found: Prepared) -> str:
+    return (found.path / "pyproject.toml").read_text(encoding="utf-8")

@@ -1,0 +1,154 @@
+"""`flowerbed submit`: the flags of `scripts/submit.py`, and the local federation where no other is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from flowerbed.cli.common import FileOption
+from flowerbed.cli.runs import ConnectionOption, UserOption, find_connection
+from flowerbed.cli.source_options import (
+    AppArgument,
+    AppVersionOption,
+    ClientOption,
+    DryRunOption,
+    FetchTimeoutOption,
+    KnownHostsOption,
+    ModuleOption,
+    NameOption,
+    PathOption,
+    PublisherOption,
+    RefOption,
+    RequirementsOption,
+    ServerOption,
+    Sha256Option,
+    SourceRecordOption,
+    SshKeyOption,
+    SubmodulesOption,
+    TokenFileOption,
+    UsernameOption,
+)
+
+AddressOption = Annotated[
+    str | None, typer.Option("--address", metavar="HOST:PORT", help="The SuperLink's control address.")
+]
+RootOption = Annotated[
+    Path | None,
+    typer.Option("--root-certificates", metavar="FILE", help="CA to trust; default: the system's."),
+]
+CertificateOption = Annotated[
+    Path | None, typer.Option("--client-certificate", metavar="FILE", help="Your certificate (PEM).")
+]
+KeyOption = Annotated[
+    Path | None, typer.Option("--client-key", metavar="FILE", help="Its key (PEM, not encrypted).")
+]
+InsecureOption = Annotated[bool, typer.Option("--insecure", help="Plain HTTP.")]
+FederationOption = Annotated[
+    str | None, typer.Option("--federation", metavar="NAME", help="Default: the SuperLink's only one.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override run config; repeatable.")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="TOML file that overrides run config.")
+]
+DetachOption = Annotated[bool, typer.Option("--detach", help="End when the run is started.")]
+TimeoutOption = Annotated[
+    str | None,
+    typer.Option("--timeout", metavar="TIME", help="Follow for so long at most: 90, 90s, 10m, 2h."),
+]
+UnreachableOption = Annotated[
+    str, typer.Option("--unreachable-timeout", metavar="TIME", help="Bear so long with an absent SuperLink.")
+]
+InterruptOption = Annotated[
+    Literal["leave", "stop"], typer.Option("--on-interrupt", help="What becomes of the run then.")
+]
+OutcomeJsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the outcome as the last line on stdout.")
+]
+OutcomeOption = Annotated[
+    Path | None, typer.Option("--outcome", metavar="FILE", help="Write the outcome as JSON to a file.")
+]
+
+# Flags that override what the connection file says.
+CONNECTION = (
+    "address",
+    "root_certificates",
+    "client_certificate",
+    "client_key",
+    "insecure",
+    "federation",
+)
+
+
+def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    app: AppArgument = None,
+    file: FileOption = None,
+    connection: ConnectionOption = None,
+    user: UserOption = None,
+    address: AddressOption = None,
+    root_certificates: RootOption = None,
+    client_certificate: CertificateOption = None,
+    client_key: KeyOption = None,
+    insecure: InsecureOption = False,
+    federation: FederationOption = None,
+    settings: SetOption = None,
+    config: ConfigOption = None,
+    detach: DetachOption = False,
+    timeout: TimeoutOption = None,
+    unreachable_timeout: UnreachableOption = "5m",
+    on_interrupt: InterruptOption = "leave",
+    json: OutcomeJsonOption = False,
+    outcome: OutcomeOption = None,
+    ref: RefOption = None,
+    path: PathOption = None,
+    sha256: Sha256Option = None,
+    submodules: SubmodulesOption = False,
+    token_file: TokenFileOption = None,
+    username: UsernameOption = None,
+    ssh_key: SshKeyOption = None,
+    known_hosts: KnownHostsOption = None,
+    fetch_timeout: FetchTimeoutOption = None,
+    source_record: SourceRecordOption = None,
+    client: ClientOption = None,
+    server: ServerOption = None,
+    module: ModuleOption = None,
+    requirements: RequirementsOption = None,
+    name: NameOption = None,
+    publisher: PublisherOption = None,
+    app_version: AppVersionOption = None,
+    dry_run: DryRunOption = False,
+) -> int:
+    """Pack an app, start it, print the run's id, follow it, and end with its outcome."""
+    return _submit(dict(locals()))
+
+
+def _submit(given: dict[str, Any]) -> int:
+    from flowerbed.runs import translated
+    from flowerbed.scripts import flower_run
+    from flowerbed.scripts import submit as script
+    from flowerbed.scripts.flower_interruptions import ignore_interruptions
+    from flowerbed.scripts.flower_source_flags import request
+
+    with translated():
+        order = script.Order(
+            app=request(given["app"], given, script.seconds, given),
+            config=given["config"],
+            settings=tuple(given["settings"] or ()),
+            detach=given["detach"],
+            timeout=script.seconds(given["timeout"]) if given["timeout"] else None,
+            unreachable_timeout=script.seconds(given["unreachable_timeout"]),
+            on_interrupt=given["on_interrupt"],
+            json=given["json"],
+            outcome=given["outcome"],
+        )
+        if given["dry_run"]:
+            return script.dry_run(order)
+        flags = {name: given[name] for name in CONNECTION if given[name]}
+        where = find_connection(given["file"], given["connection"], given["user"], flags)
+    code = script.submit(where, order)
+    if code == flower_run.INTERRUPTED:
+        ignore_interruptions()
+    return code
