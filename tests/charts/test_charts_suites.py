@@ -1,4 +1,4 @@
-"""Each value is set by a helm-unittest suite; each refusal has its text there, and a neighbour that passes."""
+"""Each value is set by a helm-unittest suite; each refusal has its text and a passing neighbour in one."""
 
 from __future__ import annotations
 
