@@ -1,0 +1,78 @@
+"""The table of connections in docs/access.md is what the charts' NetworkPolicies come to.
+
+`python tests/charts/test_network_docs.py` writes it anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from chart_release import ROOT
+from network_graph import Edge
+from test_charts_network import app, graph, superlink, supernode
+
+sys.path.append(str(ROOT / "tools"))
+from marked import replaced, table
+
+PAGE = ROOT / "docs" / "access.md"
+PROCESS = {"isolationMode": "process"}
+API = {"apiServerCidrs": ["192.0.2.1/32"], "apiServerPorts": [6443]}
+NAMES = {"world": "the SuperLink's addresses, as given"}
+OUTSIDE = {"superlink": {"address": "fleet.example.org:443"}}
+
+
+def settings() -> dict[str, set[Edge]]:
+    """Return what is allowed, by what is set: each adds to the first."""
+    apart = {"executor": "deployment"}, {"executor": "kubernetes"}
+    own_pod, per_task = (supernode(**PROCESS, superexec=executor, networkPolicy=API) for executor in apart)
+    return {
+        "always": graph(superlink(), supernode(), app()),
+        "tenant: `executor: deployment`": graph(superlink(), own_pod),
+        "tenant: `executor: kubernetes`": graph(superlink(), per_task),
+        "tenant in another cluster": graph(
+            supernode(**OUTSIDE, networkPolicy={"superlinkCidrs": ["198.51.100.7/32"]})
+        ),
+        "app from a git server": graph(
+            superlink(),
+            app(
+                app={"git": {"url": "https://git.example.org/x.git", "ref": "main"}},
+                networkPolicy={"sourceCidrs": ["192.0.2.8/32"]},
+            ),
+        ),
+    }
+
+
+def connections() -> str:
+    """Return who may dial whom, as a table; what is always allowed comes first."""
+    found: dict[Edge, list[str]] = {}
+    for setting, edges in settings().items():
+        for edge in sorted(edges):
+            found.setdefault(edge, []).append(setting)
+    return table(
+        ["from", "to", "port", "when"],
+        (
+            (edge.source, NAMES.get(edge.target, edge.target), f"{edge.port}/{edge.protocol}", when(allowed))
+            for edge, allowed in found.items()
+        ),
+    )
+
+
+def when(allowed: list[str]) -> str:
+    return "always" if "always" in allowed else "; ".join(allowed)
+
+
+def test_the_table_of_connections_is_true() -> None:
+    """Every allowed connection is written, and no other."""
+    text = PAGE.read_text(encoding="utf-8")
+    found = connections()
+    assert text == replaced(text, "connections", found), f"run {Path(__file__).relative_to(ROOT)}"
+    assert "| supernode supernode | superlink superlink | 9092/TCP | always |" in found
+    assert "stranger" not in found
+    assert "elsewhere" not in found
+
+
+if __name__ == "__main__":
+    PAGE.write_text(
+        replaced(PAGE.read_text(encoding="utf-8"), "connections", connections()), encoding="utf-8"
+    )
