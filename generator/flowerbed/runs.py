@@ -87,17 +87,22 @@ def read_log(connection: Connection, run_id: str) -> str:
 def list_nodes(connection: Connection, timeout: float = 30.0) -> list[NodeRecord]:
     """Return all SuperNodes that were ever registered, by name; `timeout` (seconds) bounds each wait."""
     with _client(connection, timeout) as client:
-        control = flower_client.messages()
-        reply = client.call("control/list-nodes", control.ListNodesRequest(), control.ListNodesResponse)
-        records = [
-            NodeRecord(
-                node_id=str(node.node_id),
-                name=node.name,
-                status=node.status,
-                public_key=node.public_key.decode(errors="replace"),
-            )
-            for node in reply.nodes_info
-        ]
+        return nodes_of(client)
+
+
+def nodes_of(client: flower_client.FlowerClient) -> list[NodeRecord]:
+    """Return all SuperNodes by name, asked with a client that is open. Raises the client's own errors."""
+    control = flower_client.messages()
+    reply = client.call("control/list-nodes", control.ListNodesRequest(), control.ListNodesResponse)
+    records = [
+        NodeRecord(
+            node_id=str(node.node_id),
+            name=node.name,
+            status=node.status,
+            public_key=node.public_key.decode(errors="replace"),
+        )
+        for node in reply.nodes_info
+    ]
     return sorted(records, key=lambda node: (node.name, node.node_id))
 
 

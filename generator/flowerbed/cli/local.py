@@ -1,4 +1,4 @@
-"""The verbs of the local federation: up, down, status."""
+"""The verbs of the local federation, up and down, and its status."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def up(  # noqa: PLR0913, PLR0917  (one parameter an option)
     options = Options(gateway=not no_gateway, timeout=timeout, detached=detach)
     if record := join(plan, state_of(path, plan.name), timeout):
         narrate(f"{plan.name} is running already (supervisor {record.pid})")
-        _show(plan, path, json=json)
+        show(plan, path, json=json)
         return 0
     if not detach:
         return supervise(plan, path, options, lambda: _shown(plan, path, json=json))
     start(plan, path, options, narrate)
-    _show(plan, path, json=json)
+    show(plan, path, json=json)
     return 0
 
 
@@ -69,22 +69,15 @@ def down(file: FileArgument = None, option: FileOption = None) -> int:
     return 0
 
 
-def status(file: FileArgument = None, option: FileOption = None, json: JsonOption = False) -> int:
-    """Show every part, node and endpoint of the local federation; exit 0 if all is well, else 1."""
-    from flowerbed.declaration import load_plan
-
-    path = declaration_file(file, option)
-    return 0 if _show(load_plan(path), path, json=json).healthy else 1
-
-
 def _shown(plan: Plan, file: Path, *, json: bool) -> None:
     with contextlib.suppress(OSError):  # a reader that has left is no reason to take the federation down
-        _show(plan, file, json=json)
+        show(plan, file, json=json)
         sys.stdout.flush()
         narrate("Ctrl-C takes it down")
 
 
-def _show(plan: Plan, file: Path, *, json: bool) -> Status:
+def show(plan: Plan, file: Path, *, json: bool) -> Status:
+    """Print how the local federation is, and return it."""
     from flowerbed.local.health import status as ask
 
     found = ask(plan, file)

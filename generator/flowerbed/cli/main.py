@@ -11,7 +11,7 @@ import click
 import typer
 
 from flowerbed import __version__
-from flowerbed.cli import declare, generate, local, report, runs, submit
+from flowerbed.cli import cluster, declare, generate, local, report, runs, submit
 from flowerbed.errors import FlowerbedError
 
 INTERRUPTED = 130
@@ -33,7 +33,10 @@ for verb in (
     generate.generate,
     local.up,
     local.down,
-    local.status,
+    cluster.apply,
+    cluster.diff,
+    cluster.status,
+    cluster.doctor,
     submit.submit,
     runs.runs,
     runs.logs,

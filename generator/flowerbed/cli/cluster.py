@@ -1,0 +1,253 @@
+"""The verbs of a federation on Kubernetes: apply, diff, status, doctor."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flowerbed.cli.common import (
+    FileArgument,
+    FileOption,
+    JsonOption,
+    bundle_folder,
+    declaration_file,
+    narrate,
+    say,
+    say_json,
+)
+from flowerbed.errors import FlowerbedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flowerbed.kubernetes.apply import Applied
+    from flowerbed.kubernetes.diff import Difference
+    from flowerbed.kubernetes.parties import Party
+    from flowerbed.plan import Plan
+
+PartyOption = Annotated[
+    list[str] | None,
+    typer.Option("--party", metavar="NAME", help="Only this party: coordinator, or a tenant. Repeatable."),
+]
+# What `diff` ends with when it cannot tell: 1 means that there are differences, as with `kubectl diff`.
+CANNOT_TELL = 2
+
+
+def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    file: FileArgument = None,
+    option: FileOption = None,
+    party: PartyOption = None,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", min=1, metavar="SECONDS", help="Wait so long until all is ready at most."),
+    ] = 300.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the commands on stdout; write and change nothing.")
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Bring the declared federation into its clusters, and wait until every node is online.
+
+    Generates the bundles, then per party: namespace, Secrets, Helm release. Run it again after any change or
+    interruption: it goes on from where things are, and changes nothing where nothing changed.
+    """
+    from flowerbed.bundles import generate
+    from flowerbed.cli.progress import Progress
+    from flowerbed.kubernetes import apply as applying
+    from flowerbed.kubernetes.programs import find_programs
+
+    path, plan, parties = _selected(file, option, party)
+    programs = find_programs()
+    if dry_run:
+        with _generated_aside(path, plan, party or ()) as (aside, _):
+            # They are printed as they would run: with the files of the bundles themselves.
+            moved = {str(copy.bundle): str(own.bundle) for copy, own in zip(aside, parties, strict=True)}
+            commands = [[_moved(word, moved) for word in line] for line in applying.dry_run(programs, aside)]
+        if json:
+            say_json({"commands": commands})
+        else:
+            say("\n".join(shlex.join(command) for command in commands))
+        return 0
+    report = generate(plan, bundle_folder(path, plan.name), tell=lambda event: narrate(str(event)))
+    narrate(f"bundles: {len(report.created)} files created, {len(report.updated)} updated")
+    with Progress() as progress:
+        found = applying.apply(programs, parties, timeout=timeout, tell=progress.tell)
+    if json:
+        say_json({"name": plan.name, "ready": not applying.exit_code(found), "parties": found})
+    else:
+        _show_applied(plan, found)
+    return applying.exit_code(found)
+
+
+def _show_applied(plan: Plan, found: Sequence[Applied]) -> None:
+    for applied in found:
+        what = f"{len(applied.changed)} changed" if applied.changed else "nothing changed"
+        say(f"{applied.party}: {applied.result} after {applied.seconds:.0f} s, {what}")
+        if applied.result != "ready":
+            for finding in applied.findings:
+                for line in finding.lines():
+                    say(f"  {line}")
+    if all(applied.result == "ready" for applied in found):
+        say(f"{plan.name} is ready; `flowerbed status --cluster` shows it")
+
+
+def diff(
+    file: FileArgument = None,
+    option: FileOption = None,
+    party: PartyOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Show what `apply` would change: files of the bundles, and objects in the clusters.
+
+    Ends with 0 when nothing would change, 1 when something would, 2 or 3 when that cannot be told. No data of
+    a Secret is ever shown.
+    """
+    from flowerbed.kubernetes import diff as differing
+    from flowerbed.kubernetes.programs import find_programs
+
+    path, plan, _ = _selected(file, option, party)
+    try:
+        with _generated_aside(path, plan, party or ()) as (parties, files):
+            found = differing.diff(find_programs(), parties, files)
+    except FlowerbedError as error:
+        if error.exit_code == 1:
+            error.exit_code = CANNOT_TELL
+        raise
+    if json:
+        say_json(found)
+    else:
+        _show_difference(found)
+    return 0 if found.empty else 1
+
+
+def _show_difference(found: Difference) -> None:
+    from flowerbed.kubernetes.diff import lines
+
+    for line in lines(found):
+        say(line)
+    if found.empty:
+        narrate("nothing would change")
+
+
+def status(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    file: FileArgument = None,
+    option: FileOption = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="The federation on Kubernetes, whatever runs here.")
+    ] = False,
+    local: Annotated[bool, typer.Option("--local", help="The local federation, running or not.")] = False,
+    party: PartyOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Show how the federation is; exit 0 if all is well, else 1.
+
+    The local one (`flowerbed up`) while it runs here, otherwise the one on Kubernetes (`flowerbed apply`);
+    --local and --cluster choose. The first line says which.
+    """
+    from flowerbed.cli.local import show
+
+    if cluster and local:
+        raise typer.BadParameter("--cluster and --local exclude each other")
+    path, plan, parties = _selected(file, option, party)
+    if local or (not cluster and not party and _is_local(path, plan)):
+        return 0 if show(plan, path, json=json).healthy else 1
+    from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.report import lines
+    from flowerbed.kubernetes.status import status as ask
+
+    found = ask(find_programs(), plan, bundle_folder(path, plan.name), parties)
+    if json:
+        say_json(found)
+    else:
+        for line in lines(found):
+            say(line)
+    return 0 if found.healthy else 1
+
+
+def _is_local(path: Path, plan: Plan) -> bool:
+    """Return whether the local federation runs, or no program is here that could ask for another."""
+    from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.local.state import running, state_of
+
+    if running(state_of(path, plan.name)):
+        return True
+    try:
+        find_programs()
+    except UsageError as error:
+        narrate(f"only the local federation is looked at: {error.what}")
+        return True
+    narrate(
+        f"{plan.name} does not run on this machine; asking its clusters (`flowerbed up` would start it here)"
+    )
+    return False
+
+
+def doctor(
+    file: FileArgument = None,
+    option: FileOption = None,
+    party: PartyOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Look for what would keep the federation from running, before and after installing it.
+
+    Ends with 0 if there is no problem, else 1; warnings do not count.
+    """
+    from flowerbed.kubernetes.diagnosis import healthy
+    from flowerbed.kubernetes.doctor import doctor as examine
+    from flowerbed.kubernetes.programs import find_programs
+
+    path, plan, parties = _selected(file, option, party)
+    findings = examine(find_programs(), plan, bundle_folder(path, plan.name), parties)
+    if json:
+        say_json({"healthy": healthy(findings), "findings": findings})
+    else:
+        for finding in findings:
+            for line in finding.lines():
+                say(line)
+        count = sum(finding.level == "problem" for finding in findings)
+        narrate(f"{count} problem{'s' * (count != 1)}" if count else "no problem")
+    return 0 if healthy(findings) else 1
+
+
+def _selected(
+    file: Path | None, option: Path | None, names: Sequence[str] | None
+) -> tuple[Path, Plan, tuple[Party, ...]]:
+    """Return the declaration, its plan, and the parties of those names."""
+    from flowerbed.declaration import load_plan
+    from flowerbed.kubernetes.parties import parties
+
+    path = declaration_file(file, option)
+    plan = load_plan(path)
+    return path, plan, parties(plan, bundle_folder(path, plan.name), names or ())
+
+
+@contextlib.contextmanager
+def _generated_aside(
+    path: Path, plan: Plan, names: Sequence[str]
+) -> Iterator[tuple[tuple[Party, ...], tuple[str, ...]]]:
+    """Generate into a private copy of the bundles; give its parties, and the files that would change."""
+    from flowerbed.bundles import generate
+    from flowerbed.kubernetes.parties import parties
+
+    bundles = bundle_folder(path, plan.name)
+    with tempfile.TemporaryDirectory(prefix="flowerbed-") as folder:  # 0700: it holds keys for a moment
+        copy = Path(folder) / plan.name
+        if bundles.exists():
+            shutil.copytree(bundles, copy, symlinks=True)
+        report = generate(plan, copy)
+        files = (*report.created, *report.updated, *report.removed)
+        changed = tuple(sorted(name for name in files if name != "plan.json"))
+        yield parties(plan, copy, names), changed
+
+
+def _moved(word: str, moved: dict[str, str]) -> str:
+    for copy, own in moved.items():
+        if word.startswith(f"{copy}/"):
+            return own + word[len(copy) :]
+    return word

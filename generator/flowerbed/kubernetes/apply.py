@@ -1,0 +1,183 @@
+"""`flowerbed apply`: every party's namespaces, Secrets and release as the declaration says, then ready.
+
+The coordinator's release goes first, then the tenants' side by side; SuperNodes wait for their admission by
+themselves, so that nothing has to wait for the SuperLink between the two.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import msgspec
+
+from flowerbed.errors import FlowerbedError, NotAllowedError
+from flowerbed.kubernetes import changes as compared
+from flowerbed.kubernetes.diagnosis import Finding, diagnose, healthy, problem
+from flowerbed.kubernetes.facts import gather
+from flowerbed.kubernetes.objects import Objects, read
+from flowerbed.kubernetes.parties import Commands, Party
+from flowerbed.kubernetes.programs import Programs
+from flowerbed.kubernetes.releases import recover, run_loudly
+
+# What hears of everything that happens: the party's name, and what it does or waits for now.
+Tell = Callable[[str, str], None]
+Result = Literal["ready", "not ready", "failed"]
+PAUSE = 1.0
+# Clusters are asked side by side, but not all at once.
+WIDTH = 8
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a party: what was changed, and whether it is ready now. `seconds` is the whole time."""
+
+    party: str
+    release: str
+    namespace: str
+    context: str
+    changed: tuple[str, ...]
+    result: Result
+    seconds: float
+    findings: tuple[Finding, ...] = ()
+    exit_code: int = 0
+
+
+def apply(programs: Programs, parties: Sequence[Party], *, timeout: float, tell: Tell) -> list[Applied]:
+    """Bring the parties into their clusters, and wait up to `timeout` seconds until all are ready.
+
+    What fails is in the result, with its exit code: one party's trouble does not keep the others from theirs,
+    but where the coordinator's release fails, no tenant is touched.
+    """
+    work = _Work(programs, timeout, tell)
+    first = [party for party in parties if party.is_coordinator]
+    changed: dict[str, tuple[str, ...]] = {}
+    failed: list[Applied] = []
+    with ThreadPoolExecutor(WIDTH) as pool:
+        try:
+            for group in (first, [party for party in parties if not party.is_coordinator]):
+                for party, outcome in zip(group, pool.map(work.put, group), strict=True):
+                    if isinstance(outcome, Applied):
+                        failed.append(outcome)
+                    else:
+                        changed[party.name] = outcome
+                if failed:
+                    break
+            there = [party for party in parties if party.name in changed]
+            ready = list(pool.map(lambda party: work.wait(party, changed[party.name]), there))
+        except BaseException:
+            programs.end()
+            pool.shutdown(cancel_futures=True)
+            raise
+    order = {party.name: index for index, party in enumerate(parties)}
+    return sorted([*failed, *ready], key=lambda applied: order[applied.party])
+
+
+class _Work:
+    """Installing and waiting, for one call of `apply`."""
+
+    def __init__(self, programs: Programs, timeout: float, tell: Tell) -> None:
+        self._programs = programs
+        self._tell = tell
+        self._began = time.monotonic()
+        self._timeout = timeout
+
+    def put(self, party: Party) -> tuple[str, ...] | Applied:
+        """Install or upgrade a party; return what was changed, or how it failed."""
+        try:
+            return put(self._programs, party, lambda text: self._tell(party.name, text))
+        except FlowerbedError as error:
+            finding = problem(error.what, where=error.where, remedy=error.remedy)
+            return self._end(party, (), "failed", [finding], error.exit_code)
+
+    def wait(self, party: Party, changed: tuple[str, ...]) -> Applied:
+        """Wait until all of a party's workloads are ready, and tell what each wait is for."""
+        commands = Commands(self._programs, party)
+        while True:
+            try:
+                objects = read(self._programs, commands)
+            except FlowerbedError as error:
+                finding = problem(error.what, where=error.where, remedy=error.remedy)
+                return self._end(party, changed, "failed", [finding], error.exit_code)
+            if objects.ready:
+                self._tell(party.name, f"ready: {_count(objects)}")
+                return self._end(party, changed, "ready", [], 0)
+            findings = [diagnose(fact) for fact in gather(objects, self._programs, commands)]
+            worst = sorted(findings, key=lambda finding: finding.level != "problem")
+            waits = [f"{finding.where}: {finding.what}" for finding in worst]
+            self._tell(party.name, f"waiting for {'; '.join(waits[:2]) or 'its pods'}")
+            if time.monotonic() - self._began > self._timeout:
+                return self._end(party, changed, "not ready", worst, 5)
+            time.sleep(PAUSE)
+
+    def _end(
+        self, party: Party, changed: tuple[str, ...], result: Result, findings: list[Finding], code: int
+    ) -> Applied:
+        return Applied(
+            party=party.name,
+            release=party.release,
+            namespace=party.namespace,
+            context=party.context,
+            changed=changed,
+            result=result,
+            seconds=round(time.monotonic() - self._began, 1),
+            findings=tuple(findings),
+            exit_code=code,
+        )
+
+
+def put(programs: Programs, party: Party, tell: Callable[[str], None]) -> tuple[str, ...]:
+    """Bring a party's namespaces, Secrets and release in line; return what was changed, nothing if all was.
+
+    Raises UnreachableError, NotAllowedError, or FlowerbedError with what Helm or kubectl complained of.
+    """
+    commands = Commands(programs, party)
+    run = run_loudly(programs, commands, tell)
+    changed = []
+    for name in party.namespaces:
+        if compared.is_missing(programs, commands, name):
+            try:
+                run(commands.create_namespace(name))
+            except NotAllowedError as error:
+                remedy = f"let an admin of the cluster create the namespace {name}, with rights for you in it"
+                raise NotAllowedError(error.what, where=error.where, remedy=remedy) from None
+            run(commands.label_namespace(name))
+            changed.append(f"Namespace {name}")
+    secrets = compared.secret_changes(programs, commands)
+    if party.secrets and secrets:
+        run(commands.apply_secrets(party.secrets))
+        changed += [f"Secret {change.name}" for change in secrets]
+    release = recover(programs, commands, run, tell)
+    if found := compared.release_changes(programs, commands, release):
+        run(commands.upgrade())
+        changed += [f"{change.kind} {change.name}" for change in found]
+    if not changed:
+        tell("nothing to change")
+    return tuple(changed)
+
+
+def dry_run(programs: Programs, parties: Sequence[Party]) -> list[list[str]]:
+    """Return the commands that `apply` may run, in their order, without asking any cluster."""
+    found = []
+    for party in parties:
+        commands = Commands(programs, party)
+        for name in party.namespaces:
+            found += [commands.create_namespace(name), commands.label_namespace(name)]
+        if party.secrets:
+            found.append(commands.apply_secrets(party.secrets))
+        found.append(commands.upgrade())
+    return found
+
+
+def exit_code(applied: Sequence[Applied]) -> int:
+    """Return the first failure's exit code: 0 when every party is ready."""
+    return next((each.exit_code for each in applied if each.exit_code), 0)
+
+
+def _count(objects: Objects) -> str:
+    pods = len(objects.pods)
+    return f"{pods} pod{'s' * (pods != 1)}"
+
+
+__all__ = ["Applied", "apply", "dry_run", "exit_code", "healthy", "put"]

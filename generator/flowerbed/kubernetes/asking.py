@@ -1,0 +1,82 @@
+"""The federation's endpoints and nodes, asked directly where they answer, else through a port-forward."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
+from flowerbed.kubernetes import superlink
+from flowerbed.kubernetes.diagnosis import Finding, problem
+from flowerbed.kubernetes.endpoints import EndpointStatus, dial
+from flowerbed.kubernetes.forwarding import forwarded
+from flowerbed.kubernetes.parties import Commands
+from flowerbed.plan import Endpoint, Plan
+from flowerbed.runs import NodeRecord
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """What the endpoints showed, and the SuperLink's nodes: None where it could not be asked."""
+
+    endpoints: tuple[EndpointStatus, ...] = ()
+    nodes: tuple[NodeRecord, ...] | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+def ask(plan: Plan, bundles: Path, coordinator: Commands | None) -> Answers:
+    """Dial both audiences' endpoints and list the nodes; with `coordinator` by a port-forward where needed.
+
+    Without it nothing is asked that needs rights in the coordinator's cluster, nor the nodes.
+    """
+    ca = bundles / "ca" / "ca.crt" if plan.superlink.tls.source == "generated" else None
+    if ca and not ca.exists():
+        ca = None
+    audiences = {"fleet": plan.superlink.fleet, "control": plan.superlink.control}
+
+    def direct(audience: str) -> EndpointStatus:
+        return dial(audience, audiences[audience], ca, insecure=plan.insecure)
+
+    with ThreadPoolExecutor(2) as pool:
+        seen = dict(zip(audiences, pool.map(direct, audiences), strict=True))
+    if coordinator is None:
+        return Answers(endpoints=tuple(seen.values()))
+    findings: list[Finding] = []
+    nodes: tuple[NodeRecord, ...] | None = None
+    away = {name: audiences[name] for name, found in seen.items() if found.how == "not reached"}
+    with contextlib.ExitStack() as stack:
+        ports: dict[int, int] = {}
+        if away:
+            try:
+                listen = tuple(sorted({endpoint.listen_port for endpoint in away.values()}))
+                ports = stack.enter_context(forwarded(coordinator, listen))
+            except UnreachableError as error:
+                findings.append(_not_asked(error))
+        for name, endpoint in away.items():
+            if port := ports.get(endpoint.listen_port):
+                findings += _exposed(endpoint, seen[name])
+                seen[name] = dial(name, endpoint, ca, insecure=plan.insecure, forwarded=port)
+        control = plan.superlink.control
+        if seen["control"].how != "not reached":
+            try:
+                port = ports.get(control.listen_port, 0) if "control" in away else 0
+                nodes = tuple(superlink.nodes(superlink.connection_of(plan, bundles), port))
+            except UsageError as error:  # nobody here may ask, which says nothing of the federation
+                findings.append(Finding(level="warning", what=error.what, remedy=error.remedy))
+            except FlowerbedError as error:
+                findings.append(problem(error.what, where="SuperLink", remedy=error.remedy))
+    return Answers(endpoints=tuple(seen.values()), nodes=nodes, findings=tuple(findings))
+
+
+def _exposed(endpoint: Endpoint, seen: EndpointStatus) -> list[Finding]:
+    if endpoint.type == "cluster":
+        return []
+    what = f"its address does not answer from here, though it is exposed: {seen.problem}"
+    return [Finding(level="warning", what=what, where=f"{seen.audience} endpoint")]
+
+
+def _not_asked(error: FlowerbedError) -> Finding:
+    what = f"the SuperLink cannot be asked from here: {error.what}"
+    return Finding(level="warning", what=what, where=error.where, remedy=error.remedy)

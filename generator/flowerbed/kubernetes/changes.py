@@ -1,0 +1,170 @@
+"""What `flowerbed apply` would change of a party in its cluster. No data of a Secret is ever shown."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from flowerbed.kubernetes.parties import Commands
+from flowerbed.kubernetes.programs import LONG, Programs, failure
+from flowerbed.kubernetes.releases import Release, read_release
+
+Action = Literal["create", "change", "remove", "repair"]
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Key = tuple[str, str, str]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """An object that would be made, changed or removed; `repair`: it was changed behind Helm's back.
+
+    `lines` are those of a unified diff; none for a Secret.
+    """
+
+    action: Action
+    kind: str
+    name: str
+    namespace: str
+    lines: tuple[str, ...] = ()
+
+
+class PartyChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """All that would change of a party. `release` is Helm's status, "missing" where there is no release."""
+
+    party: str
+    release: str
+    changes: tuple[Change, ...]
+
+
+class _DryRun(msgspec.Struct):
+    manifest: str = ""
+
+
+def changes(programs: Programs, commands: Commands) -> PartyChanges:
+    """Return what applying the party's bundle would change. Raises what `Programs.demand` raises."""
+    party = commands.party
+    spaces = tuple(
+        Change(action="create", kind="Namespace", name=name, namespace="")
+        for name in party.namespaces
+        if is_missing(programs, commands, name)
+    )
+    if spaces and spaces[0].name == party.namespace:
+        rest = (*_secrets(programs, commands, there=False), _new_release(commands))
+        return PartyChanges(party=party.name, release="missing", changes=(*spaces, *rest))
+    release = read_release(programs, commands)
+    found = (*spaces, *secret_changes(programs, commands), *release_changes(programs, commands, release))
+    return PartyChanges(party=party.name, release=release.status if release else "missing", changes=found)
+
+
+def is_missing(programs: Programs, commands: Commands, namespace: str) -> bool:
+    """Return whether a namespace is not there; one that may not be looked at is taken to be there."""
+    command = commands.kubectl("get", "namespace", namespace, "--output", "name")
+    done = programs.run(command)
+    if done.code and not done.missing and not done.forbidden:
+        raise failure(command, done, commands.party.where)
+    return done.missing
+
+
+def secret_changes(programs: Programs, commands: Commands) -> tuple[Change, ...]:
+    """Return the Secrets of the bundle that the cluster lacks or holds otherwise."""
+    return _secrets(programs, commands, there=True)
+
+
+def _secrets(programs: Programs, commands: Commands, *, there: bool) -> tuple[Change, ...]:
+    file = commands.party.secrets
+    if file is None:
+        return ()
+    names = _secret_names(file.read_text(encoding="utf-8"))
+    if not there:
+        return tuple(_secret("create", name, commands) for name in names)
+    command = commands.here("diff", "--server-side", "--filename", str(file))
+    done = programs.run(command)
+    if done.code == 0:
+        return ()
+    if done.code != 1:
+        raise failure(command, done, commands.party.where)
+    # The diff itself stays unread but for the names of the files that it compares.
+    differ = [name for name in names if re.search(rf"\.{re.escape(name)}\s", done.out)]
+    return tuple(_secret("change", name, commands) for name in differ or names)
+
+
+def _secret(action: Action, name: str, commands: Commands) -> Change:
+    return Change(action=action, kind="Secret", name=name, namespace=commands.party.namespace)
+
+
+def _secret_names(text: str) -> list[str]:
+    documents = [document for document in yaml.load_all(text, Loader=_Loader) if document]
+    return [document["metadata"]["name"] for document in documents]
+
+
+def _new_release(commands: Commands) -> Change:
+    return Change(
+        action="create", kind="Release", name=commands.party.release, namespace=commands.party.namespace
+    )
+
+
+def release_changes(programs: Programs, commands: Commands, release: Release | None) -> tuple[Change, ...]:
+    """Return the objects that an upgrade would change, and those that were changed behind Helm's back."""
+    if release is None:
+        return (_new_release(commands),)
+    where = commands.party.where
+    dry_run = commands.upgrade("--dry-run=server", "--hide-secret", "--output", "json", install=False)
+    new_text = msgspec.json.decode(programs.demand(dry_run, where=where, seconds=LONG), type=_DryRun).manifest
+    old_text = programs.demand(commands.release("get manifest"), where=where)
+    found = tuple(_compare(_objects(old_text, commands), _objects(new_text, commands)))
+    if not found:
+        found = tuple(_drift(programs, commands, new_text))
+    if not found and release.status != "deployed":
+        return (Change(action="repair", kind="Release", name=release.name, namespace=release.namespace),)
+    return found
+
+
+def _objects(manifest: str, commands: Commands) -> dict[_Key, Any]:
+    namespace = commands.party.namespace
+    return {
+        (item["kind"], item["metadata"].get("namespace", namespace), item["metadata"]["name"]): item
+        for item in yaml.load_all(manifest, Loader=_Loader)
+        if item
+    }
+
+
+def _compare(old: dict[_Key, Any], new: dict[_Key, Any]) -> Iterator[Change]:
+    for key in sorted(old.keys() | new.keys()):
+        kind, namespace, name = key
+        if old.get(key) == new.get(key):
+            continue
+        action: Action = "create" if key not in old else "remove" if key not in new else "change"
+        lines = _lines(old[key], new[key]) if action == "change" and kind != "Secret" else ()
+        yield Change(action=action, kind=kind, name=name, namespace=namespace, lines=lines)
+
+
+def _lines(old: Any, new: Any) -> tuple[str, ...]:  # noqa: ANN401  (any YAML)
+    before, after = (yaml.safe_dump(item, allow_unicode=True).splitlines() for item in (old, new))
+    return tuple(list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:])
+
+
+def _drift(programs: Programs, commands: Commands, manifest: str) -> Iterator[Change]:
+    """Yield the objects that are not as Helm left them, as far as the manifest names their fields."""
+    command = commands.here("diff", "--filename", "-")
+    done = programs.run(command, text=manifest, seconds=LONG)
+    if done.code > 1 and not done.out:
+        raise failure(command, done, commands.party.where)
+    for section in re.split(r"^diff .*\n", done.out, flags=re.MULTILINE)[1:]:
+        lines = section.splitlines()
+        # "--- /tmp/LIVE-1/apps.v1.StatefulSet.north.hospitals-north<TAB>time": version, kind, namespace, name
+        place = lines[0].split("\t")[0].rpartition("/")[2] if lines else ""
+        match = re.match(r"(?:.*\.)?(v\d\w*)\.([A-Z]\w*)\.([^.]*)\.(.*)", place)
+        if not match or match[2] == "Secret" or not _matters(lines[2:]):
+            continue
+        name, namespace = match[4], match[3]
+        yield Change(action="repair", kind=match[2], name=name, namespace=namespace, lines=tuple(lines[2:]))
+
+
+def _matters(lines: list[str]) -> bool:
+    """Return whether a diff says more than that the API server counted one generation on."""
+    moved = [line for line in lines if line[:1] in {"+", "-"}]
+    return any(not re.match(r"[+-] +generation: \d+$", line) for line in moved)

@@ -1,0 +1,208 @@
+"""What `flowerbed doctor` looks at in each party's cluster."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import ssl
+import urllib.parse
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from flowerbed.kubernetes.diagnosis import Finding, problem
+from flowerbed.kubernetes.parties import POD_SECURITY, Commands
+from flowerbed.kubernetes.programs import Programs
+from flowerbed.plan import Plan
+
+OLDEST, NEWEST = (1, 30), (1, 37)
+# A signature counts from 5 s before its time (flwr 1.41); the API server's header tells whole seconds.
+SKEW_SECONDS = 4.0
+FULL_PERCENT = 85
+# What a release is made of; an admin of the namespace may do all of it.
+_RIGHTS = (
+    ("create", "secrets"),
+    ("create", "configmaps"),
+    ("create", "services"),
+    ("create", "serviceaccounts"),
+    ("create", "statefulsets.apps"),
+    ("create", "networkpolicies.networking.k8s.io"),
+    ("get", "pods"),
+    ("get", "pods/log"),
+)
+
+
+def reach(programs: Programs, commands: Commands) -> Iterator[Finding]:
+    """Ask the API server for its version. Raises UnreachableError or NotAllowedError."""
+    party = commands.party
+    out = programs.demand(commands.kubectl("version", "--output", "json"), where=party.where)
+    server = json.loads(out).get("serverVersion", {})
+    match = re.match(r"v?(\d+)\.(\d+)", str(server.get("gitVersion", "")))
+    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    where = f"{party.name}: Kubernetes"
+    if version < OLDEST:
+        yield problem(f"version {server.get('gitVersion')} is too old", where=where, remedy="upgrade to 1.30")
+    elif version > NEWEST:
+        what = f"version {server.get('gitVersion')} is newer than what the charts are tried with (1.37)"
+        yield Finding(level="warning", what=what, where=where)
+    else:
+        yield Finding(level="ok", what=f"version {server['gitVersion']}", where=where)
+
+
+def rights(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:  # noqa: ARG001
+    """Look whether this account may install the release, and look into it."""
+    party = commands.party
+    where = f"{party.name}: rights"
+    wanted = [*_RIGHTS, *([("create", "pods/portforward")] if party.is_coordinator else [])]
+    lacking = [f"{verb} {kind}" for verb, kind in wanted if not _can(programs, commands, verb, kind)]
+    if not lacking:
+        yield Finding(level="ok", what=f"enough in namespace {party.namespace}", where=where)
+        return
+    what = f"you may not {', '.join(lacking)} in namespace {party.namespace}"
+    yield problem(what, where=where, remedy="ask for the role `admin` in this namespace")
+
+
+def _can(programs: Programs, commands: Commands, verb: str, kind: str) -> bool:
+    resource, _, part = kind.partition("/")
+    more = ["--subresource", part] if part else []
+    return programs.run(commands.here("auth", "can-i", verb, resource, *more)).out.strip() == "yes"
+
+
+def namespace(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:  # noqa: ARG001
+    """Look whether the namespaces are there, and which Pod Security they enforce."""
+    party = commands.party
+    for name in party.namespaces:
+        where = f"{party.name}: namespace {name}"
+        done = programs.run(commands.kubectl("get", "namespace", name, "--output", "json"))
+        if done.forbidden:
+            yield Finding(level="warning", what="may not be looked at", where=where)
+        elif done.missing and _can(programs, commands, "create", "namespaces"):
+            yield Finding(level="ok", what="is not there yet; `flowerbed apply` creates it", where=where)
+        elif done.missing:
+            yield problem(
+                "is not there, and you may not create it", where=where, remedy="ask an admin of the cluster"
+            )
+        else:
+            yield _security(json.loads(done.out), where)
+
+
+def _security(found: dict[str, Any], where: str) -> Finding:
+    key, _, wanted = POD_SECURITY[0].partition("=")
+    level = found["metadata"].get("labels", {}).get(key, "")
+    if level == wanted:
+        return Finding(level="ok", what=f"Pod Security {level} is enforced", where=where)
+    what = f"Pod Security {level or 'restricted'} is {'' if level else 'not '}enforced"
+    remedy = (
+        f"`kubectl label namespace {found['metadata']['name']} {POD_SECURITY[0]}`: the charts' pods pass it"
+    )
+    return Finding(level="warning", what=what, where=where, remedy=remedy)
+
+
+def policies(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:  # noqa: ARG001
+    """Look for what enforces NetworkPolicies: no API tells, so known enforcers' names are looked for."""
+    known = "calico|cilium|antrea|kube-network-policies|kube-router|weave|canal|ovn|romana|azure-npm"
+    done = programs.run(commands.kubectl("get", "daemonsets", "--all-namespaces", "--output", "name"))
+    where = f"{commands.party.name}: network policies"
+    names = sorted(set(re.findall(known, done.out)))
+    if names:
+        yield Finding(level="ok", what=f"{', '.join(names)} is there to enforce them", where=where)
+    else:
+        what = "nothing was found that is known to enforce them"
+        remedy = (
+            "the charts' rules need a network plugin that enforces NetworkPolicies; ask who runs the cluster"
+        )
+        yield Finding(level="warning", what=what, where=where, remedy=remedy)
+
+
+def storage_class(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:
+    """Look whether the StorageClass of the SuperLink's claim is there."""
+    if not commands.party.is_coordinator:
+        return
+    wanted = plan.superlink.storage.storage_class
+    where = f"{commands.party.name}: storage"
+    done = programs.run(commands.kubectl("get", "storageclasses", "--output", "json"))
+    if done.code:
+        yield Finding(level="warning", what="StorageClasses may not be looked at", where=where)
+        return
+    classes = {
+        item["metadata"]["name"]: item["metadata"].get("annotations", {})
+        for item in json.loads(done.out)["items"]
+    }
+    default = [
+        name
+        for name, notes in classes.items()
+        if notes.get("storageclass.kubernetes.io/is-default-class") == "true"
+    ]
+    if wanted in classes or (not wanted and default):
+        yield Finding(level="ok", what=f"StorageClass {wanted or default[0]}", where=where)
+        return
+    what = f"StorageClass {wanted!r} is not there" if wanted else "the cluster has no default StorageClass"
+    remedy = f"declare `superlink.storage.class` as one of: {', '.join(sorted(classes)) or 'none is there'}"
+    yield Finding(level="problem", what=what, where=where, symptom="claim-unbound", remedy=remedy)
+
+
+def clock(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:  # noqa: ARG001
+    """Compare this machine's clock with the API server's, as its Date header tells."""
+    where = f"{commands.party.name}: clock"
+    view = commands.kubectl(
+        "config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}"
+    )
+    server = programs.run(view).out.strip()
+    try:
+        ahead = _ahead(server)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        yield Finding(level="warning", what=f"cannot be compared with {server}: {error}", where=where)
+        return
+    if abs(ahead) <= SKEW_SECONDS:
+        yield Finding(level="ok", what=f"within {SKEW_SECONDS:g} s of the cluster's", where=where)
+        return
+    way = "ahead of" if ahead > 0 else "behind"
+    yield problem(f"clock skew: this machine is {abs(ahead):.0f} s {way} the API server", where=where)
+
+
+def _ahead(server: str) -> float:
+    """Return how far this clock is ahead (s). Nothing is sent but a request without credentials."""
+    parts = urllib.parse.urlsplit(server)
+    # Whoever answers says what time it is there: a guess for a diagnosis, and nothing is trusted further.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, parts.port or 443, timeout=5, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(host, parts.port or 80, timeout=5)
+    try:
+        connection.request("GET", "/version")
+        said = connection.getresponse().headers.get("date")
+    finally:
+        connection.close()
+    if not said:
+        raise ValueError("it tells no time")
+    # The header is cut to whole seconds: half a second is its mean error.
+    return (datetime.now(UTC) - parsedate_to_datetime(said)).total_seconds() - 0.5
+
+
+def storage(programs: Programs, commands: Commands) -> Iterator[Finding]:
+    """Look how full the SuperLink's volume is, by `df` in its own container."""
+    pod = f"{commands.party.release}-0"
+    where = f"{commands.party.name}: storage"
+    command = commands.here("exec", pod, "--container", "superlink", "--", "df", "-P", "/state")
+    done = programs.run(command)
+    match = re.search(r"(\d+)% /\S*$", done.out.strip())
+    if done.code or not match:
+        what = "how full the SuperLink's volume is cannot be seen (needs `create pods/exec`)"
+        yield Finding(level="warning", what=what, where=where)
+    elif int(match[1]) >= FULL_PERCENT:
+        what = f"the SuperLink's volume is {match[1]}% full"
+        remedy = "enlarge it: `superlink.storage.size`, if the StorageClass allows it"
+        yield Finding(level="problem", what=what, where=where, symptom="storage-full", remedy=remedy)
+    else:
+        yield Finding(level="ok", what=f"the SuperLink's volume is {match[1]}% full", where=where)
+
+
+CHECKS = (rights, namespace, policies, storage_class, clock)

@@ -1,0 +1,111 @@
+"""`flowerbed doctor`: what has to be right before installing, and what has to hold afterwards.
+
+Each check looks at one thing and returns findings; `ok` ones say that it was looked at.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from flowerbed.errors import FlowerbedError
+from flowerbed.kubernetes import cluster_checks
+from flowerbed.kubernetes.diagnosis import Finding, healthy, problem
+from flowerbed.kubernetes.parties import Commands, Party
+from flowerbed.kubernetes.programs import Programs, complaint
+from flowerbed.kubernetes.status import status
+from flowerbed.plan import Endpoint, Plan
+
+HELM_OLDEST = (3, 22)
+_WIDTH = 8
+Check = Callable[[Programs, Commands, Plan], list[Finding]]
+
+
+def doctor(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Party]) -> list[Finding]:
+    """Return what was found of tools, clusters and, once something is installed, the federation itself."""
+    everything = [*_helm(programs), *_flower(plan)]
+    if any(party.is_coordinator for party in parties):
+        everything += _hosts(plan)
+    with ThreadPoolExecutor(_WIDTH) as pool:
+        for found in pool.map(lambda party: _cluster(programs, Commands(programs, party), plan), parties):
+            everything += found
+    reachable = [
+        party
+        for party in parties
+        if not any(f.level == "problem" and f.where.startswith(party.name) for f in everything)
+    ]
+    everything += _afterwards(programs, plan, bundles, reachable)
+    return everything
+
+
+def _helm(programs: Programs) -> Iterator[Finding]:
+    done = programs.run([programs.helm, "version", "--template", "{{.Version}}"])
+    match = re.search(r"v(\d+)\.(\d+)", done.out)
+    if not match:
+        yield problem(complaint(done.err) or "does not tell its version", where=programs.helm)
+    elif (int(match[1]), int(match[2])) < HELM_OLDEST:
+        remedy = "install Helm 3.22 or newer"
+        yield problem(f"is of version {done.out.strip()}", where=programs.helm, remedy=remedy)
+    else:
+        yield Finding(level="ok", what=f"version {done.out.strip()}", where="helm")
+
+
+def _flower(plan: Plan) -> Iterator[Finding]:
+    version = importlib.metadata.version("flwr")
+    if version.startswith(f"{plan.flower}."):
+        yield Finding(level="ok", what=f"version {version}, as is declared", where="flwr here")
+        return
+    what = f"runs Flower {version} here, while {plan.flower} is declared"
+    remedy = f"install `flwr~={plan.flower}.0` where you submit from"
+    yield Finding(level="warning", what=what, where="flwr here", symptom="versions-differ", remedy=remedy)
+
+
+def _hosts(plan: Plan) -> Iterator[Finding]:
+    for audience, endpoint in (("fleet", plan.superlink.fleet), ("control", plan.superlink.control)):
+        if endpoint.type != "cluster":
+            yield _host(audience, endpoint)
+
+
+def _host(audience: str, endpoint: Endpoint) -> Finding:
+    where = f"{audience} endpoint"
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        what = f"{endpoint.host} cannot be resolved here ({error.strerror})"
+        remedy = "create its DNS record once the load balancer, node or gateway has an address"
+        return Finding(level="warning", what=what, where=where, symptom="name-unknown", remedy=remedy)
+    addresses = ", ".join(sorted({str(entry[4][0]) for entry in found}))
+    return Finding(level="ok", what=f"{endpoint.host} resolves to {addresses}", where=where)
+
+
+def _cluster(programs: Programs, commands: Commands, plan: Plan) -> list[Finding]:
+    found: list[Finding] = []
+    try:
+        found += cluster_checks.reach(programs, commands)
+        for check in cluster_checks.CHECKS:
+            found += check(programs, commands, plan)
+    except FlowerbedError as error:
+        found.append(problem(error.what, where=f"{commands.party.name}: cluster", remedy=error.remedy))
+    return found
+
+
+def _afterwards(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Party]) -> Iterator[Finding]:
+    """Yield what `status` finds, once any of the releases is there, and how full the storage is."""
+    if not parties:
+        return
+    found = status(programs, plan, bundles, parties)
+    installed = {party.party for party in found.parties if party.status != "missing"}
+    if not installed:
+        yield Finding(level="ok", what="nothing is installed yet; `flowerbed apply` does that")
+        return
+    yield from found.findings
+    if healthy(found.findings):
+        online = sum(node.state == "online" for node in found.nodes)
+        yield Finding(level="ok", what=f"{online} of {len(found.nodes)} nodes online", where="federation")
+    for party in parties:
+        if party.is_coordinator and party.name in installed:
+            yield from cluster_checks.storage(programs, Commands(programs, party))

@@ -1,0 +1,134 @@
+"""The gateway's endpoints, really dialled: which certificate they show, for which names, until when."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from flowerbed.plan import Endpoint
+
+PATIENCE = 3.0
+# OpenSSL's numbers (x509_vfy.h) for what may be wrong with a certificate.
+_DATES = {9: "is not valid yet", 10: "has expired"}
+_WRONG_NAME = {62, 64}
+How = Literal["dialled", "port-forward", "not reached"]
+
+
+class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """An audience's endpoint. `how` tells on which way the certificate was seen; fingerprints are SHA-256.
+
+    `not_after` is ISO 8601 in UTC, `days_left` whole days; both are of the certificate that was shown.
+    `problem` says why the parties cannot trust it, or why nobody answers.
+    """
+
+    audience: str
+    address: str
+    exposure: str
+    how: How = "not reached"
+    tls_names: tuple[str, ...] = ()
+    fingerprint: str = ""
+    ca_fingerprint: str = ""
+    not_after: str = ""
+    days_left: int | None = None
+    problem: str = ""
+
+
+def dial(
+    audience: str, endpoint: Endpoint, ca: Path | None, *, insecure: bool, forwarded: int = 0
+) -> EndpointStatus:
+    """Return what the endpoint shows; `forwarded` is a loopback port that leads there, 0 to dial it itself.
+
+    `ca` is the file of those whom its parties trust, None for the system's trust.
+    """
+    blank = EndpointStatus(
+        audience=audience,
+        address=endpoint.address,
+        exposure=endpoint.type,
+        ca_fingerprint=fingerprint_of(ca) if ca and not insecure else "",
+    )
+    at = ("127.0.0.1", forwarded) if forwarded else (endpoint.host, endpoint.port)
+    how: How = "port-forward" if forwarded else "dialled"
+    try:
+        with socket.create_connection(at, timeout=PATIENCE):
+            if insecure:
+                return msgspec.structs.replace(blank, how=how)
+        try:
+            shown, problem = _shown(at, endpoint.host, _trusting(ca)), ""
+        except ssl.SSLCertVerificationError as error:
+            shown, problem = _shown(at, endpoint.host, _curious()), _verdict(error, endpoint, ca)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return msgspec.structs.replace(blank, problem=f"{endpoint.address}: {reason}")
+    return msgspec.structs.replace(blank, how=how, problem=problem, **_facts(shown))
+
+
+def _shown(at: tuple[str, int], host: str, context: ssl.SSLContext) -> bytes:
+    """Return the certificate (DER) that a listener shows to whoever dials `host`."""
+    with (
+        socket.create_connection(at, timeout=PATIENCE) as plain,
+        context.wrap_socket(plain, server_hostname=host) as stream,
+    ):
+        return stream.getpeercert(binary_form=True) or b""
+
+
+def _trusting(ca: Path | None) -> ssl.SSLContext:
+    # A given CA replaces the system's trust, as in Flower's own clients.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca else ssl.create_default_context()
+    if ca:
+        context.load_verify_locations(cafile=ca)
+    return context
+
+
+def _curious() -> ssl.SSLContext:
+    """Return a context that looks at any certificate and sends nothing to whom it may belong."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _verdict(error: ssl.SSLCertVerificationError, endpoint: Endpoint, ca: Path | None) -> str:
+    if error.verify_code in _WRONG_NAME:
+        return f"wrong name: the certificate at {endpoint.address} does not name {endpoint.host}"
+    if error.verify_code in _DATES:
+        return f"wrong date: the certificate at {endpoint.address} {_DATES[error.verify_code]}"
+    who = ca or "the system's trust"
+    return f"wrong CA: {who} did not sign the certificate at {endpoint.address} ({error.verify_message})"
+
+
+def _facts(shown: bytes) -> dict[str, Any]:
+    from cryptography import x509
+
+    certificate = x509.load_der_x509_certificate(shown)
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        names = x509.SubjectAlternativeName([])
+    end = certificate.not_valid_after_utc
+    return {
+        "tls_names": tuple(str(name.value) for name in names),
+        "fingerprint": hashlib.sha256(shown).hexdigest(),
+        "not_after": end.isoformat(),
+        "days_left": days_left(end),
+    }
+
+
+def days_left(end: datetime) -> int:
+    """Return the whole days until a moment; negative when it is over."""
+    return (end - datetime.now(UTC)).days
+
+
+def fingerprint_of(file: Path) -> str:
+    """Return the SHA-256 of the first certificate in a PEM file, "" if it cannot be read."""
+    try:
+        text = file.read_text(encoding="ascii")
+        first = text[: text.index("-----END CERTIFICATE-----") + 25]
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first[first.index("-----BEGIN") :])).hexdigest()
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,165 @@
+"""Why workloads and pods are not ready, in Kubernetes' and Flower's own words.
+
+A fact counts only for what is not ready now: events outlive what they speak of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flowerbed.kubernetes.objects import Container, Event, Objects, Pod, Workload
+from flowerbed.kubernetes.parties import Commands
+from flowerbed.kubernetes.programs import Programs
+
+# How `scripts/supernode.py` begins its lines, and those that say why it waits.
+SUPERNODE = "supernode: "
+WAITING = f"{SUPERNODE}waiting: "
+# Reasons of waiting containers that pass by themselves.
+_PASSING = {"", "ContainerCreating", "PodInitializing"}
+_PROBE = "Readiness probe failed: "
+_MOUNTS = {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
+_CREATION = {"FailedCreate", "FailedScheduling", "ProvisioningFailed", "FailedBinding"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What is known of something that is not ready: its name, and why; `passing` may be over in a moment."""
+
+    where: str
+    text: str
+    passing: bool = False
+
+
+def gather(objects: Objects, programs: Programs, commands: Commands) -> list[Fact]:
+    """Return a fact for each pod that is not ready and each workload that lacks pods.
+
+    Reads the logs of SuperNodes that wait, which say why; where these may not be read, events do.
+    """
+    found = list(_of_workloads(objects))
+    for pod in objects.pods:
+        if not pod.ready:
+            found.append(_of_pod(pod, objects, programs, commands))
+    found += [
+        Fact(service.metadata.name, "the load balancer has no address yet")
+        for service in objects.services
+        if service.spec.type == "LoadBalancer" and not service.status.load_balancer.ingress
+    ]
+    return found
+
+
+def _of_workloads(objects: Objects) -> Iterator[Fact]:
+    for workload in objects.workloads:
+        if workload.done:
+            continue
+        lacking = workload.spec.replicas - workload.status.replicas
+        text = _creation(workload, objects) if lacking > 0 else ""
+        if text:
+            yield Fact(workload.metadata.name, text)
+        elif all(pod.ready for pod in objects.pods):
+            # Else the pods tell more.
+            state = f"{workload.status.ready_replicas} of {workload.spec.replicas} ready"
+            yield Fact(workload.metadata.name, f"{state}, rolling out", passing=True)
+
+
+def _creation(workload: Workload, objects: Objects) -> str:
+    for condition in workload.status.conditions:
+        if condition.type == "ReplicaFailure" and condition.status == "True":
+            return condition.message
+    own = workload.metadata.name
+    for event in objects.events:
+        about = event.involved_object
+        # A Deployment's pods are made by its ReplicaSets, which carry its name and a hash.
+        if event.reason in _CREATION and (about.name == own or about.name.startswith(f"{own}-")):
+            return event.message
+    return ""
+
+
+def _of_pod(pod: Pod, objects: Objects, programs: Programs, commands: Commands) -> Fact:
+    name = pod.metadata.name
+    if pod.metadata.deletion_timestamp:
+        return Fact(name, "the pod before it is ending", passing=True)
+    events = [event for event in objects.events if event.involved_object.name == name]
+    if text := _unscheduled(pod, objects) or _broken(pod, events):
+        return Fact(name, text)
+    running = [c for c in pod.status.container_statuses if not c.state.waiting and not c.ready]
+    if any(container.name == "supernode" for container in running) and (
+        text := _waits(pod, programs, commands)
+    ):
+        return Fact(name, text)
+    if running:
+        return _unready(name, running[0], events)
+    return Fact(name, "its containers are being created", passing=True)
+
+
+def _broken(pod: Pod, events: list[Event]) -> str:
+    """Return what keeps a container from starting, or how one ended; "" while nothing does."""
+    containers = (*pod.status.init_container_statuses, *pod.status.container_statuses)
+    for container in containers:
+        if text := _ended(container):
+            return f"{container.name}: {text}"
+    mount = next((event.message for event in events if event.reason in _MOUNTS), "")
+    if mount and any(container.state.waiting for container in containers):
+        return mount
+    return "the pod has failed" if pod.status.phase == "Failed" else ""
+
+
+def _unscheduled(pod: Pod, objects: Objects) -> str:
+    for condition in pod.status.conditions:
+        if condition.type == "PodScheduled" and condition.status == "False":
+            about = {claim.metadata.name for claim in objects.claims if claim.status.phase != "Bound"}
+            more = [e.message for e in objects.events if e.involved_object.name in about]
+            return "; ".join([condition.message, *more[:1]])
+    return ""
+
+
+def _ended(container: Container) -> str:
+    """Return why a container waits, or how it ended; "" while nothing is wrong with it."""
+    waiting, ended = container.state.waiting, container.state.terminated
+    last = ended or container.last_state.terminated
+    words = f"; last words: {_last_lines(last.message)}" if last and last.message else ""
+    if waiting and waiting.reason not in _PASSING:
+        if waiting.reason == "CrashLoopBackOff" and last:
+            return f"CrashLoopBackOff: {last.reason}, exit code {last.exit_code}{words}"
+        return f"{waiting.reason}: {waiting.message}"
+    if ended and (ended.exit_code or ended.reason == "OOMKilled"):
+        return f"{ended.reason}, exit code {ended.exit_code}{words}"
+    return ""
+
+
+def _last_lines(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return " | ".join(lines[-3:])[-400:]
+
+
+def _waits(pod: Pod, programs: Programs, commands: Commands) -> str:
+    """Return why a SuperNode waits, from its log's last lines; "" if it says nothing of the kind."""
+    logs = commands.here("logs", pod.metadata.name, "--container", "supernode", "--tail", "5")
+    done = programs.run(logs, seconds=10.0)
+    lines = [line for line in done.out.splitlines() if line.startswith(SUPERNODE)] if not done.code else []
+    return lines[-1].removeprefix(WAITING) if lines and lines[-1].startswith(WAITING) else ""
+
+
+def _unready(name: str, container: Container, events: list[Event]) -> Fact:
+    last = container.last_state.terminated
+    restarted = f"; before, it ended: {last.reason}, exit code {last.exit_code}" if last else ""
+    said = next((event.message for event in events if event.reason == "Unhealthy"), "")
+    if _PROBE in said:
+        words = said.partition(_PROBE)[2].strip().removeprefix("waiting: ").removeprefix(WAITING)
+        return Fact(name, f"{container.name}: {words}{restarted}", passing=not restarted)
+    return Fact(name, f"{container.name} is starting{restarted}", passing=not restarted)
+
+
+def registrar_troubles(log: str) -> list[str]:
+    """Return what the registrar could not do, from its log's JSON lines: the last word on each node."""
+    last: dict[str, str] = {}
+    for line in log.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and isinstance(node := entry.get("node"), str):
+            bad = entry.get("event") in {"not registered", "not unregistered"}
+            last[node] = f"{entry['event']}: {entry.get('reason', '')}" if bad else ""
+    return [f"{node}: {text}" for node, text in sorted(last.items()) if text]

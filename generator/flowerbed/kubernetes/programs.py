@@ -1,0 +1,148 @@
+"""helm and kubectl: found once, called with lists, their failures told in Flowerbed's words."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass, field
+
+from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError, UsageError
+
+Command = list[str]
+# Seconds: a server that answers does so at once; a package of manifests may take a while.
+QUICK = 30.0
+LONG = 300.0
+_AWAY = re.compile(
+    r"unable to connect to the server|cluster unreachable|connection refused|no such host|i/o timeout"
+    r"|tls handshake timeout|context deadline exceeded|was refused|no route to host",
+    re.IGNORECASE,
+)
+_NO_CONTEXT = re.compile(
+    r'context "?[^"]*"? does not exist|context was not found|no configuration has been', re.IGNORECASE
+)
+_FORBIDDEN = re.compile(r"forbidden", re.IGNORECASE)
+_STRANGER = re.compile(r"must be logged in|unauthorized|to provide credentials", re.IGNORECASE)
+_NOISE = re.compile(r"[IWE]\d{4} |WARNING|warning:|level=", re.IGNORECASE)
+_INSTALL = {
+    "helm": "install Helm 3.22 or newer (https://helm.sh/docs/intro/install), or name it in HELM",
+    "kubectl": "install kubectl (https://kubernetes.io/docs/tasks/tools), or name it in KUBECTL",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def missing(self) -> bool:
+        """Return whether the object that was asked for is not there."""
+        return self.code != 0 and ("NotFound" in self.err or "not found" in self.err)
+
+    @property
+    def forbidden(self) -> bool:
+        """Return whether the API server refused it for want of rights."""
+        return self.code != 0 and _FORBIDDEN.search(self.err) is not None
+
+
+@dataclass(slots=True)
+class Programs:
+    """The two programs, and those of their processes that run now."""
+
+    helm: str
+    kubectl: str
+    _running: set[subprocess.Popen[str]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _ended: bool = False
+
+    def run(self, command: Command, *, text: str | None = None, seconds: float = QUICK) -> Done:
+        """Run a command to its end, `text` on its standard input; one that takes too long ends with 124."""
+        with self._lock:
+            if self._ended:
+                raise FlowerbedError("interrupted")
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE if text is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            )
+            self._running.add(process)
+        try:
+            out, err = process.communicate(text, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            return Done(124, "", f"no answer within {seconds:g} s (i/o timeout)")
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            raise
+        finally:
+            with self._lock:
+                self._running.discard(process)
+        return Done(process.returncode, out, err)
+
+    def demand(self, command: Command, *, where: str, text: str | None = None, seconds: float = QUICK) -> str:
+        """Run a command and return its output. Raises the error that fits what the command complained of."""
+        done = self.run(command, text=text, seconds=seconds)
+        if done.code:
+            raise failure(command, done, where)
+        return done.out
+
+    def end(self) -> None:
+        """Start nothing more; let what runs end as after Ctrl-C: Helm then marks its release as failed."""
+        with self._lock:
+            self._ended = True
+            for process in self._running:
+                process.send_signal(signal.SIGINT)
+
+
+def find_programs() -> Programs:
+    """Return helm and kubectl, from $HELM and $KUBECTL or the PATH. Raises UsageError if one is missing."""
+    return Programs(helm=find_program("helm"), kubectl=find_program("kubectl"))
+
+
+def find_program(name: str) -> str:
+    """Return the path of one program. Raises UsageError with the way to get it."""
+    given = os.environ.get(name.upper()) or name
+    found = shutil.which(given)
+    if not found:
+        what = f"{given} (from {name.upper()})" if given != name else name
+        raise UsageError(f"{what} is not on the PATH", remedy=_INSTALL[name])
+    return given
+
+
+def failure(command: Command, done: Done, where: str) -> FlowerbedError:
+    """Return the error for a command that failed; `where` names party and cluster."""
+    said = complaint(done.err) or f"{command[0]} ended with {done.code}"
+    if _NO_CONTEXT.search(said):
+        remedy = "`kubectl config get-contexts` lists those of your kubeconfig; KUBECONFIG names another"
+        return UnreachableError(said, where=where, remedy=remedy)
+    if _STRANGER.search(said):
+        return NotAllowedError(said, where=where, remedy="renew the credentials of this context")
+    if _FORBIDDEN.search(said):
+        remedy = "ask for the role `admin` in this namespace, or let somebody run the command who has it"
+        return NotAllowedError(said, where=where, remedy=remedy)
+    if _AWAY.search(said):
+        remedy = "is this the right context, and does its API server answer? `kubectl cluster-info` tells"
+        return UnreachableError(said, where=where, remedy=remedy)
+    return FlowerbedError(said, where=where)
+
+
+def complaint(text: str) -> str:
+    """Return what a program complained of: its last lines without warnings, in one line."""
+    lines = [line.strip() for line in text.splitlines()]
+    kept = [
+        line for line in lines if line and not re.match(r"[IWE]\d{4} |WARNING|warning:|level=", line, re.I)
+    ]
+    joined = " ".join(kept[-3:])
+    return re.sub(r"^(Error|error): ", "", joined)[:600]

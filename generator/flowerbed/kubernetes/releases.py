@@ -1,0 +1,103 @@
+"""Helm's side of a party: the release as it is, and one that a killed Helm left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from flowerbed.errors import FlowerbedError
+from flowerbed.kubernetes.parties import Commands
+from flowerbed.kubernetes.programs import LONG, Command, Programs
+
+# Statuses of a release that Helm works on; a killed Helm leaves it so, and every later one then refuses.
+PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
+# Without `--wait` Helm is done with a release within seconds; this long another one gets to end.
+PATIENCE = 30.0
+Run = Callable[[Command], None]
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """A release as `helm list` tells of it (Helm 3 and 4); `chart` is name and version in one."""
+
+    name: str
+    namespace: str
+    revision: str
+    status: str
+    chart: str
+    app_version: str
+    updated: str
+
+    @property
+    def age(self) -> float:
+        """Return the seconds since Helm touched it last; infinite where the time cannot be read."""
+        day, _, rest = self.updated.partition(" ")
+        clock = rest.partition(".")[0].partition(" ")[0]
+        try:
+            then = datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=UTC)
+        except ValueError:
+            return float("inf")
+        # Helm writes the zone's offset behind the time: "2026-01-02 03:04:05.6 +0100 CET".
+        offset = next((word for word in rest.split() if word[0] in "+-" and word[1:].isdecimal()), "+0000")
+        minutes = (int(offset[1:3]) * 60 + int(offset[3:5])) * (-1 if offset[0] == "-" else 1)
+        return (datetime.now(UTC) - then).total_seconds() + 60 * minutes
+
+
+class _Revision(msgspec.Struct):
+    revision: int
+    status: str
+
+
+def read_release(programs: Programs, commands: Commands) -> Release | None:
+    """Return the party's release, None where there is none. Raises what `Programs.demand` raises."""
+    out = programs.demand(commands.list_release(), where=commands.party.where)
+    found = msgspec.json.decode(out, type=list[Release])
+    return found[0] if found else None
+
+
+def recover(programs: Programs, commands: Commands, run: Run, tell: Callable[[str], None]) -> Release | None:
+    """Return the release, put right if a Helm that was killed left it hanging.
+
+    Waits PATIENCE seconds for a Helm that may be at work. Then: back to the last revision that was deployed,
+    or, of a first installation, away; claims stay.
+    """
+    release = read_release(programs, commands)
+    while release and release.status in PENDING and release.age < PATIENCE:
+        tell(f"release {release.name} is {release.status}; another Helm may be at work, waiting for it")
+        time.sleep(1.0)
+        release = read_release(programs, commands)
+    if release is None or release.status not in PENDING:
+        return release
+    good = _last_deployed(programs, commands)
+    if good is None:
+        tell(f"release {release.name} was left {release.status} before it was ever deployed: removing it")
+        run(commands.release("uninstall", "--wait"))
+    else:
+        tell(f"release {release.name} was left {release.status}: returning to revision {good}")
+        run(commands.rollback(good))
+    return read_release(programs, commands)
+
+
+def _last_deployed(programs: Programs, commands: Commands) -> int | None:
+    out = programs.demand(commands.release("history", "--output", "json"), where=commands.party.where)
+    revisions = msgspec.json.decode(out, type=list[_Revision])
+    good = [entry.revision for entry in revisions if entry.status in {"deployed", "superseded"}]
+    return max(good, default=None)
+
+
+def run_loudly(programs: Programs, commands: Commands, tell: Callable[[str], None]) -> Run:
+    """Return what runs a command after printing it. Raises the error that fits its failure."""
+    from shlex import join
+
+    def run(command: Command) -> None:
+        tell(f"$ {join(command)}")
+        try:
+            programs.demand(command, where=commands.party.where, seconds=LONG)
+        except FlowerbedError as error:
+            if not error.remedy:
+                error.remedy = "put it right and run `flowerbed apply` again: it goes on from here"
+            raise
+
+    return run

@@ -1,0 +1,284 @@
+"""`flowerbed status` of a federation on Kubernetes: from the clusters' side and from the SuperLink's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from flowerbed.bundles import Record, read_record
+from flowerbed.errors import FlowerbedError
+from flowerbed.kubernetes.asking import Answers, ask
+from flowerbed.kubernetes.diagnosis import Finding, diagnose, healthy, problem
+from flowerbed.kubernetes.endpoints import days_left
+from flowerbed.kubernetes.facts import gather, registrar_troubles
+from flowerbed.kubernetes.objects import Objects, read
+from flowerbed.kubernetes.parties import Commands, Party
+from flowerbed.kubernetes.programs import Programs
+from flowerbed.kubernetes.releases import Release, read_release
+from flowerbed.kubernetes.report import (
+    CertificateStatus,
+    FederationNode,
+    FederationStatus,
+    NodeState,
+    PartyStatus,
+    PodStatus,
+    Versions,
+    WorkloadStatus,
+)
+from flowerbed.plan import Plan
+
+NOTICE_DAYS = 30
+_WIDTH = 8
+# Images that hold Flower: those of the charts are named so.
+_FLOWER = re.compile(r"/?(superlink|supernode|superexec)[^/]*:v?(\d+\.\d+[^@]*)")
+
+
+class _Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen of one party."""
+
+    status: PartyStatus
+    findings: tuple[Finding, ...] = ()
+
+
+def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Party]) -> FederationStatus:
+    """Return how the parties are. What cannot be reached is a finding, never an error.
+
+    Asks the SuperLink only when the coordinator is among the parties.
+    """
+    record = read_record(plan, bundles)
+    coordinator = next((Commands(programs, party) for party in parties if party.is_coordinator), None)
+    with ThreadPoolExecutor(_WIDTH) as pool:
+        asked = pool.submit(ask, plan, bundles, coordinator)
+        looks = list(pool.map(lambda party: _look(programs, party), parties))
+        answers = asked.result()
+    statuses = tuple(look.status for look in looks)
+    nodes = _nodes(plan, record, statuses, answers)
+    versions = Versions(declared=plan.flower, running={party.party: _versions(party) for party in statuses})
+    certificates = _certificates(record, plan)
+    findings = (
+        *_modes(plan),
+        *(finding for look in looks for finding in look.findings),
+        *_of_endpoints(plan, record, answers),
+        *_of_nodes(nodes, statuses),
+        *_of_versions(versions),
+        *_of_certificates(certificates),
+    )
+    return FederationStatus(
+        name=plan.name,
+        healthy=healthy(findings),
+        admission=plan.admission,
+        insecure=plan.insecure,
+        flower=versions,
+        parties=statuses,
+        endpoints=answers.endpoints,
+        nodes=nodes,
+        certificates=certificates,
+        findings=findings,
+    )
+
+
+def _look(programs: Programs, party: Party) -> _Look:
+    blank = PartyStatus(
+        party=party.name, release=party.release, namespace=party.namespace, context=party.context
+    )
+    commands = Commands(programs, party)
+    try:
+        release = read_release(programs, commands)
+        objects = read(programs, commands)
+    except FlowerbedError as error:
+        return _Look(status=blank, findings=(problem(error.what, where=error.where, remedy=error.remedy),))
+    findings = [
+        *_of_release(release, party),
+        *(diagnose(fact, party=party.name) for fact in gather(objects, programs, commands)),
+        *(_of_registrar(programs, commands, objects) if party.is_coordinator else ()),
+    ]
+    return _Look(status=_filled(blank, release, objects), findings=tuple(findings))
+
+
+def _filled(blank: PartyStatus, release: Release | None, objects: Objects) -> PartyStatus:
+    return msgspec.structs.replace(
+        blank,
+        status=release.status if release else "missing",
+        revision=release.revision if release else "",
+        chart=release.chart if release else "",
+        workloads=tuple(
+            WorkloadStatus(
+                kind=each.kind,
+                name=each.metadata.name,
+                ready=each.status.ready_replicas,
+                wanted=each.spec.replicas,
+            )
+            for each in objects.workloads
+        ),
+        pods=tuple(
+            PodStatus(
+                name=pod.metadata.name,
+                phase=pod.status.phase,
+                ready=pod.ready,
+                restarts=pod.restarts,
+                images=tuple(container.image for container in pod.spec.containers),
+            )
+            for pod in objects.pods
+        ),
+    )
+
+
+def _of_release(release: Release | None, party: Party) -> list[Finding]:
+    if release is None:
+        what = f"release {party.release} is not installed"
+        return [problem(what, where=party.name, remedy=f"`flowerbed apply --party {party.name}` installs it")]
+    if release.status != "deployed":
+        what = f"release {party.release} is {release.status}"
+        return [problem(what, where=party.name, remedy="`flowerbed apply` puts it right")]
+    return []
+
+
+def _of_registrar(programs: Programs, commands: Commands, objects: Objects) -> list[Finding]:
+    pod = f"{commands.party.release}-0"
+    if not any(each.metadata.name == pod for each in objects.pods):
+        return []
+    done = programs.run(commands.here("logs", pod, "--container", "registrar", "--tail", "200"))
+    troubles = registrar_troubles(done.out) if done.code == 0 else []
+    return [problem(text, where=f"{commands.party.name}: registrar") for text in troubles]
+
+
+def _modes(plan: Plan) -> list[Finding]:
+    if plan.insecure:
+        what = "INSECURE: nothing is encrypted; whoever reaches the control address runs code on every node"
+        return [Finding(level="warning", what=what, remedy="for anything but tests drop `insecure: true`")]
+    if plan.admission == "open":
+        what = "OPEN ADMISSION: every SuperNode that reaches the fleet address may join"
+        return [Finding(level="warning", what=what, remedy="declare `admission: listed`")]
+    return []
+
+
+def declared_keys(plan: Plan, record: Record) -> dict[str, str]:
+    """Return every declared node's public key (PEM) by the node's name, "" where none is known here."""
+    found = {}
+    for tenant in plan.tenants:
+        party = record.parties.get(f"tenants/{tenant.name}")
+        made = party.identity.public_keys if party else {}
+        for node in tenant.nodes:
+            found[node.name] = node.public_key or made.get(node.name, "")
+    return found
+
+
+def _nodes(
+    plan: Plan, record: Record, statuses: Sequence[PartyStatus], answers: Answers
+) -> tuple[FederationNode, ...]:
+    keys = declared_keys(plan, record)
+    known = {node.public_key: node for node in answers.nodes or ()}
+    looked_at = {party.party for party in statuses}
+    ready = {pod.name: pod.ready for party in statuses for pod in party.pods}
+    found = []
+    for tenant in plan.tenants:
+        if tenant.name not in looked_at:
+            continue
+        for node in tenant.nodes:
+            key = keys[node.name]
+            if answers.nodes is not None and key and plan.admission == "listed":
+                there = known.get(key)
+                state: NodeState = there.status if there else "not registered"
+                node_id = there.node_id if there else ""
+                entry = FederationNode(
+                    name=node.name, tenant=tenant.name, state=state, source="superlink", node_id=node_id
+                )
+            else:
+                # Ready means: the SuperLink acknowledges the node's heartbeats.
+                seen = ready.get(node.name)
+                by_pod: NodeState = "unknown" if seen is None else "online" if seen else "not ready"
+                entry = FederationNode(name=node.name, tenant=tenant.name, state=by_pod, source="pod")
+            found.append(entry)
+    return tuple(found)
+
+
+def _of_nodes(nodes: Sequence[FederationNode], statuses: Sequence[PartyStatus]) -> list[Finding]:
+    unready = {pod.name for party in statuses for pod in party.pods if not pod.ready}
+    missing = {party.party for party in statuses if party.status in {"missing", "unknown"}}
+    return [
+        problem(
+            f"node {node.name} is {node.state} to the SuperLink, while its pod is ready",
+            where=node.tenant,
+            remedy="wait for its next heartbeat (30 s); if it lasts, delete the pod",
+        )
+        for node in nodes
+        # What keeps a pod from being ready, or a release from being there, is a finding already.
+        if node.state != "online"
+        and node.name not in unready
+        and node.tenant not in missing
+        and node.source == "superlink"
+    ]
+
+
+def _of_endpoints(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
+    found = list(answers.findings)
+    coordinator = record.parties.get("coordinator")
+    made = coordinator.identity.certificate if coordinator else None
+    for endpoint in answers.endpoints:
+        where = f"{endpoint.audience} endpoint"
+        if endpoint.problem and endpoint.how != "not reached":
+            found.append(problem(endpoint.problem, where=where))
+        elif endpoint.problem:
+            found.append(
+                Finding(level="warning", what=f"not reached from here: {endpoint.problem}", where=where)
+            )
+        elif (
+            made
+            and plan.superlink.tls.source == "generated"
+            and endpoint.fingerprint not in {"", made.sha256}
+        ):
+            what = "the gateway shows another certificate than the bundle holds"
+            remedy = (
+                "`flowerbed apply --party coordinator`; the gateway takes a new one up within two minutes"
+            )
+            found.append(Finding(level="warning", what=what, where=where, remedy=remedy))
+    return found
+
+
+def _versions(party: PartyStatus) -> tuple[str, ...]:
+    found = {match[2] for pod in party.pods for image in pod.images if (match := _FLOWER.search(image))}
+    return tuple(sorted(found))
+
+
+def _of_versions(versions: Versions) -> list[Finding]:
+    line = f"{versions.declared}."
+    return [
+        problem(f"runs Flower {version}, while {versions.declared} is declared", where=party)
+        for party, found in versions.running.items()
+        for version in found
+        if not f"{version}.".startswith(line)
+    ]
+
+
+def _certificates(record: Record, plan: Plan) -> tuple[CertificateStatus, ...]:
+    owners = {"ca": "CA", "coordinator": "gateway"}
+    owners |= {f"users/{user.name}": f"user {user.name}" for user in plan.users}
+    return tuple(
+        CertificateStatus(
+            owner=owner,
+            fingerprint=held.sha256,
+            not_after=held.not_after,
+            days_left=days_left(datetime.fromisoformat(held.not_after)),
+        )
+        for folder, owner in owners.items()
+        if (party := record.parties.get(folder)) and (held := party.identity.certificate)
+    )
+
+
+def _of_certificates(certificates: Sequence[CertificateStatus]) -> list[Finding]:
+    found = []
+    for each in certificates:
+        if each.days_left < 0:
+            found.append(problem(f"the certificate has expired on {each.not_after[:10]}", where=each.owner))
+        elif each.days_left < NOTICE_DAYS:
+            what = f"the certificate expires in {each.days_left} days, on {each.not_after[:10]}"
+            remedy = "`flowerbed apply` renews it"
+            found.append(
+                Finding(level="warning", what=what, where=each.owner, symptom="expired", remedy=remedy)
+            )
+    return found

@@ -1,0 +1,50 @@
+"""Known troubles: by which words one is recognised, what causes it, and what to do.
+
+They stand in `symptoms.toml`. The words are Kubernetes' (kubelet, scheduler, admission: 1.30 to 1.37), those
+of `scripts/supernode.py` and `scripts/registrar.py`, and Flower's (flwr 1.41).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """One trouble. `words` are regular expressions over a fact's text; `title` is its heading in the docs."""
+
+    key: str
+    title: str
+    words: tuple[str, ...]
+    cause: str
+    remedy: str
+
+    def fits(self, text: str) -> bool:
+        """Return whether a fact's text is of this trouble."""
+        return any(re.search(words, text, re.IGNORECASE) for words in self.words)
+
+
+OTHER = Symptom(
+    key="other",
+    title="Anything else",
+    words=(),
+    cause="not among the known ones",
+    remedy="`kubectl describe pod` and `kubectl logs` of the pod that is named tell more",
+)
+
+
+@cache
+def symptoms() -> tuple[Symptom, ...]:
+    """Return every known trouble, the narrower first."""
+    text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+    entries = tomllib.loads(text)["symptom"]
+    return tuple(Symptom(**{**entry, "words": tuple(entry["words"])}) for entry in entries)
+
+
+def symptom_of(text: str) -> Symptom:
+    """Return the first symptom that fits a text, OTHER if none does."""
+    return next((symptom for symptom in symptoms() if symptom.fits(text)), OTHER)
