@@ -227,7 +227,8 @@ class _Measured(io.RawIOBase):
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._seeks = isinstance(stream, io.BufferedReader) and isinstance(stream.raw, io.FileIO)
+        plain_file = isinstance(stream, io.BufferedReader) and isinstance(stream.raw, io.FileIO)
+        self._seeks = plain_file and stream.seekable()  # not a pipe; and unpacking goes on, never back
         self._at = 0
         self.allowance = 0
 

@@ -136,7 +136,9 @@ class _Watch:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._over.wait(0.1):
+        over = False
+        while not over:
+            over = self._over.wait(0.1)  # one look more when it is
             if time.monotonic() > self._deadline:
                 self.error = Unreachable("it takes too long", "try again; --fetch-timeout gives it more time")
             elif _size(self._folder) > LARGEST_REPOSITORY:
@@ -190,7 +192,7 @@ def _environment(repository: Repository, home: Path) -> dict[str, str]:
         known["FLOWERBED_GIT_TOKEN_FILE"] = str(credentials.token.absolute())
         known["FLOWERBED_GIT_USERNAME"] = credentials.username or "x-access-token"
     if "SSL_CERT_FILE" in known:
-        known.setdefault("GIT_SSL_CAINFO", known["SSL_CERT_FILE"])
+        known["GIT_SSL_CAINFO"] = known["SSL_CERT_FILE"]
     for number, (key, value) in enumerate(settings.items()):
         known |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return known | {

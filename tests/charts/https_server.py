@@ -8,7 +8,7 @@ import os
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ class Server:
         self.root = root
         self.allowed: set[str] = set()  # Authorization headers, all if empty
         self.redirects: dict[str, str] = {}
+        self.answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}  # by path: others than files
+        self.old_git = False  # speaks the first protocol alone, as servers before 2018 do
         self.seen: list[tuple[str, str]] = []  # path and Authorization header of each request
         self.patches: list[tuple[str, dict[str, Any]]] = []
         self.authority = CertificateAuthority.create("files", 1)
@@ -57,6 +59,8 @@ class Server:
                 server.seen.append((path, shown))
                 if path in server.redirects:
                     self.answer(302, Location=server.redirects[path])
+                elif path in server.answers:
+                    server.answers[path](self)
                 elif server.allowed and shown not in server.allowed:
                     self.answer(401, WWW_Authenticate='Basic realm="x"')
                 else:
@@ -87,11 +91,13 @@ class Server:
 
             def git(self, body: bytes) -> None:
                 env = git_environment(server.root, self, body)
+                if server.old_git:
+                    del env["GIT_PROTOCOL"]
                 done = subprocess.run([GIT_BACKEND], input=body, env=env, capture_output=True, check=False)
                 head, _, content = done.stdout.partition(b"\r\n\r\n")
                 fields = dict(line.split(": ", 1) for line in head.decode().splitlines())
                 status = int(fields.pop("Status", "200").split()[0])
-                self.answer(status, content, **{"Content_Type": fields["Content-Type"]})
+                self.answer(status, content, **{"Content_Type": fields.get("Content-Type", "text/plain")})
 
         return Handler
 

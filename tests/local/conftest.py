@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from local_helpers import declare, write_app
+from source_servers import scratch, served  # noqa: F401  (fixtures)
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up

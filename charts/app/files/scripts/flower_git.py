@@ -14,19 +14,18 @@ import shutil
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
     from .flower_address import Credentials, Repository, parse
-    from .flower_archive import CHUNK, DAMAGED, Budget, plain, safe_parts, untar
+    from .flower_archive import CHUNK, DAMAGED, LARGEST_HEADER, Budget, plain, safe_parts, untar
     from .flower_connection import Invalid, Unreachable
     from .flower_git_program import Git
 else:  # lying beside the program that runs
     from flower_address import Credentials, Repository, parse
-    from flower_archive import CHUNK, DAMAGED, Budget, plain, safe_parts, untar
+    from flower_archive import CHUNK, DAMAGED, LARGEST_HEADER, Budget, plain, safe_parts, untar
     from flower_connection import Invalid, Unreachable
     from flower_git_program import Git
 
@@ -64,6 +63,7 @@ def _export(repository: Repository, to: Path, limits: tuple[float, Budget], dept
                 f"{repository.url}: commit {commit[:12]} has no folder {repository.path!r}",
                 f"at its top there is: {plain(known)}",
             )
+        links = _listed_links(git, tree)
         with git.output("archive", "--format=tar", tree) as stream:
             try:
                 untar(stream, to, budget)
@@ -71,11 +71,11 @@ def _export(repository: Repository, to: Path, limits: tuple[float, Budget], dept
                     pass
             except DAMAGED as error:
                 raise Invalid(f"{repository.url}: {plain(str(error))}") from None
-        if repository.submodules:
-            for found, place in _submodules(git, commit, "/".join(parts)):
-                if not depth:
-                    raise Invalid(f"{repository.url}: submodules in submodules in submodules")
-                _export(found, to.joinpath(*safe_parts(place)), limits, depth - 1)
+        if repository.submodules and not depth:
+            raise Invalid(f"{repository.url}: submodules in submodules in submodules")
+        for place, inner in links.items() if repository.submodules else ():
+            found = _submodule(git, commit, "/".join([*parts, place]))
+            _export(replace(found, ref=inner), to.joinpath(*safe_parts(place)), limits, depth - 1)
         return commit
 
 
@@ -124,22 +124,36 @@ def _listed(git: Git, *patterns: str) -> list[str]:
     return [name for _, tab, name in (line.partition("\t") for line in lines) if tab]
 
 
-def _submodules(git: Git, commit: str, below: str) -> Iterator[tuple[Repository, str]]:
-    """Yield each submodule below a folder, at its commit, and its place in that folder. Raises Invalid."""
-    blob = f"{commit}:.gitmodules"
-    listed = git.ask("config", "--blob", blob, "--null", "--list", bad_is_empty=True)
+def _listed_links(git: Git, tree: str) -> dict[str, str]:
+    """Return the commits of submodules by place. Raises Invalid for a tree that is too large.
+
+    A few objects can be a tree of billions of files, of which git itself would make an index first.
+    """
+    budget, links, rest = Budget(), {}, b""
+    with git.output("ls-tree", "-r", "-z", "--long", "--full-tree", tree) as stream:
+        while piece := stream.read(CHUNK):
+            *entries, rest = (rest + piece).split(b"\0")
+            for entry in entries:
+                head, _, place = entry.decode("utf-8", "replace").partition("\t")
+                mode, _, name, size = head.split()
+                budget.enter()
+                budget.take(int(size) if size.isdecimal() else 0)
+                if mode == "160000":
+                    links[place] = name
+            if len(rest) > LARGEST_HEADER:
+                raise Invalid(f"{git.repository.url}: a path in it is too long")
+    return links
+
+
+def _submodule(git: Git, commit: str, place: str) -> Repository:
+    """Return the repository of a submodule. Raises Invalid."""
+    listed = git.ask("config", "--blob", f"{commit}:.gitmodules", "--null", "--list", bad_is_empty=True)
     settings = dict(entry.partition("\n")[::2] for entry in listed.split("\0"))
     names = {value: key.removesuffix(".path") for key, value in settings.items() if key.endswith(".path")}
-    tree = git.ask("ls-tree", "-r", "-z", "--full-tree", commit, *([below] if below else []))
-    for entry in tree.split("\0"):
-        head, _, place = entry.partition("\t")
-        if head.startswith("160000 "):
-            url = settings.get(f"{names.get(place, '')}.url", "")
-            found = _submodule(git.repository, url, place)
-            yield replace(found, ref=head.split()[2], path=""), place[len(below) :].lstrip("/")
+    return _address(git.repository, settings.get(f"{names.get(place, '')}.url", ""), place)
 
 
-def _submodule(own: Repository, url: str, place: str) -> Repository:
+def _address(own: Repository, url: str, place: str) -> Repository:
     where = f"{own.url}: submodule {plain(place)}"
     if url.startswith(("./", "../")):
         split = urllib.parse.urlsplit(own.url)
@@ -155,4 +169,4 @@ def _submodule(own: Repository, url: str, place: str) -> Repository:
     credentials = (
         own.credentials if host == own_host else Credentials(known_hosts=own.credentials.known_hosts)
     )
-    return replace(own, url=url, credentials=credentials)
+    return replace(own, url=url, path="", credentials=credentials)
