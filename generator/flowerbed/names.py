@@ -25,6 +25,13 @@ RESERVED_TENANT_NAMES = frozenset(
     {"superlink", "superexec", "gateway", "registrar", "fleet", "control", "runtime"}
 )
 
+# The release of flwr that images carry, by its line: the charts' appVersion.
+FLOWER_RELEASES = {"1.41": "1.41.0"}
+# The Python of Flower's own images where nothing else is said.
+IMAGE_PYTHON = "3.13"
+# Flower's images run as this account; pods may have any other.
+IMAGE_USER = 49999
+
 # Flower's only federation in the open-source SuperLink (flwr 1.41).
 FLOWER_FEDERATION = "@none/default"
 
@@ -77,3 +84,8 @@ def superexec_secret(release: str) -> str:
 def node_keys_secret(release: str) -> str:
     """Return the Secret with one entry per node, each named as the node's pod."""
     return f"{release}-node-keys"
+
+
+def base_image(component: str, flower: str, python: str) -> str:
+    """Return Flower's own image of a component (`superexec`) for a release of flwr and a Python line."""
+    return f"docker.io/flwr/{component}:{flower}-py{python}-ubuntu24.04"

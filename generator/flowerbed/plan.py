@@ -20,6 +20,8 @@ Isolation = Literal["subprocess", "process"]
 Role = Literal["viewer", "submitter", "operator"]
 Admission = Literal["listed", "open"]
 KeySource = Literal["generated", "brought"]
+Component = Literal["superlink", "supernode", "superexec"]
+Platform = Literal["linux/amd64", "linux/arm64"]
 TlsSource = Literal["generated", "existing-secret", "cert-manager"]
 # What a node config may hold: what Flower's ConfigRecord takes from TOML (flwr 1.41, no lists, no dates).
 Scalar = bool | int | float | str
@@ -172,8 +174,47 @@ class LocalPorts(Frozen, frozen=True):
     runtime: int = 0
 
 
+class BuildSecret(Frozen, frozen=True):
+    """A secret for `RUN --mount=type=secret,id=ID` while an image is built: a variable or a file here."""
+
+    id: str
+    env: str = ""
+    file: str = ""
+
+
+class BuiltImage(Frozen, frozen=True):
+    """An image in a registry, by digest (`sha256:…`)."""
+
+    registry: str
+    repository: str
+    digest: str
+
+
+class Image(Frozen, frozen=True):
+    """What an image is built from. Paths are as declared: relative to the declaration's folder.
+
+    `built` is the image of the last pushed build, None before the first.
+    """
+
+    base: str
+    python: str
+    dependencies: tuple[str, ...] = ()
+    requirements: str = ""
+    app: str = ""
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    build_args: dict[str, str] = {}
+    build_secrets: tuple[BuildSecret, ...] = ()
+    index: str = ""
+    extra_index: tuple[str, ...] = ()
+    wheelhouse: str = ""
+    platform: Platform = "linux/amd64"
+    repository: str = ""
+    built: BuiltImage | None = None
+
+
 class Plan(Frozen, frozen=True):
-    """A whole federation."""
+    """A whole federation. `images` are those that are built, by component; the rest are Flower's own."""
 
     version: int
     name: str
@@ -184,6 +225,7 @@ class Plan(Frozen, frozen=True):
     tenants: tuple[Tenant, ...]
     users: tuple[User, ...]
     local: LocalPorts = LocalPorts()
+    images: dict[Component, Image] = {}
 
     @property
     def nodes(self) -> tuple[Node, ...]:

@@ -16,7 +16,7 @@ import pytest
 from msgspec import NODEFAULT, inspect
 from test_declaration_wrong import CASES, Case
 
-from flowerbed.declaration import kinds, load, load_plan, model, podmodel
+from flowerbed.declaration import imagemodel, kinds, load, load_plan, model, podmodel
 from flowerbed.declaration.reader import read
 from flowerbed.declaration.schema import schema, schema_text
 from flowerbed.errors import DeclarationError, Problem
@@ -39,6 +39,10 @@ SECTIONS = {
     podmodel.Toleration: "tolerations[]",
     podmodel.Profile: "profiles.NAME",
     model.User: "users[]",
+    imagemodel.Images: "images",
+    imagemodel.Image: "images.all, .superlink, .supernode, .superexec",
+    imagemodel.Instructions: "images.NAME.instructions",
+    imagemodel.BuildSecret: "images.NAME.build-secrets[]",
     model.Local: "local",
     model.Ports: "local.ports",
 }
@@ -153,7 +157,7 @@ def test_every_part_of_the_model_is_described() -> None:
     """Each struct of the declaration has its table, and each field its meaning."""
     declared = {
         kind
-        for module in (model, podmodel)
+        for module in (model, podmodel, imagemodel)
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, podmodel.Model)
     }

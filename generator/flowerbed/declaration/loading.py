@@ -15,6 +15,7 @@ from flowerbed.declaration.reader import Document, read
 from flowerbed.declaration.resolution import resolve
 from flowerbed.declaration.rules import findings
 from flowerbed.errors import DeclarationError, Problem
+from flowerbed.images.record import built_images
 from flowerbed.plan import Plan
 
 
@@ -36,8 +37,12 @@ def load(path: Path) -> Declaration:
 
 
 def load_plan(path: Path) -> Plan:
-    """Return the plan of the declaration in a file: `load`, then `resolve`."""
-    return resolve(load(path))
+    """Return the plan of the declaration in a file: `load`, then `resolve` with the images built for it.
+
+    Raises DeclarationError, or UsageError for a damaged images.lock.yaml.
+    """
+    declaration = load(path)
+    return resolve(declaration, built_images(path, declaration.name))
 
 
 def check(declaration: Declaration) -> None:

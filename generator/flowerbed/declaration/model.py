@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from flowerbed.declaration import grammar
+from flowerbed.declaration.imagemodel import Images
 from flowerbed.declaration.podmodel import (
     DataVolume,
     Model,
@@ -259,4 +260,7 @@ class Declaration(Model, frozen=True, kw_only=True):
     profiles: Annotated[
         dict[str, Profile], Meta(description="Named bases for pods, used by `profile: NAME`.")
     ] = msgspec.field(default_factory=dict)
+    images: Annotated[Images, Meta(description="Images with what apps need, made by `flowerbed build`.")] = (
+        Images()
+    )
     local: Annotated[Local, Meta(description="What only `flowerbed up` reads.")] = Local()

@@ -9,16 +9,17 @@ from msgspec import UNSET
 
 from flowerbed import names, plan
 from flowerbed.declaration import grammar, model, podmodel
+from flowerbed.declaration.image_resolution import images
 from flowerbed.declaration.public_keys import canonical
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _OUTSIDE_PORT = {"gateway-api": 443, "ingress": 443}
 
 
-def resolve(declaration: model.Declaration) -> plan.Plan:
+def resolve(declaration: model.Declaration, built: Mapping[str, plan.BuiltImage] | None = None) -> plan.Plan:
     """Return the plan of a declaration that `load` or `check` has accepted.
 
-    Time and memory are linear in the number of nodes.
+    `built` are the pushed images by component. Time and memory are linear in the number of nodes.
     """
     superlink = _superlink(declaration)
     return plan.Plan(
@@ -35,6 +36,7 @@ def resolve(declaration: model.Declaration) -> plan.Plan:
             control=declaration.local.ports.control,
             runtime=declaration.local.ports.runtime,
         ),
+        images=images(declaration, built or {}),
     )
 
 

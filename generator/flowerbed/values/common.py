@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flowerbed.plan import Pod, SecretUse
+from flowerbed.images.reference import DOCKER_HUB
+from flowerbed.plan import BuiltImage, Component, Plan, Pod, SecretUse
 
 
 def pod_values(pod: Pod) -> dict[str, Any]:
@@ -38,3 +39,24 @@ def fingerprints(public_keys: Mapping[str, str], authority: str) -> dict[str, st
     """Return short hashes of what the chart cannot see, so that pods restart exactly when it changes."""
     parts = {"node-keys": "".join(public_keys.values()), "ca": authority}
     return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in parts.items() if text}
+
+
+def image_values(plan: Plan, component: Component, above: Component | None = None) -> dict[str, Any]:
+    """Return the `image` of a component that was built and pushed, by digest; else nothing, for the default.
+
+    The charts take a registry that is not said from the image `above`: where that one was built and this one
+    was not, the default's own registry is said.
+    """
+    if found := _built(plan, component):
+        return {"image": {"registry": found.registry, "repository": found.repository, "digest": found.digest}}
+    return {"image": {"registry": DOCKER_HUB}} if above and _built(plan, above) else {}
+
+
+def gateway_image_values(plan: Plan) -> dict[str, Any]:
+    """Return where the gateway's image comes from when the SuperLink's has a registry of its own."""
+    return {"image": {"registry": DOCKER_HUB}} if _built(plan, "superlink") else {}
+
+
+def _built(plan: Plan, component: Component) -> BuiltImage | None:
+    image = plan.images.get(component)
+    return image.built if image else None

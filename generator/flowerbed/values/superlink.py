@@ -7,7 +7,14 @@ from typing import Any
 
 from flowerbed import names
 from flowerbed.plan import Audience, Endpoint, Plan, ServerTls
-from flowerbed.values.common import fingerprints, pod_values, resources, secret_uses
+from flowerbed.values.common import (
+    fingerprints,
+    gateway_image_values,
+    image_values,
+    pod_values,
+    resources,
+    secret_uses,
+)
 
 _EXPOSURES = {
     "cluster": "cluster",
@@ -38,6 +45,7 @@ def superlink_values(
     listed = plan.admission == "listed"
     apart = superlink.executor == "kubernetes"
     said = resources(superlink.pod)
+    gateway = gateway_image_values(plan)
     return {
         "federation": plan.name,
         "flower": plan.flower,
@@ -58,10 +66,13 @@ def superlink_values(
             "resources": {} if apart else said,
             "secrets": secret_uses(superlink.secrets),
             **pod_values(superlink.pod),
+            **image_values(plan, "superexec", "superlink"),
         },
         "tasks": {"resources": said if apart else {}},
         "persistence": {"size": superlink.storage.size, "storageClass": superlink.storage.storage_class},
         **pod_values(superlink.pod),
+        **image_values(plan, "superlink"),
+        **({"gateway": gateway} if gateway else {}),
     }
 
 

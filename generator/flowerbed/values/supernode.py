@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowerbed.plan import Plan, Scalar, Tenant
-from flowerbed.values.common import fingerprints, pod_values, resources, secret_uses
+from flowerbed.values.common import fingerprints, image_values, pod_values, resources, secret_uses
 
 
 def supernode_values(
@@ -39,6 +39,7 @@ def supernode_values(
             "executor": tenant.executor,
             "existingSecret": tenant.superexec_secret,
             "resources": said if superexec and not apart else {},
+            **image_values(plan, "superexec", "supernode"),
         },
         "tasks": {"resources": said if superexec and apart else {}},
         "resources": {} if superexec else said,
@@ -48,6 +49,7 @@ def supernode_values(
         ],
         "secrets": secret_uses(tenant.secrets),
         **pod_values(tenant.pod),
+        **image_values(plan, "supernode"),
     }
 
 

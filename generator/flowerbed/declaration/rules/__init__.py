@@ -10,11 +10,20 @@ from itertools import chain, islice
 
 from flowerbed.declaration.findings import MAX_FINDINGS, Finding
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.rules import admission, naming, nodes, pods, reach, tls, volumes
+from flowerbed.declaration.rules import admission, images, naming, nodes, pods, reach, tls, volumes
 
 __all__ = ["findings"]
 
-RULES = (*naming.RULES, *reach.RULES, *tls.RULES, *admission.RULES, *nodes.RULES, *pods.RULES, *volumes.RULES)
+RULES = (
+    *naming.RULES,
+    *reach.RULES,
+    *tls.RULES,
+    *admission.RULES,
+    *nodes.RULES,
+    *pods.RULES,
+    *volumes.RULES,
+    *images.RULES,
+)
 
 
 def findings(declaration: Declaration) -> Iterator[Finding]:
