@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from textwrap import shorten
 from typing import Literal
 
 import msgspec
 
 from flowerbed.errors import FlowerbedError, NotAllowedError
 from flowerbed.kubernetes import changes as compared
-from flowerbed.kubernetes.diagnosis import Finding, diagnose, healthy, problem
+from flowerbed.kubernetes.diagnosis import Finding, diagnose, merge, problem
 from flowerbed.kubernetes.facts import gather
 from flowerbed.kubernetes.objects import Objects, read
 from flowerbed.kubernetes.parties import Commands, Party
@@ -103,10 +104,10 @@ class _Work:
             if objects.ready:
                 self._tell(party.name, f"ready: {_count(objects)}")
                 return self._end(party, changed, "ready", [], 0)
-            findings = [diagnose(fact) for fact in gather(objects, self._programs, commands)]
+            findings = merge(diagnose(fact) for fact in gather(objects, self._programs, commands))
             worst = sorted(findings, key=lambda finding: finding.level != "problem")
-            waits = [f"{finding.where}: {finding.what}" for finding in worst]
-            self._tell(party.name, f"waiting for {'; '.join(waits[:2]) or 'its pods'}")
+            waits = [shorten(f"{finding.where}: {finding.what}", 160) for finding in worst[:2]]
+            self._tell(party.name, f"waiting for {'; '.join(waits) or 'its pods'}")
             if time.monotonic() - self._began > self._timeout:
                 return self._end(party, changed, "not ready", worst, 5)
             time.sleep(PAUSE)
@@ -178,6 +179,3 @@ def exit_code(applied: Sequence[Applied]) -> int:
 def _count(objects: Objects) -> str:
     pods = len(objects.pods)
     return f"{pods} pod{'s' * (pods != 1)}"
-
-
-__all__ = ["Applied", "apply", "dry_run", "exit_code", "healthy", "put"]

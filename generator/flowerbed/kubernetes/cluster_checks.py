@@ -143,6 +143,31 @@ def storage_class(programs: Programs, commands: Commands, plan: Plan) -> Iterato
     yield Finding(level="problem", what=what, where=where, symptom="claim-unbound", remedy=remedy)
 
 
+def images(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:  # noqa: ARG001
+    """Look whether the cluster's machines have the images that the release needs."""
+    where = f"{commands.party.name}: images"
+    if not (commands.party.bundle / "values.yaml").exists():
+        yield Finding(level="ok", what="not looked at before `flowerbed generate`", where=where)
+        return
+    rendered = programs.demand(commands.template(), where=commands.party.where)
+    wanted = sorted(set(re.findall(r"^\s*(?:- )?image: \"?([^\"\s]+)", rendered, flags=re.MULTILINE)))
+    done = programs.run(commands.kubectl("get", "nodes", "--output", "json"))
+    if done.code:
+        yield Finding(level="ok", what=f"needed are {', '.join(wanted)}", where=where)
+        return
+    held = [
+        {name for image in node["status"].get("images", []) for name in image.get("names", [])}
+        for node in json.loads(done.out)["items"]
+    ]
+    lacking = [image for image in wanted if not all(image in names for names in held)]
+    if lacking:
+        what = f"some machine has to pull {', '.join(lacking)} first"
+        remedy = "make sure that the cluster's machines reach the registry, or load the images there"
+        yield Finding(level="warning", what=what, where=where, remedy=remedy)
+    else:
+        yield Finding(level="ok", what="every machine has them", where=where)
+
+
 def clock(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:  # noqa: ARG001
     """Compare this machine's clock with the API server's, as its Date header tells."""
     where = f"{commands.party.name}: clock"
@@ -205,4 +230,4 @@ def storage(programs: Programs, commands: Commands) -> Iterator[Finding]:
         yield Finding(level="ok", what=f"the SuperLink's volume is {match[1]}% full", where=where)
 
 
-CHECKS = (rights, namespace, policies, storage_class, clock)
+CHECKS = (rights, namespace, policies, storage_class, images, clock)

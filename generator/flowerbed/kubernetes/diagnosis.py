@@ -10,6 +10,7 @@ import msgspec
 from flowerbed.kubernetes.facts import Fact
 from flowerbed.kubernetes.symptoms import symptom_of
 
+_PLACES_SHOWN = 4
 Level = Literal["ok", "warning", "problem"]
 
 
@@ -64,6 +65,19 @@ def problem(what: str, *, where: str = "", remedy: str = "") -> Finding:
         cause=symptom.cause,
         remedy=remedy or symptom.remedy,
     )
+
+
+def merge(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings with those made one that differ in their place alone, such as many nodes' pods."""
+    places: dict[Finding, list[str]] = {}
+    for finding in findings:
+        places.setdefault(msgspec.structs.replace(finding, where=""), []).append(finding.where)
+    return [msgspec.structs.replace(finding, where=_places(where)) for finding, where in places.items()]
+
+
+def _places(where: list[str]) -> str:
+    more = len(where) - _PLACES_SHOWN
+    return ", ".join(where[:_PLACES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def healthy(findings: Iterable[Finding]) -> bool:

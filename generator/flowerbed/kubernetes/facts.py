@@ -6,6 +6,7 @@ A fact counts only for what is not ready now: events outlive what they speak of.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,11 @@ SUPERNODE = "supernode: "
 WAITING = f"{SUPERNODE}waiting: "
 # Reasons of waiting containers that pass by themselves.
 _PASSING = {"", "ContainerCreating", "PodInitializing"}
+# What controllers put before the reason.
+_PREFACE = re.compile(
+    r"^(\(combined from similar events\): )?"
+    r"(Error creating: |[Cc]reate Pod \S+ in StatefulSet \S+ failed error: )?"
+)
 _PROBE = "Readiness probe failed: "
 _MOUNTS = {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
 _CREATION = {"FailedCreate", "FailedScheduling", "ProvisioningFailed", "FailedBinding"}
@@ -66,13 +72,13 @@ def _of_workloads(objects: Objects) -> Iterator[Fact]:
 def _creation(workload: Workload, objects: Objects) -> str:
     for condition in workload.status.conditions:
         if condition.type == "ReplicaFailure" and condition.status == "True":
-            return condition.message
-    own = workload.metadata.name
+            return _PREFACE.sub("", condition.message)
     for event in objects.events:
         about = event.involved_object
         # A Deployment's pods are made by its ReplicaSets, which carry its name and a hash.
-        if event.reason in _CREATION and (about.name == own or about.name.startswith(f"{own}-")):
-            return event.message
+        name = about.name.rpartition("-")[0] if about.kind == "ReplicaSet" else about.name
+        if event.reason in _CREATION and name == workload.metadata.name:
+            return _PREFACE.sub("", event.message)
     return ""
 
 

@@ -15,7 +15,7 @@ from flowerbed.kubernetes.programs import Command, Programs
 from flowerbed.plan import Plan
 
 COORDINATOR = "coordinator"
-CHARTS = Path(flowerbed.__file__).resolve().parent / "charts"
+CHARTS = (Path(flowerbed.__file__).parent / "charts").resolve()
 # Pods of the charts pass `restricted`; so do the pods of tasks.
 POD_SECURITY = (
     "pod-security.kubernetes.io/enforce=restricted",
@@ -114,7 +114,8 @@ class Commands:
 
     def here(self, *words: str) -> Command:
         """Return a kubectl command in the party's namespace."""
-        return [*self._kubectl, *words[:1], *self._there, *words[1:]]
+        options = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
+        return [*self._kubectl, *words[:options], *self._there, *words[options:]]
 
     def create_namespace(self, name: str) -> Command:
         """Create a namespace."""

@@ -145,4 +145,4 @@ def complaint(text: str) -> str:
         line for line in lines if line and not re.match(r"[IWE]\d{4} |WARNING|warning:|level=", line, re.I)
     ]
     joined = " ".join(kept[-3:])
-    return re.sub(r"^(Error|error): ", "", joined)[:600]
+    return re.sub(r"^(error: |error from server \(\w+\): )+", "", joined, flags=re.IGNORECASE)[:600]

@@ -13,7 +13,7 @@ import msgspec
 from flowerbed.bundles import Record, read_record
 from flowerbed.errors import FlowerbedError
 from flowerbed.kubernetes.asking import Answers, ask
-from flowerbed.kubernetes.diagnosis import Finding, diagnose, healthy, problem
+from flowerbed.kubernetes.diagnosis import Finding, diagnose, healthy, merge, problem
 from flowerbed.kubernetes.endpoints import days_left
 from flowerbed.kubernetes.facts import gather, registrar_troubles
 from flowerbed.kubernetes.objects import Objects, read
@@ -94,7 +94,7 @@ def _look(programs: Programs, party: Party) -> _Look:
         return _Look(status=blank, findings=(problem(error.what, where=error.where, remedy=error.remedy),))
     findings = [
         *_of_release(release, party),
-        *(diagnose(fact, party=party.name) for fact in gather(objects, programs, commands)),
+        *merge(diagnose(fact, party=party.name) for fact in gather(objects, programs, commands)),
         *(_of_registrar(programs, commands, objects) if party.is_coordinator else ()),
     ]
     return _Look(status=_filled(blank, release, objects), findings=tuple(findings))
