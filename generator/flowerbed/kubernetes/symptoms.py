@@ -15,11 +15,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
-    """One trouble. `words` are regular expressions over a fact's text; `title` is its heading in the docs."""
+    """One trouble. `words` are regular expressions over a fact's text, `example` is one such text.
+
+    `title` is its heading in the docs.
+    """
 
     key: str
     title: str
     words: tuple[str, ...]
+    example: str
     cause: str
     remedy: str
 
@@ -32,6 +36,7 @@ OTHER = Symptom(
     key="other",
     title="Anything else",
     words=(),
+    example="",
     cause="not among the known ones",
     remedy="`kubectl describe pod` and `kubectl logs` of the pod that is named tell more",
 )

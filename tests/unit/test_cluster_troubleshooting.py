@@ -1,0 +1,86 @@
+"""docs/troubleshooting.md lists every known trouble, in the words of the program.
+
+`python tests/unit/test_cluster_troubleshooting.py` writes the list anew.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowerbed.kubernetes.symptoms import OTHER, Symptom, symptom_of, symptoms
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "troubleshooting.md"
+BEGIN, END = "<!-- symptoms: begin, written from symptoms.toml -->", "<!-- symptoms: end -->"
+
+
+def section(symptom: Symptom) -> str:
+    """Return what the page says of a symptom."""
+    return (
+        f"### {symptom.title}\n\n"
+        f"    {symptom.example}\n\n"
+        f"- Cause: {symptom.cause}.\n- Remedy: {symptom.remedy}.\n- In `--json`: `{symptom.key}`.\n"
+    )
+
+
+def listing() -> str:
+    """Return the generated part of the page."""
+    return "\n".join(section(symptom) for symptom in symptoms())
+
+
+def page(text: str) -> str:
+    """Return the page with its list as it should be."""
+    head, _, rest = text.partition(BEGIN)
+    return f"{head}{BEGIN}\n\n{listing()}\n{END}{rest.partition(END)[2]}"
+
+
+def test_the_page_is_up_to_date() -> None:
+    """Titles, causes and remedies on the page are those that `status` prints."""
+    text = PAGE.read_text(encoding="utf-8")
+    assert page(text) == text
+
+
+def test_keys_and_titles_are_used_once() -> None:
+    """Each symptom can be told from the others by either."""
+    assert len({symptom.key for symptom in symptoms()}) == len(symptoms())
+    assert len({symptom.title for symptom in symptoms()}) == len(symptoms())
+
+
+@pytest.mark.parametrize("symptom", symptoms(), ids=lambda symptom: symptom.key)
+def test_an_example_leads_to_its_symptom(symptom: Symptom) -> None:
+    """Each text is told from all the others, and from those that stand before it in the list."""
+    assert symptom_of(symptom.example) == symptom
+
+
+def test_the_unknown_is_told_as_such() -> None:
+    """A text that nobody foresaw gets the advice where to look."""
+    assert symptom_of("the moon is full") is OTHER
+    assert "kubectl" in OTHER.remedy
+
+
+def test_the_reasons_of_a_waiting_supernode_are_all_known() -> None:
+    """Whatever `scripts/supernode.py` may give as its reason has a symptom, and not that of a crash."""
+    text = (ROOT / "scripts" / "supernode.py").read_text(encoding="utf-8")
+    reasons = re.findall(r'f?"((?:not admitted|clock skew|wrong \w+|unreachable)[^"]*)"', text)
+    assert len(reasons) >= 7
+    assert {symptom_of(reason).key for reason in reasons} & {"other", "crash"} == set()
+
+
+def test_every_remedy_says_what_to_do() -> None:
+    """No symptom is without cause or remedy, and verbs that remedies name exist."""
+    from flowerbed.cli.main import app
+
+    verbs = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    for symptom in symptoms():
+        assert symptom.cause
+        assert symptom.remedy
+        assert set(re.findall(r"`flowerbed (\w+)", symptom.remedy)) <= verbs
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    sys.exit(0)
