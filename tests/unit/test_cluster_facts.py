@@ -1,0 +1,197 @@
+"""What Kubernetes tells becomes facts, and facts findings: objects in the shape that kubectl prints."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowerbed.kubernetes.diagnosis import diagnose, healthy, merge, problem
+from flowerbed.kubernetes.facts import Fact, gather, registrar_troubles
+from flowerbed.kubernetes.objects import parse
+from flowerbed.kubernetes.parties import Commands, Party
+from flowerbed.kubernetes.programs import Programs
+
+PARTY = Party("north", Path("supernode"), "hospitals-north", ("north",), "", Path("north"))
+NAME = "hospitals-north-0"
+
+
+def listed(*items: dict[str, Any]) -> str:
+    return json.dumps({"kind": "List", "apiVersion": "v1", "items": items})
+
+
+def workload(ready: int = 0, replicas: int = 1) -> dict[str, Any]:
+    return {
+        "kind": "StatefulSet",
+        "metadata": {"name": "hospitals-north", "generation": 2},
+        "spec": {"replicas": 1},
+        "status": {
+            "observedGeneration": 2,
+            "replicas": replicas,
+            "updatedReplicas": replicas,
+            "readyReplicas": ready,
+        },
+    }
+
+
+def pod(
+    container: dict[str, Any] | None, *conditions: dict[str, Any], phase: str = "Running"
+) -> dict[str, Any]:
+    statuses = [{"name": "supernode", "ready": False, "restartCount": 0, **container}] if container else []
+    status = {"phase": phase, "conditions": conditions, "containerStatuses": statuses}
+    return {"kind": "Pod", "metadata": {"name": NAME, "labels": {}}, "spec": {}, "status": status}
+
+
+def event(reason: str, message: str, about: tuple[str, str] = ("Pod", NAME), hour: int = 1) -> dict[str, Any]:
+    return {
+        "kind": "Event",
+        "metadata": {"name": f"{about[1]}.1"},
+        "involvedObject": {"kind": about[0], "name": about[1]},
+        "reason": reason,
+        "message": message,
+        "eventTime": None,
+        "lastTimestamp": f"2026-01-02T0{hour}:00:00Z",
+        "series": None,
+    }
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path) -> Programs:
+    """A kubectl that may not read logs, so that only objects and events tell."""
+    program = tmp_path / "kubectl"
+    program.write_text("#!/bin/sh\necho 'Error from server (Forbidden): pods/log is forbidden' >&2\nexit 1\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return Programs(helm="helm", kubectl=str(program))
+
+
+def facts(programs: Programs, *items: dict[str, Any]) -> list[Fact]:
+    objects = [item for item in items if item["kind"] != "Event"]
+    events = [item for item in items if item["kind"] == "Event"]
+    return gather(parse(listed(*objects), listed(*events)), programs, Commands(programs, PARTY))
+
+
+UNSCHEDULED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "Unschedulable",
+    "message": "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+}
+CASES = {
+    "image-missing": [
+        pod({"state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}})
+    ],
+    "claim-unbound": [pod(None, UNSCHEDULED, phase="Pending")],
+    "out-of-memory": [
+        pod(
+            {
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+                "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
+            }
+        )
+    ],
+    "key-missing": [
+        pod(
+            {
+                "state": {
+                    "terminated": {
+                        "reason": "Error",
+                        "exitCode": 1,
+                        "message": "error: the Secret with the"
+                        " node keys has no entry hospitals-north-0; the entry is named as the pod\n",
+                    }
+                },
+            }
+        )
+    ],
+    "secret-missing": [
+        pod({"state": {"waiting": {"reason": "ContainerCreating"}}}, phase="Pending"),
+        event("FailedMount", 'MountVolume.SetUp failed for volume "keys" : secret "k" not found'),
+    ],
+    "wrong-ca": [
+        pod({"state": {"running": {}}}),
+        event("Unhealthy", "Readiness probe failed: wrong name: an older one", hour=1),
+        event("Unhealthy", "Readiness probe failed: waiting: wrong CA: /ca/ca.crt did not sign it", hour=2),
+    ],
+    "quota-exceeded": [
+        event(
+            "FailedCreate",
+            "Create Pod hospitals-north-0 in StatefulSet hospitals-north failed error: pods"
+            ' "hospitals-north-0" is forbidden: exceeded quota: tiny',
+            ("StatefulSet", "hospitals-north"),
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize(("symptom", "items"), CASES.items(), ids=CASES)
+def test_each_trouble_is_told(symptom: str, items: list[dict[str, Any]], kubectl: Programs) -> None:
+    """Pod states, conditions and events lead to one problem, with its cause and remedy."""
+    replicas = 0 if symptom == "quota-exceeded" else 1
+    (fact,) = facts(kubectl, workload(replicas=replicas), *items)
+    found = diagnose(fact, party="north")
+    assert (found.level, found.symptom) == ("problem", symptom)
+    assert found.cause
+    assert found.remedy
+    assert found.where.startswith("north: hospitals-north")
+
+
+def test_what_is_over_counts_no_longer(kubectl: Programs) -> None:
+    """Events of a pod that is ready, and of a workload that is complete, are no facts."""
+    there = pod({"state": {"running": {}}, "ready": True}, {"type": "Ready", "status": "True"})
+    old = [
+        event("Unhealthy", "Readiness probe failed: wrong CA: it was"),
+        event("FailedCreate", "exceeded quota: tiny", ("StatefulSet", "hospitals-north")),
+    ]
+    assert facts(kubectl, workload(ready=1), there, *old) == []
+
+
+def test_a_starting_pod_is_no_problem_yet(kubectl: Programs) -> None:
+    """What passes by itself is told, and leaves the federation healthy."""
+    items = [workload(), pod({"state": {"waiting": {"reason": "ContainerCreating"}}}, phase="Pending")]
+    (fact,) = facts(kubectl, *items)
+    assert fact.passing
+    assert diagnose(fact).level == "warning"
+
+
+def test_a_workloads_events_are_its_own(kubectl: Programs) -> None:
+    """What befalls another workload whose name begins alike is not taken for this one's."""
+    about = ("ReplicaSet", "hospitals-north-superexec-55f6494749")
+    (fact,) = facts(kubectl, workload(replicas=0), event("FailedCreate", "exceeded quota", about))
+    assert fact.passing
+
+
+def test_test_pods_are_not_looked_at(kubectl: Programs) -> None:
+    """What `helm test` left behind is no part of the release's health."""
+    left = pod({"state": {"terminated": {"reason": "Error", "exitCode": 1}}}, phase="Failed")
+    left["metadata"]["labels"] = {"app.kubernetes.io/component": "test"}
+    there = pod({"state": {"running": {}}, "ready": True}, {"type": "Ready", "status": "True"})
+    assert facts(kubectl, workload(ready=1), there, left) == []
+
+
+def test_findings_of_many_pods_become_one() -> None:
+    """A hundred nodes with one trouble are one finding that names the first and counts the rest."""
+    found = merge(diagnose(Fact(f"node-{index}", "wrong CA: x"), party="north") for index in range(100))
+    assert len(found) == 1
+    assert found[0].where.endswith("north: node-3 and 96 more")
+    assert not healthy(found)
+
+
+def test_the_remedy_at_hand_goes_before_the_general_one() -> None:
+    """A problem's own remedy is kept; its symptom still gives the cause."""
+    found = problem("release a is pending-install", remedy="wait")
+    assert (found.symptom, found.remedy) == ("release-hangs", "wait")
+
+
+def test_the_registrars_last_word_on_a_node_counts() -> None:
+    """A node that was registered in the end is no trouble; lines that are not JSON are passed over."""
+    lines = [
+        {"event": "not registered", "node": "a", "reason": "unknown curve"},
+        {"event": "registered", "node": "a"},
+        {"event": "not registered", "node": "b", "reason": "this key was unregistered before"},
+        {"event": "waiting", "reason": "Connection refused"},
+    ]
+    log = "\n".join(["Traceback", *(json.dumps(line) for line in lines)])
+    assert registrar_troubles(log) == ["b: not registered: this key was unregistered before"]
