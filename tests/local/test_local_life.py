@@ -101,7 +101,7 @@ def test_a_killed_supervisor_leaves_nothing(file: Path, hello: Path) -> None:
         assert len(processes(file)) >= 9
         kill(process.pid)
         until_gone(file)
-        done = run("status", file)
+        done = run("status", file, "--local")
         assert (done.returncode, done.stdout) == (1, "life does not run here; `flowerbed up` starts it\n")
 
 
