@@ -55,6 +55,7 @@ def _json(app: App, found: Prepared, config: Mapping[str, Any]) -> str:
             "fab_size": len(app.fab),
             "files": app.files,
             "run_config": config,
+            "warnings": app.warnings,
             **({"pyproject": _pyproject(found)} if found.source.kind == "inline" else {}),
         }
     )
@@ -63,6 +64,7 @@ def _json(app: App, found: Prepared, config: Mapping[str, Any]) -> str:
 def _text(app: App, found: Prepared, config: Mapping[str, Any]) -> str:
     lines = [f"app {app.title}", f"from {found.source}", f"FAB {app.hash} ({len(app.fab):,} bytes)"]
     lines += [f"  {name} ({size:,} bytes)" for name, size in app.files.items()]
+    lines += [f"warning: {text}" for text in app.warnings]
     lines += ["run config"] if config else []
     lines += [f"  {key} = {json.dumps(value)}" for key, value in config.items()]
     if found.source.kind == "inline":

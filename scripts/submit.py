@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -26,6 +26,7 @@ if TYPE_CHECKING or __package__:
     from .flower_config import overrides
     from .flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
     from .flower_interruptions import ignore_interruptions, interruptions
+    from .flower_nodes import too_few
     from .flower_preview import preview
     from .flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, colourless, start
     from .flower_source import Request, prepared
@@ -36,6 +37,7 @@ else:  # lying beside the program that runs
     from flower_config import overrides
     from flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
     from flower_interruptions import ignore_interruptions, interruptions
+    from flower_nodes import too_few
     from flower_preview import preview
     from flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, colourless, start
     from flower_source import Request, prepared
@@ -90,6 +92,7 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
             config = overrides(app.defaults, order.config, order.settings)
             _introduce(app)
             opening.wait()
+            _warn(too_few(client, {**app.defaults, **config}))
             status = "unknown"
             outcome = _follow(client, start(client, app, config), order)
     except SubmitError as error:
@@ -170,6 +173,12 @@ def _introduce(app: App) -> None:
     say(f"app {app.title}: FAB {app.hash} ({len(app.fab):,} bytes)")
     for name, size in app.files.items():
         say(f"  {name} ({size:,} bytes)")
+    _warn(app.warnings)
+
+
+def _warn(texts: Iterable[str]) -> None:
+    for text in texts:
+        say(f"warning: {text}")
 
 
 def _conclude(outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from submit_apps import SERVER, pyproject, write_app
 
-from flowerbed.scripts import flower_app
+from flowerbed.scripts import flower_fab, flower_fab_file
 from flowerbed.scripts.flower_app import load
 from flowerbed.scripts.flower_connection import Invalid
 
@@ -148,7 +148,7 @@ def test_a_symbolic_link_is_not_packed_and_said_so(tmp_path: Path) -> None:
     (tmp_path / "elsewhere.py").write_text(SERVER)
     (tmp_path / "tiny/server.py").unlink()
     (tmp_path / "tiny/server.py").symlink_to(tmp_path / "elsewhere.py")
-    assert "tiny/server.py, which serverapp names, does not get into the FAB" in refusal(tmp_path)
+    assert "serverapp is 'tiny.server:app': server.py is a symbolic link" in refusal(tmp_path)
 
 
 def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert "no such app" in refusal(tmp_path / "nowhere")
     assert f"{tmp_path}: no pyproject.toml in it" in refusal(tmp_path)
     (tmp_path / "x.fab").write_bytes(b"not a zip")
-    assert "x.fab: not a FAB: File is not a zip file" in refusal(tmp_path / "x.fab")
+    assert "x.fab: not a FAB: it does not begin as a zip archive does" in refusal(tmp_path / "x.fab")
 
 
 def fab(tmp_path: Path, **changes: bytes | None) -> Path:
@@ -215,7 +215,7 @@ def test_a_bomb_is_refused_without_unpacking_it(tmp_path: Path) -> None:
     """A FAB that is small and would unpack to much more than Flower takes is refused by its directory."""
     file = tmp_path / "bomb.fab"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("zeros.py", bytes(flower_app.LARGEST_UNPACKED + 1))
+        archive.writestr("zeros.py", bytes(flower_fab_file.LARGEST_UNPACKED + 1))
     assert file.stat().st_size < 1_000_000
     assert "unpacked it would be" in refusal(file)
 
@@ -223,7 +223,7 @@ def test_a_bomb_is_refused_without_unpacking_it(tmp_path: Path) -> None:
 def test_a_fab_larger_than_flower_takes_is_refused(tmp_path: Path) -> None:
     """10 MiB is the limit, for a file and for a folder alike."""
     file = tmp_path / "large.fab"
-    file.write_bytes(bytes(flower_app.LARGEST_FAB + 1))
+    file.write_bytes(bytes(flower_fab.LARGEST_FAB + 1))
     assert "large.fab: 10,485,761 bytes; Flower takes FABs of up to 10,485,760 bytes" in refusal(file)
-    write_app(tmp_path / "app", {"tiny/data.json": "0" * (flower_app.LARGEST_FAB + 1)})
-    assert "FAB size exceeds maximum allowed size of 10,485,760 bytes" in refusal(tmp_path / "app")
+    write_app(tmp_path / "app", {"tiny/data.json": "0" * (flower_fab.LARGEST_FAB + 1)})
+    assert "its files are more than 10,485,760 bytes" in refusal(tmp_path / "app")

@@ -33,6 +33,7 @@ NEEDED = frozenset(
         "flwr.supercore.utils",
     }
 )
+LARGEST_FAB = 10 * 1024 * 1024  # flwr 1.41: common/constant.py, FAB_MAX_SIZE
 LEFT_OUT = frozenset({"click", "httpx", "requests", "rich", "typer"})
 
 
@@ -57,8 +58,42 @@ def _build_lightly(app: Path) -> bytes:
 
 
 def _builder() -> Callable[[Path], bytes]:
-    builder: Callable[[Path], bytes] = importlib.import_module(BUILDER).build_fab_from_disk
-    return builder
+    module: Any = importlib.import_module(BUILDER)
+
+    def built(app: Path) -> bytes:
+        # As `build_fab_from_disk` does it, but for the bound on what is read.
+        left = [LARGEST_FAB]
+        files = module.collect_files(app.expanduser().resolve())
+        # A pipe would have to be waited for.
+        bounded = {name: _Bounded.within(left, file) for name, file in files.items() if file.is_file()}
+        return bytes(module.build_fab_from_files(bounded)[0])
+
+    return built
+
+
+_Path: Any = type(Path())  # of this system
+
+
+class _Bounded(_Path):  # type: ignore[misc]
+    """A file of an app. Flower reads all of them into memory before it looks at the FAB's size."""
+
+    @classmethod
+    def within(cls, left: list[int], file: Path) -> _Bounded:
+        """Return a file that takes what it reads from the bytes that are `left`."""
+        made = cls(file)
+        made.left = left
+        return made
+
+    def read_bytes(self) -> bytes:
+        """Return the content. Raises ValueError when an app's files together are more than a FAB may hold."""
+        with self.open("rb") as opened:
+            content: bytes = opened.read(self.left[0] + 1)
+        self.left[0] -= len(content)
+        if self.left[0] < 0:
+            raise ValueError(
+                f"its files are more than {LARGEST_FAB:,} bytes, which is what Flower takes of an app"
+            )
+        return content
 
 
 class _StandIn(type):

@@ -1,0 +1,193 @@
+"""What makes an app right: its pyproject.toml, and that the objects it names exist. Nothing of it is run.
+
+All of it is told at once, each with what to write instead.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING or __package__:
+    from .flower_config import flatten
+    from .flower_connection import Invalid
+    from .flower_requirements import wrong_requirements
+else:  # lying beside the program that runs
+    from flower_config import flatten
+    from flower_connection import Invalid
+    from flower_requirements import wrong_requirements
+
+PYPROJECT = "pyproject.toml"
+# Parsed, a module takes a thousand times its size in memory. Both are a tenth of that in any app.
+LARGEST_MODULE, LARGEST_PYPROJECT = 128 * 1024, 256 * 1024
+# tomllib keeps every beginning of a dotted key: 100 kB of `a.a.a` would take 10 GB.
+MOST_KEY_PARTS = 8_000_000
+DEEPEST_KEY = 32
+# What both PEP 503 and Flower take: Flower forbids `_` and `.`, and more than 32 characters.
+NAME = re.compile(r"[A-Za-z]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
+COMPONENTS = ("serverapp", "clientapp")
+# Gives a file's content by its path in the app, None where there is none. Raises Invalid for a longer one.
+Read = Callable[[str, int], bytes | None]
+
+
+def checked(path: Path, read: Read) -> dict[str, Any]:
+    """Return an app's pyproject.toml. Raises Invalid with everything in it that is wrong."""
+    try:
+        raw = read(PYPROJECT, LARGEST_PYPROJECT)
+    except Invalid as error:
+        raise Invalid(f"{path}: {error.what}") from None
+    if raw is None:
+        raise Invalid(f"{path}: no {PYPROJECT} in it", "a Flower app has one: see `flwr new`")
+    place = path / PYPROJECT
+    try:
+        config = {} if (deep := _endless_keys(raw)) else tomllib.loads(raw.decode("utf-8"))
+        deep = deep or _deep(config)
+    except ValueError as error:
+        raise Invalid(f"{place}: not TOML: {_short(str(error))}") from None
+    except RecursionError:
+        deep = True
+    if deep:
+        raise Invalid(f"{place}: its tables or lists lie more than {DEEPEST_KEY} deep", "make it flatter")
+    if problems := list(_wrong_keys(config, read)):
+        raise Invalid("\n".join(f"{place}: {problem}" for problem in problems))
+    return config
+
+
+def _endless_keys(raw: bytes) -> bool:
+    """Return whether keys may have so many parts that reading them takes all memory: dots in the longest
+    line, which may be the header of all others, times all dots."""
+    dots = [line.count(b".") for line in raw.splitlines()]
+    return max(dots, default=0) * sum(dots) > MOST_KEY_PARTS
+
+
+def _deep(value: Any) -> bool:  # noqa: ANN401  (any part of TOML)
+    """Return whether tables and lists are nested deeper than any app needs. Without recursion, for that."""
+    level = [value]
+    for _ in range(DEEPEST_KEY):
+        inner = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [part for items in inner for part in items if isinstance(part, dict | list)]
+    return bool(level)
+
+
+def _wrong_keys(config: dict[str, Any], read: Read) -> Iterator[str]:
+    project, app = table(config, "project"), table(config, "tool", "flwr", "app")
+    name, version, publisher = project.get("name"), project.get("version"), app.get("publisher")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        yield f"project.name is {_show(name)}: write 1 to 32 letters, digits and hyphens, first a letter"
+    if not isinstance(version, str) or not _is_version(version):
+        yield f'project.version is {_show(version)}: write a version as PEP 440 has it, such as "1.0.0"'
+    if not isinstance(publisher, str) or not _is_publisher(publisher):
+        yield f"tool.flwr.app.publisher is {_show(publisher)}: write a name without slashes"
+    yield from wrong_requirements(project.get("dependencies"))
+    components = table(app, "components")
+    for component in COMPONENTS if "agentapp" not in components else ("agentapp",):
+        reference = components.get(component)
+        if problem := _wrong_component(reference, read):
+            yield f"tool.flwr.app.components.{component} is {_show(reference)}: {problem}"
+    defaults, wrong = flatten(table(app, "config"))
+    for key in wrong:
+        yield f"tool.flwr.app.config.{_short(key)} must be true, false, a number or a string"
+    for key, value in defaults.items():
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            yield f"tool.flwr.app.config.{_short(key)} must fit in 64 bits"
+
+
+def table(config: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Return a table of tables by its keys; an empty one where there is none."""
+    for key in keys:
+        found = config.get(key)
+        config = found if isinstance(found, dict) else {}
+    return config
+
+
+def _show(value: object) -> str:
+    return "missing" if value is None else _short(repr(value))
+
+
+def _short(text: str) -> str:
+    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:200])
+    return plain if len(text) <= 200 else f"{plain}…"
+
+
+def _is_version(text: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    # It becomes part of a folder's name where the app is installed.
+    if not text.isascii() or text != text.strip() or len(text) > 64:
+        return False
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def _is_publisher(text: str) -> bool:
+    # It becomes the first part of a folder's name where the app is installed.
+    sane = text == text.strip() and text.isprintable() and not set("/\\:") & set(text)
+    return sane and 0 < len(text) <= 64 and not text.startswith(".")
+
+
+def _module_files(reference: str) -> tuple[str, str]:
+    base = reference.partition(":")[0].replace(".", "/")
+    return f"{base}.py", f"{base}/__init__.py"
+
+
+def _wrong_component(reference: object, read: Read) -> str:
+    """Return what is wrong with `module:object`, "" for nothing; the module is parsed, not run."""
+    module, _, attribute = reference.partition(":") if isinstance(reference, str) else ("", "", "")
+    parts = [*module.split("."), *attribute.split(".")]
+    if (
+        not isinstance(reference, str)
+        or not all(part.isidentifier() for part in parts)
+        or len(reference) > 256
+    ):
+        return "write MODULE:OBJECT"
+    files = _module_files(reference)
+    try:
+        sources = (read(file, LARGEST_MODULE) for file in files)
+        source = next((content for content in sources if content is not None), None)
+    except Invalid as error:
+        return error.what
+    if source is None:
+        return f"there is no {files[0]} and no {files[1]}"
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(source)
+    except SyntaxError as error:
+        return f"line {error.lineno} of its module does not parse: {error.msg}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        return f"its module does not parse: {error}"
+    name = attribute.partition(".")[0]
+    return "" if {name, "*", "__getattr__"} & set(_defined(tree)) else f"its module defines no {name}"
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    """Yield the names that a module has once imported, as far as its text says."""
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif not isinstance(node, ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def missing_modules(config: dict[str, Any], files: dict[str, int]) -> Iterator[str]:
+    """Yield which modules that components name are not among a FAB's files."""
+    for component, reference in table(config, "tool", "flwr", "app", "components").items():
+        candidates = _module_files(str(reference))
+        if not set(candidates) & set(files):
+            yield (
+                f"{candidates[0]}, which {component} names, does not get into the FAB: is it a symbolic "
+                "link, in .gitignore or fab-exclude, or named like a test?"
+            )
