@@ -114,6 +114,8 @@ def untar(stream: IO[bytes], to: Path, budget: Budget) -> None:
                 content = tar.extractfile(member)
                 _write(content, to, parts, budget) if content else None
             measured.allowance = LARGEST_HEADER
+    while rest := stream.read(CHUNK):  # to the end, so that what was cut is noticed
+        budget.take(len(rest))
 
 
 def _unzip(file: Any, to: Path, budget: Budget) -> None:  # noqa: ANN401  (of the parts that zipfile uses)

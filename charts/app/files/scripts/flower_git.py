@@ -67,8 +67,6 @@ def _export(repository: Repository, to: Path, limits: tuple[float, Budget], dept
         with git.output("archive", "--format=tar", tree) as stream:
             try:
                 untar(stream, to, budget)
-                while stream.read(CHUNK):  # the zeros at the end
-                    pass
             except DAMAGED as error:
                 raise Invalid(f"{repository.url}: {plain(str(error))}") from None
         if repository.submodules and not depth:
