@@ -106,6 +106,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         """Return the next request. Raises Unreachable."""
         scheme = urllib.parse.urlsplit(newurl).scheme
         if scheme not in {"https", req.type}:
+            fp.close()
             raise Unreachable(f"{req.full_url}: leads on to {plain(newurl)}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

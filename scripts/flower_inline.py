@@ -91,7 +91,7 @@ def _component(side: str, said: str, folder: Path) -> str:
     place, colon, name = said.rpartition(":")
     place = place if colon else said
     if place.endswith(".py"):
-        if problems := _copy(Path(place), folder):
+        if problems := list(_copy(Path(place), folder)):
             raise Invalid("\n".join(problems))
         module = Path(place).stem
         return f"{module}:{(name if colon else '') or _object(side, _text(folder / f'{module}.py'))}"
