@@ -253,7 +253,7 @@ def _own_cases() -> Iterator[Case]:
             yield Case(chart, file, place)
 
 
-def _generated_cases() -> Iterator[Case]:
+def generated_cases() -> Iterator[Case]:
     """Yield the generated values of every setup in values/, under the names of its plan."""
     for declaration in sorted(ROOT.glob("values/*/federation.yaml")):
         plan = load_plan(declaration)
@@ -264,4 +264,4 @@ def _generated_cases() -> Iterator[Case]:
             yield Case("supernode", file, (tenant.release, tenant.namespace))
 
 
-CASES = (*_own_cases(), *_generated_cases())
+CASES = (*_own_cases(), *generated_cases())
