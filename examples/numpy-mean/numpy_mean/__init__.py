@@ -1,0 +1,1 @@
+"""The mean of numbers that stay where they are."""

@@ -1,0 +1,1 @@
+"""A model with a state_dict, as PyTorch has it."""
