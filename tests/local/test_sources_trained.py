@@ -1,4 +1,4 @@
-"""An app from each kind of source, trained by real SuperNodes: submit.py as processes, one federation for all."""
+"""An app from each kind of source, trained by real SuperNodes: submit.py as it is, one federation for all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -71,7 +71,7 @@ def main(grid, context):
     asked = [Message(record(weights), dst_node_id=node, message_type="train") for node in nodes]
     replies = list(grid.send_and_receive(asked, timeout=100))
     weights = np.mean([reply.content["weights"].to_numpy_ndarrays()[0] for reply in replies], axis=0)
-    print(context.run_config["word"], len(replies), "nodes, off by", np.abs(weights - TRUTH).max(), flush=True)
+    print(context.run_config["word"], len(replies), "nodes, off by", np.abs(weights - TRUTH).max())
     assert len(replies) == len(nodes) == 2 and np.abs(weights - TRUTH).max() < 0.05
 """
 PYPROJECT = """\
@@ -176,7 +176,7 @@ KINDS = ["folder", "fab", "archive", "archive by address", "git by token", "git 
 
 
 @pytest.fixture(scope="module")
-def ended(place: Place, hospitals: Federation) -> Iterator[dict[str, Ended]]:
+def ended(place: Place, hospitals: Federation) -> dict[str, Ended]:
     """Submit the app from every source at the same time, and wait for all of it."""
     before = {file: file.stat().st_mtime_ns for file in place.folder.rglob("*")}
     place.served.web.answers, place.served.web.redirects = {}, {}
@@ -193,7 +193,7 @@ def ended(place: Place, hospitals: Federation) -> Iterator[dict[str, Ended]]:
     place.served.web.allowed = set()
     assert {file: file.stat().st_mtime_ns for file in place.folder.rglob("*")} == before
     assert place.scratch() == []
-    yield found
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
