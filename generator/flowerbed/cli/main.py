@@ -11,7 +11,7 @@ import click
 import typer
 
 from flowerbed import __version__
-from flowerbed.cli import cluster, declare, generate, local, report, runs, submit
+from flowerbed.cli import build, cluster, declare, generate, local, report, runs, submit
 from flowerbed.errors import FlowerbedError
 
 INTERRUPTED = 130
@@ -31,6 +31,7 @@ for verb in (
     declare.check,
     declare.schema,
     generate.generate,
+    build.build,
     local.up,
     local.down,
     cluster.apply,

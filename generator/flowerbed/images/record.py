@@ -19,15 +19,14 @@ _MODE = 0o644
 
 
 class Entry(Frozen, frozen=True, forbid_unknown_fields=True):
-    """One component's image: `inputs` hashes what is declared, `lock` the locked dependencies.
+    """One component's image: `content` hashes all that it is made from, `lock` the locked dependencies.
 
-    `base` is the base image by digest where the builder told it. `image` names the pushed image by tag and
-    digest, "" while it is not pushed.
+    `base` is the base image as declared and, after a space, by digest. `image` names the pushed image by tag
+    and digest, "" while it is not pushed.
     """
 
-    inputs: str
-    lock: str
     content: str
+    lock: str
     flower: str
     base: str = ""
     image: str = ""

@@ -1,0 +1,91 @@
+"""`build`: images with what apps need, locked, built once, pushed, and named by digest in the values."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say, say_json
+from flowerbed.plan import Component
+
+if TYPE_CHECKING:
+    from flowerbed.images.build import Built
+    from flowerbed.plan import Plan
+
+
+def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    component: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[COMPONENT]", help="superlink, supernode or superexec (default: all declared)."
+        ),
+    ] = None,
+    option: FileOption = None,
+    push: Annotated[
+        bool, typer.Option("--push", help="Push to the repository, and record the digest.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show lock and Containerfile; build and write nothing.")
+    ] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Choose versions and the base image's digest anew.")
+    ] = False,
+    sign: Annotated[bool, typer.Option("--sign", help="Sign what is pushed, with cosign.")] = False,
+    builder: Annotated[
+        str, typer.Option("--builder", help="buildah, podman or docker (default: the first that is here).")
+    ] = "",
+    json: JsonOption = False,
+) -> None:
+    """Build the declared images: packages locked with hashes, tagged by content, built only when changed."""
+    from flowerbed.declaration import load_plan
+    from flowerbed.errors import UsageError
+    from flowerbed.images.build import BuildOptions, preview
+    from flowerbed.images.build import build as make
+
+    path = declaration_file(None, option)
+    if sign and not push:
+        raise UsageError("only what is pushed is signed", remedy="add --push")
+    plan = load_plan(path)
+    components = _components(plan, component)
+    begun = time.monotonic()
+    if dry_run:
+        made = preview(plan, path, components, narrate)
+    else:
+        made = make(plan, path, components, BuildOptions(push, update, sign, builder), narrate)
+    if json:
+        say_json({"images": [asdict(one) for one in made]})
+        return
+    for one in made:
+        for line in _lines(one, begun):
+            say(line)
+
+
+def _components(plan: Plan, wanted: str | None) -> tuple[Component, ...]:
+    from flowerbed.errors import UsageError
+
+    known = {str(name): name for name in get_args(Component)}
+    if wanted and wanted not in known:
+        raise UsageError(f"{wanted} is no component", remedy=f"known are: {', '.join(known)}")
+    if wanted:
+        return (known[wanted],)
+    if not plan.images:
+        remedy = "add `images` to the declaration; without it, Flower's own images run"
+        raise UsageError("no image is declared", remedy=remedy)
+    return tuple(plan.images)
+
+
+def _lines(one: Built, begun: float) -> list[str]:
+    seconds = f"{time.monotonic() - begun:.1f} s"
+    if one.state != "planned":
+        return [f"{one.component}: {one.state} {one.image} ({seconds})"]
+    rule = "-" * 8
+    return [
+        f"{one.component}: would be {one.image}",
+        f"{rule} Containerfile",
+        one.containerfile.rstrip(),
+        f"{rule} lock",
+        one.lock.rstrip(),
+    ]
