@@ -8,21 +8,21 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from .flower_checks import checked, missing_modules, table
-    from .flower_config import Scalar, flatten
+    from .flower_checks import checked, missing_modules, parsed, table
+    from .flower_config import Scalar, flatten, overrides
     from .flower_connection import Invalid
     from .flower_fab import LARGEST_FAB, build
     from .flower_fab_file import FabFile
     from .flower_requirements import warnings
 else:  # lying beside the program that runs
-    from flower_checks import checked, missing_modules, table
-    from flower_config import Scalar, flatten
+    from flower_checks import checked, missing_modules, parsed, table
+    from flower_config import Scalar, flatten, overrides
     from flower_connection import Invalid
     from flower_fab import LARGEST_FAB, build
     from flower_fab_file import FabFile
@@ -66,6 +66,32 @@ def load(path: Path, image: Iterable[str] | None = None) -> App:
     if problems := list(missing_modules(config, files)):
         raise Invalid("\n".join(f"{path}: {problem}" for problem in problems))
     return _app(config, fab, files, image)
+
+
+def load_for_run(path: Path, file: Path | None, settings: Iterable[str]) -> tuple[App, dict[str, Scalar]]:
+    """Read an app, and what `--config FILE` and `--set KEY=VALUE` change in its config.
+
+    Raises Invalid with every problem found in either.
+    """
+    settings = tuple(settings)
+    try:
+        app = load(path)
+    except Invalid as error:
+        raise Invalid("\n".join([error.what, *_wrong_settings(path, file, settings)]), error.remedy) from None
+    return app, overrides(app.defaults, file, settings)
+
+
+def _wrong_settings(path: Path, file: Path | None, settings: tuple[str, ...]) -> Iterator[str]:
+    """Yield what is wrong with the settings of an app that is wrong itself, if its defaults can be read."""
+    try:
+        config = parsed(path, lambda name, limit: _read_file(path / name, limit)) if path.is_dir() else {}
+    except Invalid:
+        return
+    if defaults := flatten(table(config, "tool", "flwr", "app", "config"))[0]:
+        try:
+            overrides(defaults, file, settings)
+        except Invalid as error:
+            yield error.what
 
 
 def _app(config: dict[str, Any], fab: bytes, files: dict[str, int], image: Iterable[str] | None) -> App:

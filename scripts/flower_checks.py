@@ -37,10 +37,18 @@ Read = Callable[[str, int], bytes | None]
 
 def checked(path: Path, read: Read) -> dict[str, Any]:
     """Return an app's pyproject.toml. Raises Invalid with everything in it that is wrong."""
+    config = parsed(path, read)
+    if problems := list(_wrong_keys(config, read)):
+        raise Invalid("\n".join(f"{path / PYPROJECT}: {problem}" for problem in problems))
+    return config
+
+
+def parsed(path: Path, read: Read) -> dict[str, Any]:
+    """Return an app's pyproject.toml, whatever stands in it. Raises Invalid if it cannot be read."""
     try:
         raw = read(PYPROJECT, LARGEST_PYPROJECT)
     except Invalid as error:
-        raise Invalid(f"{path}: {error.what}") from None
+        raise Invalid(f"{path}: {error.what}", error.remedy) from None
     if raw is None:
         raise Invalid(f"{path}: no {PYPROJECT} in it", "a Flower app has one: see `flwr new`")
     place = path / PYPROJECT
@@ -53,8 +61,6 @@ def checked(path: Path, read: Read) -> dict[str, Any]:
         deep = True
     if deep:
         raise Invalid(f"{place}: its tables or lists lie more than {DEEPEST_KEY} deep", "make it flatter")
-    if problems := list(_wrong_keys(config, read)):
-        raise Invalid("\n".join(f"{place}: {problem}" for problem in problems))
     return config
 
 

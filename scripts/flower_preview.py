@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from .flower_app import App, load
-    from .flower_config import overrides
+    from .flower_app import App, load_for_run
     from .flower_connection import SubmitError
     from .flower_run import INTERRUPTED
     from .flower_source import Prepared, Request, prepared
 else:  # lying beside the program that runs
-    from flower_app import App, load
-    from flower_config import overrides
+    from flower_app import App, load_for_run
     from flower_connection import SubmitError
     from flower_run import INTERRUPTED
     from flower_source import Prepared, Request, prepared
@@ -35,8 +33,8 @@ def preview(
     """
     try:
         with prepared(request, say) as found:
-            app = load(found.path)
-            values = {**app.defaults, **overrides(app.defaults, *config)}
+            app, changed = load_for_run(found.path, *config)
+            values = {**app.defaults, **changed}
             return 0, (_json if as_json else _text)(app, found, values)
     except SubmitError as error:
         say(f"error: {error}")

@@ -11,7 +11,7 @@ import pytest
 from submit_apps import SERVER, pyproject, write_app
 
 from flowerbed.scripts import flower_fab, flower_fab_file
-from flowerbed.scripts.flower_app import load
+from flowerbed.scripts.flower_app import load, load_for_run
 from flowerbed.scripts.flower_connection import Invalid
 
 
@@ -227,3 +227,18 @@ def test_a_fab_larger_than_flower_takes_is_refused(tmp_path: Path) -> None:
     assert "large.fab: 10,485,761 bytes; Flower takes FABs of up to 10,485,760 bytes" in refusal(file)
     write_app(tmp_path / "app", {"tiny/data.json": "0" * (flower_fab.LARGEST_FAB + 1)})
     assert "its files are more than 10,485,760 bytes" in refusal(tmp_path / "app")
+
+
+def test_a_wrong_app_and_wrong_settings_are_told_together(tmp_path: Path) -> None:
+    """What is wrong with `--set` is told with what is wrong with the app, where its defaults can be read."""
+    write_app(tmp_path, pyproject('version = "1.0.0"', 'version = "newest"'))
+    with pytest.raises(Invalid) as refused:
+        load_for_run(tmp_path, None, ["tick=3", "pause=0.5"])
+    assert refused.value.what.splitlines() == [
+        f"{tmp_path}/pyproject.toml: project.version is 'newest': write a version as PEP 440 has it, "
+        'such as "1.0.0"',
+        "--set tick=3: the app has no config key 'tick'; did you mean 'ticks'?",
+    ]
+    write_app(tmp_path)
+    app, config = load_for_run(tmp_path, None, ["ticks=3"])
+    assert (app.defaults["ticks"], config) == (4, {"ticks": 3})

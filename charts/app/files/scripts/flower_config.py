@@ -69,7 +69,7 @@ def parse(text: str, default: Scalar | None) -> Scalar:
     """
     try:
         read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # ValueError: also thousands of digits
         return text
     value = read["value"]
     quoted = text[:1] in {'"', "'"}

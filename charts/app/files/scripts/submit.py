@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING or __package__:
-    from .flower_app import App, load
+    from .flower_app import App, load_for_run
     from .flower_client import FlowerClient
-    from .flower_config import overrides
     from .flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
     from .flower_interruptions import ignore_interruptions, interruptions
     from .flower_nodes import too_few
@@ -32,9 +31,8 @@ if TYPE_CHECKING or __package__:
     from .flower_source import Request, prepared
     from .flower_source_flags import APP_HELP, add_to, request
 else:  # lying beside the program that runs
-    from flower_app import App, load
+    from flower_app import App, load_for_run
     from flower_client import FlowerClient
-    from flower_config import overrides
     from flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
     from flower_interruptions import ignore_interruptions, interruptions
     from flower_nodes import too_few
@@ -87,9 +85,8 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
         with FlowerClient(connection) as client:
             opening = _Opening(client)
             with prepared(_request(order), say) as found:
-                app = load(found.path)
+                app, config = load_for_run(found.path, order.config, order.settings)
             say(f"source: {found.source}")
-            config = overrides(app.defaults, order.config, order.settings)
             _introduce(app)
             opening.wait()
             _warn(too_few(client, {**app.defaults, **config}))

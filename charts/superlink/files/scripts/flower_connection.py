@@ -136,3 +136,5 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise Invalid(f"{file}: {error.strerror}") from None
     except ValueError as error:  # also UnicodeDecodeError
         raise Invalid(f"{file}: not TOML: {error}") from None
+    except RecursionError:
+        raise Invalid(f"{file}: its lists or tables lie too deep", "make it flatter") from None
