@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flowerbed.local.ports import HOST
 from flowerbed.local.state import StateFolder
-from flowerbed.plan import Node, Plan, Tenant
+from flowerbed.plan import Component, Node, Plan, Tenant
 
 # flwr 1.41: off-switches for what would leave the machine, wanted by every process, app processes included.
 FLOWER_ENVIRONMENT = {
@@ -41,6 +41,7 @@ class Site:
     """Where a plan runs on this machine. `ports` by purpose: audiences, `superlink`, and node names.
 
     `programs` holds our scripts and gateway configuration, `python` the interpreter that has flwr.
+    `environments` are the interpreters of components whose images bring packages; `search_path` is the PATH.
     """
 
     plan: Plan
@@ -50,6 +51,12 @@ class Site:
     python: Path
     scripts: Path
     gateway_config: Path
+    environments: Mapping[Component, Path] = field(default_factory=dict)
+    search_path: str = ""
+
+    def python_of(self, component: Component) -> Path:
+        """Return the interpreter that runs a component."""
+        return self.environments.get(component, self.python)
 
     @property
     def loopback(self) -> Path:
@@ -101,7 +108,8 @@ def superlink(site: Site) -> Command:
         *("--isolation", "process", "--superexec-auth-secret-file", str(secret_file(site))),
         "--disable-runtime-dependency-installation",
     )
-    return Command("superlink", arguments, _environment(site, folder, plan.superlink.pod.env), folder)
+    environment = _environment(site, folder, plan.superlink.pod.env, "superlink")
+    return Command("superlink", arguments, environment, folder)
 
 
 def gateway(site: Site) -> Command:
@@ -150,7 +158,7 @@ def superexec(site: Site) -> Command:
         *_client_tls(site, roots),
         *("--superexec-auth-secret-file", str(secret_file(site))),
     )
-    environment = _environment(site, folder, site.plan.superlink.pod.env)
+    environment = _environment(site, folder, site.plan.superlink.pod.env, "superexec")
     return Command("superexec", arguments, environment, folder / "work")
 
 
@@ -161,7 +169,7 @@ def supernode(site: Site, tenant: Tenant, node: Node) -> Command:
     process = tenant.isolation == "process"
     secret = ("--superexec-auth-secret-file", str(folder / "secret")) if process else ()
     arguments = (
-        str(site.python),
+        str(site.python_of("supernode")),
         str(site.scripts / "supernode.py"),
         *("--state", str(folder)),
         *("--superlink", site.address("fleet")),
@@ -171,7 +179,8 @@ def supernode(site: Site, tenant: Tenant, node: Node) -> Command:
         *("--host", HOST, "--port", str(site.ports[node.name])),
         *("--isolation", tenant.isolation, *secret),
     )
-    return Command(node.name, arguments, _environment(site, folder, tenant.pod.env), folder / "work")
+    environment = _environment(site, folder, tenant.pod.env, "supernode")
+    return Command(node.name, arguments, environment, folder / "work")
 
 
 def node_superexec(site: Site, tenant: Tenant, node: Node) -> Command:
@@ -183,7 +192,7 @@ def node_superexec(site: Site, tenant: Tenant, node: Node) -> Command:
         *("--superexec-auth-secret-file", str(folder / "secret")),
     )
     name = f"{node.name}-superexec"
-    return Command(name, arguments, _environment(site, folder, tenant.pod.env), folder / "work")
+    return Command(name, arguments, _environment(site, folder, tenant.pod.env, "superexec"), folder / "work")
 
 
 def secret_file(site: Site) -> Path:
@@ -205,7 +214,9 @@ def _client_tls(site: Site, roots: Path) -> tuple[str, ...]:
     return ("--insecure",) if site.plan.insecure else ("--root-certificates", str(roots))
 
 
-def _environment(site: Site, folder: Path, declared: Mapping[str, str]) -> dict[str, str]:
+def _environment(
+    site: Site, folder: Path, declared: Mapping[str, str], component: Component | None = None
+) -> dict[str, str]:
     temporary = folder / "tmp"
     short = len(str(temporary).encode()) <= LONGEST_TMPDIR
     return {
@@ -213,8 +224,14 @@ def _environment(site: Site, folder: Path, declared: Mapping[str, str]) -> dict[
         **FLOWER_ENVIRONMENT,
         "FLWR_HOME": str(folder / "flwr"),
         **({"TMPDIR": str(temporary)} if short else {}),
+        # Flower starts app processes by name: they are to come from the same environment.
+        **({"PATH": _search_path(site, component)} if component in site.environments else {}),
         **_mark(site),
     }
+
+
+def _search_path(site: Site, component: Component | None) -> str:
+    return f"{site.environments[component].parent}:{site.search_path}" if component else site.search_path
 
 
 def _mark(site: Site) -> dict[str, str]:

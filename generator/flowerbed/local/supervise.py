@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
@@ -37,7 +37,7 @@ from flowerbed.local.state import (
     write_ports,
 )
 from flowerbed.local.supervisor import Asked, Supervisor, Tell
-from flowerbed.plan import Plan
+from flowerbed.plan import Component, Plan
 
 BUSY = 75  # sysexits.h: EX_TEMPFAIL, somebody else is starting it
 TIMEOUT = 120.0
@@ -131,8 +131,10 @@ def _claimed(plan: Plan, file: Path, options: Options, asked: Asked, came_online
     narrator = Narrator(state.log("supervisor"))
     _end_leftovers(state, narrator.tell)
     with_gateway = options.gateway and has_gateway(os.environ)
+    environments = _environments(plan, file, narrator.tell)
     reservation = _reserve(plan, state, gateway=with_gateway)
     site = build_site(plan, state, reservation.ports, gateway=with_gateway)
+    site = replace(site, environments=environments)
     told = warnings(plan, gateway=with_gateway, superlink=site.ports["superlink"])
     for note in [*notes(plan, gateway=with_gateway), *told]:
         narrator.tell(f"note: {note}")
@@ -153,7 +155,17 @@ def build_site(plan: Plan, state: StateFolder, ports: Mapping[str, int], *, gate
         python=Path(sys.executable),
         scripts=package / "scripts",
         gateway_config=package / "charts" / "superlink" / "files" / "haproxy.cfg",
+        search_path=os.environ.get("PATH", ""),
     )
+
+
+def _environments(plan: Plan, file: Path, tell: Callable[[str], None]) -> Mapping[Component, Path]:
+    """Return the environments of declared images, made where they are missing."""
+    if not plan.images:
+        return {}
+    from flowerbed.images.environment import environments
+
+    return environments(plan, file, tell)
 
 
 def _write(site: Site, file: Path) -> None:
