@@ -14,6 +14,7 @@ from submit_apps import pyproject, write_app
 from flowerbed.declaration.model import FLOWER_LINES
 from flowerbed.scripts.flower_app import load
 from flowerbed.scripts.flower_connection import Invalid
+from flowerbed.scripts.flower_inline import FLOWER
 from flowerbed.scripts.flower_requirements import FEDERATION, LINE, canonical, warnings, wrong_requirements
 
 
@@ -96,6 +97,7 @@ def test_the_line_is_that_of_declaration_and_installation() -> None:
     assert importlib.metadata.version("flwr").rpartition(".")[0] == LINE
     assert SpecifierSet(FEDERATION).contains(importlib.metadata.version("flwr"))
     assert FLOWER_LINES == (LINE,)
+    assert f"flwr{FEDERATION}" == FLOWER
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)

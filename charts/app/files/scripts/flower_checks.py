@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
+    from .flower_archive import plain
     from .flower_config import flatten
     from .flower_connection import Invalid
     from .flower_requirements import wrong_requirements
 else:  # lying beside the program that runs
+    from flower_archive import plain
     from flower_config import flatten
     from flower_connection import Invalid
     from flower_requirements import wrong_requirements
@@ -116,8 +118,7 @@ def _show(value: object) -> str:
 
 
 def _short(text: str) -> str:
-    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:200])
-    return plain if len(text) <= 200 else f"{plain}…"
+    return plain(text) if len(text) <= 200 else f"{plain(text[:200])}…"
 
 
 def _is_version(text: str) -> bool:

@@ -17,9 +17,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
+    from .flower_archive import plain
     from .flower_connection import Invalid
     from .flower_fab import LARGEST_FAB
 else:  # lying beside the program that runs
+    from flower_archive import plain
     from flower_connection import Invalid
     from flower_fab import LARGEST_FAB
 
@@ -68,7 +70,7 @@ class FabFile:
             found = {entry.filename: self._digest(entry) for entry in entries}
             listed = self.read(CONTENT, LARGEST_FAB) or b""
         except DAMAGED as error:
-            raise Invalid(f"not a FAB: {_plain(str(error) or 'it is damaged')}") from None
+            raise Invalid(f"not a FAB: {plain(str(error) or 'it is damaged')}") from None
         found.pop(CONTENT, None)
         lines = sorted(f"{name},{digest},{size * 8}" for name, (digest, size) in found.items())
         if sorted(listed.decode(errors="replace").splitlines()) != lines:
@@ -105,7 +107,7 @@ def _unsafe_entries(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
         yield f"unpacked it would be {total:,} bytes; at most {LARGEST_UNPACKED:,} are accepted"
     names: dict[str, str] = {}
     for entry in entries:
-        shown = repr(_plain(entry.filename[:LONGEST_NAME]))
+        shown = repr(plain(entry.filename[:LONGEST_NAME]))
         if problem := _unsafe_name(entry) or _unsafe_kind(entry):
             yield f"entry {shown} {problem}"
             continue
@@ -157,9 +159,4 @@ def _overlaps(entries: list[zipfile.ZipInfo], end: int) -> Iterator[str]:
     ends = [*(entry.header_offset for entry in ordered[1:]), end]
     for entry, following in zip(ordered, ends, strict=False):
         if entry.header_offset + LOCAL_HEADER + entry.compress_size > following:
-            yield f"entry {_plain(entry.filename[:LONGEST_NAME])!r} overlaps with another"
-
-
-def _plain(text: str) -> str:
-    """Return text without characters that would move a terminal's cursor or colour it."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+            yield f"entry {plain(entry.filename[:LONGEST_NAME])!r} overlaps with another"
