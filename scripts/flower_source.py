@@ -100,12 +100,12 @@ def prepared(request: Request, say: Callable[[str], None] = _silent) -> Iterator
     except OSError as error:
         raise Invalid(f"{request.app[:200]!r}: {error.strerror}") from None
     if not fetching:
-        yield _local(request)
+        yield _recorded(_local(request), request)
         return
     with tempfile.TemporaryDirectory(prefix="flowerbed-app-", ignore_cleanup_errors=True) as scratch:
         found: Prepared | None = None
         try:
-            found = _fetch(request, Path(scratch), say)
+            found = _recorded(_fetch(request, Path(scratch), say), request)
             yield found
         except Invalid as error:
             name = found.source.location if found else "the app"
@@ -149,8 +149,6 @@ def _is_repository(folder: Path) -> bool:
 
 def _local(request: Request) -> Prepared:
     app, parts = Path(request.app), archives.safe_parts(request.path)
-    if request.record:
-        return Prepared(app.joinpath(*parts), _read_record(request.record))
     refuse_useless(request, "a folder or file that is here", "ref", "submodules", *SECRETS)
     if not app.exists():
         raise Invalid(
@@ -190,8 +188,12 @@ def refuse_useless(request: Request, what: str, *names: str) -> None:
         raise Invalid(f"{what} takes no {', '.join(given)}", "leave it out")
 
 
-def _read_record(file: Path) -> Source:
+def _recorded(found: Prepared, request: Request) -> Prepared:
+    """Return an app with the record of where it was fetched from before, if there is one. Raises Invalid."""
+    file = request.record
+    if not file:
+        return found
     try:
-        return Source(**json.loads(file.read_text(encoding="utf-8")))
+        return Prepared(found.path, Source(**json.loads(file.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError) as error:
         raise Invalid(f"{file}: is not the record of a source: {error}") from None

@@ -1,12 +1,11 @@
-"""Every source of an app, fetched by the rendered Job's init container, and the outcome in a ConfigMap."""
+"""Every source of an app, fetched by the rendered Job's init container."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import io
-import subprocess
-import sys
+import json
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -14,11 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart_release import CHARTS, Release, render
+from chart_release import Release, render
+from git_repositories import commit, git, ssh_server, write
 from https_server import Server, serving
 from local_pod import LocalPod
 
+from flowerbed.scripts.flower_fab import build
+
 FILES = {"pyproject.toml": "[project]\n", "digits/client_app.py": "app = '{{ x }} $(Y)'\n"}
+APP = {
+    "pyproject.toml": '[project]\nname = "x"\nversion = "1"\n[tool.flwr.app]\npublisher = "x"\n'
+    '[tool.flwr.app.components]\nserverapp = "x:app"\nclientapp = "x:app"\n',
+    "x.py": "app = 1\n",
+}
 OTHERS = {"README": "not the app\n"}
 
 
@@ -40,11 +47,17 @@ def job(app: dict[str, Any], **values: Any) -> Release:  # noqa: ANN401
 
 def fetched(release: Release, root: Path, **outside: dict[str, bytes]) -> tuple[int, LocalPod]:
     """Run the init container; return its exit code and pod. /served and /image lie beside `root`."""
+    local = pod_of(release, root, **outside)
+    return local.run("fetch"), local
+
+
+def pod_of(release: Release, root: Path, **outside: dict[str, bytes]) -> LocalPod:
+    """Return the Job's pod."""
     (pod,) = [pod for pod in release.pods() if pod.owner.startswith("Job/")]
     user = {"ca.crt": b"", "tls.crt": b"", "tls.key": b""}
     local = LocalPod(release, pod, root, {"u": user, **outside})
     local.places = {f"/{name}/": f"{root.parent / name}/" for name in ("served", "image")}
-    return local.run("fetch"), local
+    return local
 
 
 def tree(pod: LocalPod) -> dict[str, str]:
@@ -55,12 +68,12 @@ def tree(pod: LocalPod) -> dict[str, str]:
     return {str(file.relative_to(folder)): file.read_text() for file in files}
 
 
-def write(folder: Path, files: dict[str, str]) -> Path:
-    """Write files below a folder."""
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
+def record(pod: LocalPod) -> dict[str, str]:
+    """Return what submit.py is told of where the app came from."""
+    flags = pod.command(pod.pod.container("submit"))
+    (file,) = [Path(flag.partition("=")[2]) for flag in flags if flag.startswith("--source-record=")]
+    found: dict[str, str] = json.loads(file.read_text())
+    return found
 
 
 def test_inline(tmp_path: Path) -> None:
@@ -113,15 +126,17 @@ def test_archive(tmp_path: Path, server: Server, kind: str, top: str, path: str)
     code, pod = fetched(job(app), tmp_path / "pod")
     assert code == 0, pod.log("fetch")
     assert tree(pod) == FILES
+    assert record(pod)["sha256"] == app["archive"]["sha256"]
 
 
 def test_fab(tmp_path: Path, server: Server) -> None:
     """A .fab is handed to submit.py as it is."""
-    app = archive(server, "digits.fab", b"the FAB's own bytes")
-    code, pod = fetched(job(app), tmp_path / "pod")
-    assert code == 0, pod.log("fetch")
-    assert pod.inside("submit", "/app/source.fab").read_bytes() == b"the FAB's own bytes"
-    assert pod.pod.container("submit")["args"][0] == "/app/source.fab"
+    fab = build(write(tmp_path / "app", APP))
+    for name in ("digits.fab", "download"):
+        code, pod = fetched(job(archive(server, name, fab)), tmp_path / name)
+        assert code == 0, pod.log("fetch")
+        assert pod.inside("submit", pod.pod.container("submit")["args"][0]).read_bytes() == fab
+        assert record(pod)["kind"] == "fab"
 
 
 def test_a_changed_archive_is_refused(tmp_path: Path, server: Server) -> None:
@@ -137,8 +152,8 @@ def test_a_changed_archive_is_refused(tmp_path: Path, server: Server) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"not an archive", "the archive cannot be unpacked"),
-        (None, "HTTP Error 404"),
+        (b"not an archive", "it cannot be unpacked"),
+        (None, "the server answers 404"),
         (b"", "cannot be unpacked"),
     ],
 )
@@ -150,11 +165,11 @@ def test_what_is_no_archive_is_refused(
     if content is None:
         (server.root / "app.zip").unlink()
     code, pod = fetched(job(app), tmp_path / "pod")
-    assert code == 1
+    assert code == 2
     log = pod.log("fetch")
-    assert log.startswith("error: ")
+    assert log.splitlines()[1].startswith("error: ")
     assert "Traceback" not in log
-    assert said in log or "Not Found" in log
+    assert said in log
 
 
 def hostile_tar() -> bytes:
@@ -171,7 +186,7 @@ def test_an_archive_writes_nothing_outside_of_its_folder(tmp_path: Path, server:
     for name, content in (("a.tar.gz", hostile_tar()), ("a.zip", packed("zip", FILES, "../../"))):
         app = archive(server, name, content)
         code, pod = fetched(job(app), tmp_path / name)
-        assert code == 1 or set(tree(pod)) <= set(FILES), pod.log("fetch")
+        assert code == 2, pod.log("fetch")
         found = list(tmp_path.rglob("escaped.py")) + [
             file for file in tmp_path.rglob("client_app.py") if "source" not in file.parts
         ]
@@ -183,7 +198,7 @@ def test_an_archive_may_ask_who_comes(tmp_path: Path, server: Server) -> None:
     server.allowed = {"Bearer sesame"}
     app = archive(server, "app.zip", packed("zip", FILES, ""), existingSecret="token")
     code, pod = fetched(job(app), tmp_path / "none", token={"authorization": b"Bearer wrong"})
-    assert code == 1
+    assert code == 3
     code, pod = fetched(job(app), tmp_path / "right", token={"authorization": b"Bearer sesame\n"})
     assert code == 0, pod.log("fetch")
     assert "sesame" not in pod.log("fetch") + str(pod.pod.spec)
@@ -197,32 +212,14 @@ def test_an_archive_may_ask_who_comes(tmp_path: Path, server: Server) -> None:
     assert server.seen == [("/app.zip", "Bearer sesame"), ("/other.zip", "")]
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Run git without this machine's settings."""
-    env = {
-        "PATH": "/usr/bin:/bin", "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
-        "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org",
-    }  # fmt: skip
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, env=env, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def commits(tmp_path: Path, server: Server) -> list[str]:
     """Serve a repository with two commits, a branch, a tag and a sub-folder; return the commits."""
     work = tmp_path / "work"
-    work.mkdir()
-    git(work, "init", "--quiet", "--initial-branch=main")
     found = []
     for text in ("one", "two"):
-        write(work / "apps/digits", {**FILES, "digits/version.py": text})
-        write(work, OTHERS)
-        git(work, "add", ".")
-        git(work, "commit", "--quiet", "--message", text)
-        found.append(git(work, "rev-parse", "HEAD"))
+        files = {f"apps/digits/{name}": content for name, content in FILES.items()}
+        found.append(commit(work, {**files, "apps/digits/digits/version.py": text, **OTHERS}))
         if text == "one":
             git(work, "tag", "v1")
     (server.root / "git").mkdir()
@@ -239,6 +236,7 @@ def test_git(tmp_path: Path, server: Server, commits: list[str], ref: str, versi
     assert code == 0, pod.log("fetch")
     assert tree(pod) == {**FILES, "digits/version.py": version}
     assert commits[["one", "two"].index(version)] in pod.log("fetch")
+    assert record(pod)["commit"] == commits[["one", "two"].index(version)]
     assert not pod.inside("submit", "/app/source/.git").exists()
 
 
@@ -253,8 +251,25 @@ def test_git_private(tmp_path: Path, server: Server, commits: list[str]) -> None
     assert set(tree(pod)) >= {"README", "apps/digits/pyproject.toml"}
     assert password not in pod.log("fetch")
     code, pod = fetched(job({"git": source}), tmp_path / "wrong", token={**secret, "password": b"other"})
-    assert code != 0
+    assert code == 3
     assert "Authentication failed" in pod.log("fetch")
+
+
+def test_git_by_ssh(tmp_path: Path, server: Server, commits: list[str]) -> None:
+    """A private repository is fetched with the Secret's key, from the host that its `known_hosts` names."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    with ssh_server(keys) as ssh:
+        url = f"ssh://{ssh.address}/served/git/app.git"
+        app = {"git": {"url": url, "ref": "v1", "path": "apps/digits", "existingSecret": "key"}}
+        secret = {"ssh-privatekey": ssh.key.read_bytes(), "known_hosts": ssh.known_hosts.read_bytes()}
+        for name, change, expected in (("right", {}, 0), ("wrong", {"known_hosts": b""}, 3)):
+            local = pod_of(job(app), tmp_path / name, key={**secret, **change})
+            for file in local.inside("fetch", "/credentials/..data").iterdir():
+                file.chmod(0o600)
+            assert local.run("fetch") == expected, local.log("fetch")
+            assert "PRIVATE KEY" not in local.log("fetch")
+        assert commits[0] not in local.log("fetch")
 
 
 def test_git_ref_that_is_not_there(tmp_path: Path, server: Server, commits: list[str]) -> None:
@@ -263,37 +278,3 @@ def test_git_ref_that_is_not_there(tmp_path: Path, server: Server, commits: list
     code, pod = fetched(job(app), tmp_path / "pod")
     assert code != 0
     assert "nowhere" in pod.log("fetch")
-
-
-def test_outcome_in_a_config_map(tmp_path: Path, server: Server) -> None:
-    """The outcome is merged into its ConfigMap; where it cannot be, the exit code stays the run's."""
-    account = write(tmp_path / "account", {"token": "sesame\n", "namespace": "analysts\n"})
-    (account / "ca.crt").write_bytes((server.root / "ca.crt").read_bytes())
-    server.allowed = {"Bearer sesame"}
-    host, _, port = server.address.partition(":")
-    code = (
-        "import sys; from pathlib import Path; import outcome; "
-        "sys.exit(outcome.main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))"
-    )
-    folders = [CHARTS / "app/files", CHARTS / "app/files/scripts"]
-    for index, allowed in enumerate((True, False)):
-        if not allowed:
-            server.allowed = {"Bearer other"}
-        file = tmp_path / f"outcome{index}.json"
-        done = subprocess.run(
-            [
-                sys.executable, "-c", code, account, "digits-outcome",
-                str(tmp_path / "no-app"), "--address=localhost:1", "--insecure", f"--outcome={file}",
-            ],
-            env={
-                "PATH": "/usr/bin:/bin", "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port,
-                "PYTHONPATH": ":".join(map(str, folders)), "HOME": str(tmp_path),
-            },
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 2, done.stderr  # no such app: submit.py's own code
-        assert ("could not be written to ConfigMap digits-outcome" in done.stderr) != allowed
-    ((path, patch),) = server.patches
-    assert path == "/api/v1/namespaces/analysts/configmaps/digits-outcome"
-    assert patch["data"]["exit-code"] == "2"
-    assert patch["data"]["status"] == "not-started"

@@ -11,32 +11,30 @@
   {{- else if eq $source "image" }}
   # -L: links lead to what they mean in this image, and Flower packs none.
   command: [cp, -R, -L, {{ $app.image.path | quote }}, /app/source]
-  {{- else if eq $source "archive" }}
-  command: [{{ .Values.python | quote }}, /files/fetch.py, archive]
+  {{- else if has $source (list "archive" "git") }}
+  {{- $from := get $app $source }}
+  # git's image has its own Python; the standard library is enough.
+  command: [{{ ternary "python3" .Values.python (eq $source "git") | quote }}, /files/fetch.py]
   args:
-    {{- with $app.archive.path }}
+    {{- if eq $source "git" }}
+    - {{ printf "--ref=%s" ($from.ref | replace "$" "$$") | quote }}
+    {{- if $from.submodules }}
+    - --submodules
+    {{- end }}
+    {{- else }}
+    - --sha256={{ $from.sha256 }}
+    {{- end }}
+    {{- with $from.path }}
     - --path={{ . }}
     {{- end }}
-    {{- if $app.archive.existingSecret }}
-    - --authorization=/credentials/authorization
+    {{- if $from.existingSecret }}
+    - --credentials=/credentials
     {{- end }}
-    - {{ $app.archive.url | replace "$" "$$" | quote }}
-    - {{ $app.archive.sha256 | quote }}
-    - {{ ternary "/app/source.fab" "/app/source" (eq (include "app.isFab" .) "true") }}
-  {{- else }}
-  command: [sh, /files/git.sh]
+    - {{ printf "%s%s" (ternary "git+" "" (eq $source "git")) ($from.url | replace "$" "$$") | quote }}
+    - /app/source
   {{- end }}
   env:
     {{- include "app.env" . | trim | nindent 4 }}
-    {{- if eq $source "git" }}
-    - {name: APP, value: /app/source}
-    - {name: URL, value: {{ $app.git.url | replace "$" "$$" | quote }}}
-    - {name: REF, value: {{ $app.git.ref | replace "$" "$$" | quote }}}
-    - {name: GIT_TERMINAL_PROMPT, value: "0"}
-    {{- if $app.git.existingSecret }}
-    - {name: CREDENTIALS, value: /credentials}
-    {{- end }}
-    {{- end }}
   workingDir: /tmp
   terminationMessagePolicy: FallbackToLogsOnError
   resources:

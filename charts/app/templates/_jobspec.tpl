@@ -45,6 +45,10 @@ template:
         args:
           - {{ include "app.path" . | quote }}
           - --connection=/run/flowerbed/connection.toml
+          {{- if has $source (list "archive" "git") }}
+          # Where the app came from, for the run's record.
+          - --source-record=/app/source.json
+          {{- end }}
           - --config=/run/flowerbed/run.toml
           - --on-interrupt={{ .Values.onInterrupt }}
           {{- with .Values.timeout }}

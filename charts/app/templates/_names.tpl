@@ -56,8 +56,6 @@ account: {{ default (ternary $base "default" .Values.serviceAccount.create) .Val
 {{- $app := .Values.app -}}
 {{- $source := include "app.source" . -}}
 {{- if eq $source "volume" -}}{{ printf "/volume/%s" $app.volume.path | trimSuffix "/" }}
-{{- else if eq $source "git" -}}{{ printf "/app/source/%s" $app.git.path | trimSuffix "/" }}
-{{- else if and (eq $source "archive") (include "app.isFab" .) -}}/app/source.fab
 {{- else -}}/app/source
 {{- end -}}
 {{- end -}}
