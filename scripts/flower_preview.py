@@ -22,14 +22,15 @@ else:  # lying beside the program that runs
 
 def preview(
     request: Request,
-    config: tuple[Path | None, tuple[str, ...]],
+    config: tuple[Path | None, tuple[str, ...], frozenset[str] | None],
     say: Callable[[str], None],
     *,
     as_json: bool,
 ) -> tuple[int, str]:
     """Pack the app; return the exit code and what would be sent, as text or as one JSON object.
 
-    `config` is a file and settings that override the app's; `say` hears progress and errors.
+    `config` is a file and settings that override the app's, and what images bring; `say` hears progress
+    and errors.
     """
     try:
         with prepared(request, say) as found:

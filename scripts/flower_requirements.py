@@ -46,9 +46,10 @@ def warnings(dependencies: Any, image: Iterable[str] | None = None) -> Iterator[
     for name in sorted(set(missing) & _provided(set(missing), image)):
         del missing[name]
     if missing:
+        lacking = "a plain Flower image does not have" if image is None else "the declared images do not have"
         yield (
-            f"the app needs {', '.join(sorted(missing.values()))}, which a plain Flower image does not have: "
-            "where its ServerApp and ClientApps run, the image must bring it; nothing is installed for a run"
+            f"the app needs {', '.join(sorted(missing.values()))}, which {lacking}: where its ServerApp and "
+            "ClientApps run, the image must bring it; nothing is installed for a run"
         )
 
 

@@ -30,6 +30,7 @@ from flowerbed.cli.source_options import (
     TokenFileOption,
     UsernameOption,
 )
+from flowerbed.errors import FlowerbedError
 
 AddressOption = Annotated[
     str | None, typer.Option("--address", metavar="HOST:PORT", help="The SuperLink's control address.")
@@ -143,6 +144,7 @@ def _submit(given: dict[str, Any]) -> int:
             on_interrupt=given["on_interrupt"],
             json=given["json"],
             outcome=given["outcome"],
+            libraries=libraries_of(given),
         )
         if given["dry_run"]:
             return script.dry_run(order)
@@ -152,3 +154,18 @@ def _submit(given: dict[str, Any]) -> int:
     if code == flower_run.INTERRUPTED:
         ignore_interruptions()
     return code
+
+
+def libraries_of(given: dict[str, Any]) -> frozenset[str] | None:
+    """Return what the declared federation's images bring, as locked; None where that is not known."""
+    from flowerbed.cli.common import declaration_file
+    from flowerbed.declaration import load_plan
+    from flowerbed.images.environment import provided
+
+    if not given["file"] and (given["connection"] or given["address"]):
+        return None
+    try:
+        declaration = declaration_file(given["file"])
+        return provided(load_plan(declaration), declaration) or None
+    except FlowerbedError:  # a wrong declaration is told by whoever needs it
+        return None

@@ -68,14 +68,16 @@ def load(path: Path, image: Iterable[str] | None = None) -> App:
     return _app(config, fab, files, image)
 
 
-def load_for_run(path: Path, file: Path | None, settings: Iterable[str]) -> tuple[App, dict[str, Scalar]]:
-    """Read an app, and what `--config FILE` and `--set KEY=VALUE` change in its config.
+def load_for_run(
+    path: Path, file: Path | None, settings: Iterable[str], image: Iterable[str] | None = None
+) -> tuple[App, dict[str, Scalar]]:
+    """Read an app as `load` does, and what `--config FILE` and `--set KEY=VALUE` change in its config.
 
     Raises Invalid with every problem found in either.
     """
     settings = tuple(settings)
     try:
-        app = load(path)
+        app = load(path, image)
     except Invalid as error:
         raise Invalid("\n".join([error.what, *_wrong_settings(path, file, settings)]), error.remedy) from None
     return app, overrides(app.defaults, file, settings)

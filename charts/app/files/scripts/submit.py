@@ -58,7 +58,10 @@ EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachab
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to submit, and how to follow it: times in seconds, `outcome` a file that gets it as JSON."""
+    """What to submit, and how to follow it: times in seconds, `outcome` a file that gets it as JSON.
+
+    `libraries` are those of the images that the app will run in (None: of a plain Flower image).
+    """
 
     app: Path | Request
     config: Path | None = None
@@ -69,6 +72,7 @@ class Order:
     on_interrupt: Interrupt = "leave"
     json: bool = False
     outcome: Path | None = None
+    libraries: frozenset[str] | None = None
 
 
 def submit(connection: Connection, order: Order) -> int:
@@ -85,7 +89,7 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
         with FlowerClient(connection) as client:
             opening = _Opening(client)
             with prepared(_request(order), say) as found:
-                app, config = load_for_run(found.path, order.config, order.settings)
+                app, config = load_for_run(found.path, *_config(order))
             say(f"source: {found.source}")
             _introduce(app)
             opening.wait()
@@ -107,9 +111,13 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
 def dry_run(order: Order) -> int:
     """Pack the app and say on stdout what would be sent; return the exit code."""
     with interruptions():
-        code, text = preview(_request(order), (order.config, order.settings), say, as_json=order.json)
+        code, text = preview(_request(order), _config(order), say, as_json=order.json)
         _answer(text) if text else None
     return code
+
+
+def _config(order: Order) -> tuple[Path | None, tuple[str, ...], frozenset[str] | None]:
+    return order.config, order.settings, order.libraries
 
 
 def _request(order: Order) -> Request:
