@@ -9,7 +9,7 @@ import ast
 import re
 import tomllib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ LARGEST_MODULE, LARGEST_PYPROJECT = 128 * 1024, 256 * 1024
 # tomllib keeps every beginning of a dotted key: 100 kB of `a.a.a` would take 10 GB.
 MOST_KEY_PARTS = 8_000_000
 DEEPEST_KEY = 32
+MOST_TOLD = 20
 # What both PEP 503 and Flower take: Flower forbids `_` and `.`, and more than 32 characters.
 NAME = re.compile(r"[A-Za-z]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
 COMPONENTS = ("serverapp", "clientapp")
@@ -40,9 +41,16 @@ Read = Callable[[str, int], bytes | None]
 def checked(path: Path, read: Read) -> dict[str, Any]:
     """Return an app's pyproject.toml. Raises Invalid with everything in it that is wrong."""
     config = parsed(path, read)
-    if problems := list(_wrong_keys(config, read)):
+    if problems := told(_wrong_keys(config, read)):
         raise Invalid("\n".join(f"{path / PYPROJECT}: {problem}" for problem in problems))
     return config
+
+
+def told(problems: Iterable[str]) -> list[str]:
+    """Return problems as they are told: the first ones, and how many more there are."""
+    found = list(problems)
+    more = len(found) - MOST_TOLD
+    return [*found[:MOST_TOLD], *([f"and {more:,} more of these"] if more > 0 else [])]
 
 
 def parsed(path: Path, read: Read) -> dict[str, Any]:

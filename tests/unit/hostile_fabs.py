@@ -110,6 +110,11 @@ def many_entries() -> bytes:
     return b"PK\x03\x04" + directory + end
 
 
+def many_links() -> bytes:
+    """More that is wrong than anybody would read."""
+    return pack(APP, [(entry(f"l{number}.py", mode=stat.S_IFLNK), b"x") for number in range(2000)])
+
+
 def renamed(old: bytes, new: bytes, *, directory: bool = True, header: bool = True) -> bytes:
     fab = pack({**APP, old.decode(): b"x"})
     first, last = fab.index(old), fab.rindex(old)
@@ -165,6 +170,7 @@ def hostile() -> Iterator[Hostile]:
     yield "zip64 size", lambda: zip64(2**60, 0), "unpacked it would be 1,152,921,504,606,8"
     yield "zip64 place", lambda: zip64(1, 2**60), "overlaps with another"
     yield "many entries", many_entries, "more than 10,000 files"
+    yield "many links", many_links, "and 1,980 more of these"
     yield "wrong checksum", lambda: patched(pack(APP), "tiny/client.py", crc=1), "not a FAB"
     yield "wrong size", lambda: patched(pack(APP), "tiny/client.py", unpacked=3), "not a FAB"
     yield "empty", lambda: b"", "not a FAB"

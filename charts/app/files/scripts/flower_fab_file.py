@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
     from .flower_archive import plain
+    from .flower_checks import told
     from .flower_connection import Invalid
     from .flower_fab import LARGEST_FAB
 else:  # lying beside the program that runs
     from flower_archive import plain
+    from flower_checks import told
     from flower_connection import Invalid
     from flower_fab import LARGEST_FAB
 
@@ -65,7 +67,7 @@ class FabFile:
         try:
             self._archive = zipfile.ZipFile(io.BytesIO(fab))
             entries = self._archive.infolist()
-            if problems := [*_unsafe_entries(entries), *_overlaps(entries, self._archive.start_dir)]:
+            if problems := told(_problems(entries, self._archive.start_dir)):
                 raise Invalid("\n".join(problems))
             found = {entry.filename: self._digest(entry) for entry in entries}
             listed = self.read(CONTENT, LARGEST_FAB) or b""
@@ -101,13 +103,18 @@ class FabFile:
         return digest.hexdigest(), size
 
 
+def _problems(entries: list[zipfile.ZipInfo], end: int) -> Iterator[str]:
+    yield from _unsafe_entries(entries)
+    yield from _overlaps(entries, end)
+
+
 def _unsafe_entries(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
     total = sum(entry.file_size for entry in entries)
     if total > LARGEST_UNPACKED:
         yield f"unpacked it would be {total:,} bytes; at most {LARGEST_UNPACKED:,} are accepted"
     names: dict[str, str] = {}
     for entry in entries:
-        shown = repr(plain(entry.filename[:LONGEST_NAME]))
+        shown = _shown(entry)
         if problem := _unsafe_name(entry) or _unsafe_kind(entry):
             yield f"entry {shown} {problem}"
             continue
@@ -117,6 +124,10 @@ def _unsafe_entries(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
             yield f"entry {shown} is there more than once{other}"
         names.setdefault(key, entry.filename)
     yield from _files_as_folders(names)
+
+
+def _shown(entry: zipfile.ZipInfo) -> str:
+    return repr(plain(entry.filename if len(entry.filename) <= 100 else f"{entry.filename[:100]}…"))
 
 
 def _unsafe_name(entry: zipfile.ZipInfo) -> str:
@@ -159,4 +170,4 @@ def _overlaps(entries: list[zipfile.ZipInfo], end: int) -> Iterator[str]:
     ends = [*(entry.header_offset for entry in ordered[1:]), end]
     for entry, following in zip(ordered, ends, strict=False):
         if entry.header_offset + LOCAL_HEADER + entry.compress_size > following:
-            yield f"entry {plain(entry.filename[:LONGEST_NAME])!r} overlaps with another"
+            yield f"entry {_shown(entry)} overlaps with another"
