@@ -76,8 +76,12 @@ def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
         return 0
     report = generate(plan, bundle_folder(path, plan.name), tell=lambda event: narrate(str(event)))
     narrate(f"bundles: {len(report.created)} files created, {len(report.updated)} updated")
-    with Progress() as progress:
-        found = applying.apply(programs, parties, timeout=timeout, tell=progress.tell)
+    try:
+        with Progress() as progress:
+            found = applying.apply(programs, parties, timeout=timeout, tell=progress.tell)
+    except KeyboardInterrupt:
+        narrate("interrupted; what was done stays, and `flowerbed apply` goes on from there")
+        raise
     if json:
         say_json({"name": plan.name, "ready": not applying.exit_code(found), "parties": found})
     else:

@@ -27,6 +27,8 @@ from flowerbed.kubernetes.releases import recover, run_loudly
 Tell = Callable[[str, str], None]
 Result = Literal["ready", "not ready", "failed"]
 PAUSE = 1.0
+# Asking why takes more than asking whether, and the pods that start need the machine.
+EXPLAIN = 4.0
 # Clusters are asked side by side, but not all at once.
 WIDTH = 8
 
@@ -95,22 +97,33 @@ class _Work:
     def wait(self, party: Party, changed: tuple[str, ...]) -> Applied:
         """Wait until all of a party's workloads are ready, and tell what each wait is for."""
         commands = Commands(self._programs, party)
+        findings: list[Finding] = []
+        explained = float("-inf")
         while True:
+            now = time.monotonic()
+            late = now - self._began > self._timeout
+            explain = late or now - explained > EXPLAIN
             try:
-                objects = read(self._programs, commands)
+                objects = read(self._programs, commands, events=explain)
+                if objects.ready:
+                    self._tell(party.name, f"ready: {_count(objects)}")
+                    return self._end(party, changed, "ready", [], 0)
+                if explain:
+                    findings = self._explain(objects, commands)
+                    explained = time.monotonic()
             except FlowerbedError as error:
                 finding = problem(error.what, where=error.where, remedy=error.remedy)
                 return self._end(party, changed, "failed", [finding], error.exit_code)
-            if objects.ready:
-                self._tell(party.name, f"ready: {_count(objects)}")
-                return self._end(party, changed, "ready", [], 0)
-            findings = merge(diagnose(fact) for fact in gather(objects, self._programs, commands))
-            worst = sorted(findings, key=lambda finding: finding.level != "problem")
-            waits = [shorten(f"{finding.where}: {finding.what}", 160) for finding in worst[:2]]
-            self._tell(party.name, f"waiting for {'; '.join(waits) or 'its pods'}")
-            if time.monotonic() - self._began > self._timeout:
-                return self._end(party, changed, "not ready", worst, 5)
+            if late:
+                return self._end(party, changed, "not ready", findings, 5)
             time.sleep(PAUSE)
+
+    def _explain(self, objects: Objects, commands: Commands) -> list[Finding]:
+        findings = merge(diagnose(fact) for fact in gather(objects, self._programs, commands))
+        worst = sorted(findings, key=lambda finding: finding.level != "problem")
+        waits = [shorten(f"{finding.where}: {finding.what}", 160) for finding in worst[:2]]
+        self._tell(commands.party.name, f"waiting for {'; '.join(waits) or 'its pods'}")
+        return worst
 
     def _end(
         self, party: Party, changed: tuple[str, ...], result: Result, findings: list[Finding], code: int

@@ -10,13 +10,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flowerbed.kubernetes.objects import Container, Event, Objects, Pod, Workload
+from flowerbed.kubernetes.objects import COMPONENT, INSTANCE, Container, Event, Objects, Pod, Workload
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.kubernetes.programs import Programs
 
 # How `scripts/supernode.py` begins its lines, and those that say why it waits.
 SUPERNODE = "supernode: "
 WAITING = f"{SUPERNODE}waiting: "
+# A line of `kubectl logs --prefix`: the pod's name, and what it said.
+_LOG_LINE = re.compile(r"\[pod/([^/]+)/[^]]+\] (.*)")
 # Reasons of waiting containers that pass by themselves.
 _PASSING = {"", "ContainerCreating", "PodInitializing"}
 # What controllers put before the reason.
@@ -44,9 +46,8 @@ def gather(objects: Objects, programs: Programs, commands: Commands) -> list[Fac
     Reads the logs of SuperNodes that wait, which say why; where these may not be read, events do.
     """
     found = list(_of_workloads(objects))
-    for pod in objects.pods:
-        if not pod.ready:
-            found.append(_of_pod(pod, objects, programs, commands))
+    reasons = _reasons(objects, programs, commands)
+    found += [_of_pod(pod, objects, reasons) for pod in objects.pods if not pod.ready]
     found += [
         Fact(service.metadata.name, "the load balancer has no address yet")
         for service in objects.services
@@ -82,7 +83,7 @@ def _creation(workload: Workload, objects: Objects) -> str:
     return ""
 
 
-def _of_pod(pod: Pod, objects: Objects, programs: Programs, commands: Commands) -> Fact:
+def _of_pod(pod: Pod, objects: Objects, reasons: dict[str, str]) -> Fact:
     name = pod.metadata.name
     if pod.metadata.deletion_timestamp:
         return Fact(name, "the pod before it is ending", passing=True)
@@ -90,10 +91,8 @@ def _of_pod(pod: Pod, objects: Objects, programs: Programs, commands: Commands) 
     if text := _unscheduled(pod, objects) or _broken(pod, events):
         return Fact(name, text)
     running = [c for c in pod.status.container_statuses if not c.state.waiting and not c.ready]
-    if any(container.name == "supernode" for container in running) and (
-        text := _waits(pod, programs, commands)
-    ):
-        return Fact(name, text)
+    if _running(pod, "supernode") and name in reasons:
+        return Fact(name, reasons[name])
     if running:
         return _unready(name, running[0], events)
     return Fact(name, "its containers are being created", passing=True)
@@ -139,12 +138,23 @@ def _last_lines(message: str) -> str:
     return " | ".join(lines[-3:])[-400:]
 
 
-def _waits(pod: Pod, programs: Programs, commands: Commands) -> str:
-    """Return why a SuperNode waits, from its log's last lines; "" if it says nothing of the kind."""
-    logs = commands.here("logs", pod.metadata.name, "--container", "supernode", "--tail", "5")
-    done = programs.run(logs, seconds=10.0)
-    lines = [line for line in done.out.splitlines() if line.startswith(SUPERNODE)] if not done.code else []
-    return lines[-1].removeprefix(WAITING) if lines and lines[-1].startswith(WAITING) else ""
+def _reasons(objects: Objects, programs: Programs, commands: Commands) -> dict[str, str]:
+    """Return why SuperNodes wait, by pod, from their logs' last lines, where these may be read."""
+    if not any(_running(pod, "supernode") for pod in objects.pods):
+        return {}
+    selector = f"{INSTANCE}={commands.party.release},{COMPONENT}=supernode"
+    options = ("--container", "supernode", "--tail", "2", "--prefix", "--ignore-errors")
+    done = programs.run(commands.here("logs", "--selector", selector, *options), seconds=10.0)
+    last: dict[str, str] = {}
+    for line in done.out.splitlines():
+        if match := _LOG_LINE.match(line):
+            last[match[1]] = match[2]
+    return {pod: line.removeprefix(WAITING) for pod, line in last.items() if line.startswith(WAITING)}
+
+
+def _running(pod: Pod, name: str) -> bool:
+    """Return whether a container runs and is not ready."""
+    return any(c.name == name and not c.ready and not c.state.waiting for c in pod.status.container_statuses)
 
 
 def _unready(name: str, container: Container, events: list[Event]) -> Fact:
@@ -153,7 +163,8 @@ def _unready(name: str, container: Container, events: list[Event]) -> Fact:
     said = next((event.message for event in events if event.reason == "Unhealthy"), "")
     if _PROBE in said:
         words = said.partition(_PROBE)[2].strip().removeprefix("waiting: ").removeprefix(WAITING)
-        return Fact(name, f"{container.name}: {words}{restarted}", passing=not restarted)
+        if words:
+            return Fact(name, f"{container.name}: {words}{restarted}", passing=not restarted)
     return Fact(name, f"{container.name} is starting{restarted}", passing=not restarted)
 
 
