@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -23,34 +23,27 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING or __package__:
     from .flower_app import App, load_for_run
     from .flower_client import FlowerClient
+    from .flower_config import Scalar
     from .flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
     from .flower_interruptions import ignore_interruptions, interruptions
     from .flower_nodes import too_few
     from .flower_preview import preview
     from .flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, colourless, start
-    from .flower_source import Request, prepared
+    from .flower_source import Request, Source, prepared
     from .flower_source_flags import APP_HELP, add_to, request
 else:  # lying beside the program that runs
     from flower_app import App, load_for_run
     from flower_client import FlowerClient
+    from flower_config import Scalar
     from flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
     from flower_interruptions import ignore_interruptions, interruptions
     from flower_nodes import too_few
     from flower_preview import preview
     from flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, colourless, start
-    from flower_source import Request, prepared
+    from flower_source import Request, Source, prepared
     from flower_source_flags import APP_HELP, add_to, request
 
-__all__ = [
-    "Connection",
-    "FlowerClient",
-    "Invalid",
-    "Order",
-    "Refused",
-    "SubmitError",
-    "Unreachable",
-    "submit",
-]
+__all__ = ["Order", "submit"]
 
 EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
 5 timed out (the run goes on), 130 interrupted"""
@@ -60,7 +53,8 @@ EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachab
 class Order:
     """What to submit, and how to follow it: times in seconds, `outcome` a file that gets it as JSON.
 
-    `libraries` are those of the images that the app will run in (None: of a plain Flower image).
+    `libraries` are those of the images that the app will run in (None: of a plain Flower image). `started`
+    hears of the run as soon as it is known: its id, the app, its source, what overrides the app's config.
     """
 
     app: Path | Request
@@ -73,6 +67,7 @@ class Order:
     json: bool = False
     outcome: Path | None = None
     libraries: frozenset[str] | None = None
+    started: Callable[[int, App, Source, dict[str, Scalar]], None] | None = None
 
 
 def submit(connection: Connection, order: Order) -> int:
@@ -95,7 +90,10 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
             opening.wait()
             _warn(too_few(client, {**app.defaults, **config}))
             status = "unknown"
-            outcome = _follow(client, start(client, app, config), order)
+            run_id = start(client, app, config)
+            if order.started:
+                order.started(run_id, app, found.source, config)
+            outcome = _follow(client, run_id, order)
     except SubmitError as error:
         say(f"error: {error}")
         lost = isinstance(error, Unreachable) and error.lost
