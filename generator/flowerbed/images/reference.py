@@ -21,6 +21,7 @@ _REFERENCE = re.compile(
     rf"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?"
 )
 _SHA256 = re.compile("sha256:[0-9a-f]{64}")
+_IMAGE_ID = re.compile("[0-9a-f]{64}")
 _PATH_LIMIT = 255
 DOCKER_HUB = "docker.io"
 
@@ -47,7 +48,7 @@ class Reference:
 def parse(text: str) -> Reference:
     """Return a reference, short names filled in. Raises ValueError with the reason if it is none."""
     found = _REFERENCE.fullmatch(text)
-    if found is None:
+    if found is None or _IMAGE_ID.fullmatch(text):
         raise ValueError(_why_not(text))
     domain, path = found["domain"] or "", found["path"]
     # A first part without a dot, a port or a capital is no host but a folder of Docker Hub's.
@@ -71,6 +72,6 @@ def _why_not(text: str) -> str:
         return "it has no scheme: leave https:// out"
     if text != text.lower() and _REFERENCE.fullmatch(text.lower()):
         return "a repository is written in lower case"
-    if re.fullmatch("[0-9a-f]{64}", text):
+    if _IMAGE_ID.fullmatch(text):
         return "64 digits are an image's id, not its name"
     return "it is not of the form [HOST[:PORT]/]PATH[:TAG][@DIGEST]"
