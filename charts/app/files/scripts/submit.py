@@ -24,7 +24,7 @@ if TYPE_CHECKING or __package__:
     from .flower_app import App, load_for_run
     from .flower_client import FlowerClient
     from .flower_config import Scalar
-    from .flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
+    from .flower_connection import Connection, Invalid, SubmitError, Unreachable
     from .flower_interruptions import ignore_interruptions, interruptions
     from .flower_nodes import too_few
     from .flower_preview import preview
@@ -35,7 +35,7 @@ else:  # lying beside the program that runs
     from flower_app import App, load_for_run
     from flower_client import FlowerClient
     from flower_config import Scalar
-    from flower_connection import Connection, Invalid, Refused, SubmitError, Unreachable
+    from flower_connection import Connection, Invalid, SubmitError, Unreachable
     from flower_interruptions import ignore_interruptions, interruptions
     from flower_nodes import too_few
     from flower_preview import preview
