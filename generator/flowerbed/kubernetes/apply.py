@@ -26,9 +26,9 @@ from flowerbed.kubernetes.releases import recover, run_loudly
 # What hears of everything that happens: the party's name, and what it does or waits for now.
 Tell = Callable[[str, str], None]
 Result = Literal["ready", "not ready", "failed"]
-PAUSE = 1.0
+PAUSE = 2.0
 # Asking why takes more than asking whether, and the pods that start need the machine.
-EXPLAIN = 4.0
+EXPLAIN = 5.0
 # Clusters are asked side by side, but not all at once.
 WIDTH = 8
 

@@ -10,7 +10,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flowerbed.kubernetes.objects import COMPONENT, INSTANCE, Container, Event, Objects, Pod, Workload
+from flowerbed.kubernetes.objects import (
+    COMPONENT,
+    INSTANCE,
+    LONG_AGO,
+    Container,
+    Event,
+    Objects,
+    Pod,
+    Workload,
+)
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.kubernetes.programs import Programs
 
@@ -160,7 +169,9 @@ def _running(pod: Pod, name: str) -> bool:
 def _unready(name: str, container: Container, events: list[Event]) -> Fact:
     last = container.last_state.terminated
     restarted = f"; before, it ended: {last.reason}, exit code {last.exit_code}" if last else ""
-    said = next((event.message for event in events if event.reason == "Unhealthy"), "")
+    # What the probe said of the container before this one is over.
+    since = container.state.running.started_at if container.state.running else LONG_AGO
+    said = next((e.message for e in events if e.reason == "Unhealthy" and e.last >= since), "")
     if _PROBE in said:
         words = said.partition(_PROBE)[2].strip().removeprefix("waiting: ").removeprefix(WAITING)
         if words:

@@ -48,8 +48,16 @@ class Terminated(Object, frozen=True):
     exit_code: int = 0
 
 
+class Running(Object, frozen=True):
+    """state.running of a container."""
+
+    started_at: datetime = LONG_AGO
+
+
 class State(Object, frozen=True):
-    """state of a container: at most one of the two, else it runs."""
+    """state of a container: one of the three."""
+
+    running: Running | None = None
 
     waiting: Waiting | None = None
     terminated: Terminated | None = None
