@@ -139,6 +139,20 @@ def test_a_repository_that_is_too_large(served: Served, monkeypatch: pytest.Monk
     assert "more than 100 bytes" in refused(Invalid, request(served, "https"))
 
 
+def test_a_repository_that_needs_much_memory(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object of a few bytes that unpacks to many ends git, not the machine."""
+    commit(tmp_path / "work", {**APP, "zeros.json": "0" * 15_000_000})
+    git(tmp_path, "clone", "--quiet", "--bare", "work", str(served.bare.parent / "zeros.git"))
+    asked = Request(app=served.url("https").replace("app.git", "zeros.git"))
+    assert fetched(asked)[0] == {*APP, "zeros.json"}
+    monkeypatch.setattr(flower_git_program, "MOST_MEMORY", 14_000_000)
+    text = refused(Invalid, asked)
+    assert "out of memory" in text.lower()
+    assert "14,000,000 bytes of memory" in text
+
+
 def test_a_server_that_never_answers(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fetching ends when its time is over, with all that git started."""
     done = threading.Event()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -30,6 +31,7 @@ else:  # lying beside the program that runs
     from flower_connection import Invalid, SubmitError, Unreachable
 
 LARGEST_REPOSITORY = 384 * 1024 * 1024  # bytes that git may fetch
+MOST_MEMORY = 768 * 1024 * 1024  # bytes for each process of git: a few bytes can be the recipe for gigabytes
 LARGEST_ANSWER = 4 * 1024 * 1024  # bytes that git may print
 # Asked by git for the credentials of one host; reads them only then. Names and paths stand here, no more.
 HELPER = """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$FLOWERBED_GIT_USERNAME" \
@@ -47,6 +49,7 @@ DENIED = (
     "returned error: 403",
     "dubious ownership",
 )
+EXHAUSTED = ("out of memory", "Out of memory", "Cannot allocate memory")
 MISSING = ("not found", "does not appear to be a git repository", "does not exist", "No such file")
 
 
@@ -92,6 +95,9 @@ class Git:
                 cwd=self.folder.parent,
                 start_new_session=True,  # so that all that it starts can be ended with it
             )
+        if hasattr(resource, "prlimit"):  # Linux; what git starts inherits it
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(process.pid, resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
         watch = _Watch(process, self.folder.parent, self._deadline)
         try:
             with watch:
@@ -114,13 +120,15 @@ class Git:
         what = f"{self.repository.url}: {said}"
         if any(text in said for text in DENIED):
             return Unreachable(what, _who(self.repository))
+        if any(text in said for text in EXHAUSTED):
+            return Invalid(what, f"git needs more than {MOST_MEMORY:,} bytes of memory for it")
         if verb in {"fetch", "ls-remote"} and not any(text in said for text in MISSING):
             return Unreachable(what, "is the address right, and can it be reached from here?")
         return Invalid(what)
 
 
 class _Watch:
-    """Ends a process that takes too long, or fetches too much; `reason` then says which."""
+    """Ends a process that takes too long, or fetches too much; `error` then says which."""
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path, deadline: float) -> None:
         self._process, self._folder, self._deadline = process, folder, deadline
