@@ -65,6 +65,10 @@ test-charts: $(READY) ## The charts: lint, helm-unittest, rendered pods against 
 	tools/checkov; \
 	$(BIN)/pytest tests/charts $(PYTEST)
 
+.PHONY: test-cluster
+test-cluster: $(READY) ## The charts on a real Kubernetes (a context, kind, or one built here; see docs/cluster-tests.md)
+	@$(BIN)/pytest tests/cluster $(PYTEST)
+
 .PHONY: tools
 tools: $(READY) ## Build Helm, helm-unittest and kubeconform in their pinned versions (once; needs Go)
 	@echo "chart tools: $$(tools/build)"
@@ -82,6 +86,18 @@ status: ## Show its release and its pods
 uninstall: ## Remove its release; the SuperLink's state stays
 $(PARTY_VERBS): $(READY)
 	@$(BIN)/python tools/party.py $@ $(FEDERATION) $(PARTY)
+
+##@ A Kubernetes to play with: NAME=play NODES=1 (Linux, root, Go)
+NAME  ?= play
+NODES ?= 1
+
+.PHONY: cluster
+cluster: $(READY) ## Start a cluster; prints how to use it, and it runs until cluster-down
+	@cd tests/cluster && $(CURDIR)/$(BIN)/python -m harness up $(NAME) --nodes $(NODES)
+
+.PHONY: cluster-down
+cluster-down: $(READY) ## End that cluster, and remove what killed ones left
+	@cd tests/cluster && $(CURDIR)/$(BIN)/python -m harness down $(NAME)
 
 ##@ Keeping house
 .PHONY: generated

@@ -1,0 +1,64 @@
+"""Clusters for the tests: `cluster` is one, `clusters` are two joined by a network; for a session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness.cache import HarnessError, say
+from harness.choice import choose
+from harness.cluster import Cluster
+
+STARTED: dict[str, Cluster] = {}
+
+
+def _started(kind: str, request: pytest.FixtureRequest) -> Cluster:
+    """Return the session's cluster `kind`; no cluster is a skip with its reason, under CI a failure."""
+    if kind not in STARTED:
+        try:
+            STARTED[kind] = choose(f"{kind}-{os.getpid()}", nodes=2 if kind == "one" else 1)
+        except HarnessError as error:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no Kubernetes: {error}", pytrace=False)
+        request.session.addfinalizer(STARTED[kind].end)
+    return STARTED[kind]
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """Return a cluster with two nodes; whoever breaks it repairs it."""
+    return _started("one", request)
+
+
+@pytest.fixture(scope="session")
+def clusters(cluster: Cluster, request: pytest.FixtureRequest) -> tuple[Cluster, Cluster]:
+    """Return two clusters whose NodePorts reach each other."""
+    if not cluster.built:
+        pytest.skip("two joined clusters are only built here: FLOWERBED_TEST_CONTEXT and kind give one")
+    return cluster, _started("two", request)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Keep what the clusters knew when a test failed, and print the end of it."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if not report.failed or call.excinfo is None:
+        return
+    for cluster in STARTED.values():
+        folder = (
+            Path(os.environ.get("FLOWERBED_DUMPS", "/tmp/flowerbed-dumps"))
+            / item.name[:80].replace("/", "-")
+            / cluster.name
+        )
+        try:
+            cluster.dump(folder)
+            events = (folder / "events.txt").read_text().splitlines()[-20:]
+            report.sections.append((f"last events; more in {folder}", "\n".join(events)))
+        except (HarnessError, OSError) as error:
+            say(f"cannot dump {cluster.name}: {error}")
