@@ -20,7 +20,7 @@ SETUPS = sorted(path.parent.name for path in ROOT.glob("values/*/federation.yaml
 # Names of files, addresses and ports are each side's own; every other value has to be the same.
 PLACES = {
     "--ssl-certfile", "--ssl-keyfile", "--ssl-ca-certfile", "--database", "--superexec-auth-secret-file",
-    "--root-certificates", "--auth-supernode-private-key", "--node-config", "--state", "--nodes",
+    "--root-certificates", "--auth-supernode-private-key", "--node-config", "--state", "--nodes", "--revoked",
     "--superlink", "--runtime-api-address", "--port",
 }  # fmt: skip
 
