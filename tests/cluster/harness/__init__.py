@@ -5,6 +5,6 @@
 3. a cluster built here: Kubernetes, etcd, CoreDNS and kube-network-policies from pinned Go modules,
    containerd and runc from Debian, in network namespaces, cgroups and folders of its own.
 
-`choice` picks, `cluster` is what tests hold, `supervisor` is the process that runs a built one and ends it
-when its owner is gone, `leftovers` removes what a killed one left. docs/cluster-tests.md explains all of it.
+`choice` picks, `cluster` is what tests hold, `supervisor` is the process that runs a built one and ends
+it when its owner is gone, `leftovers` removes what a killed one left. See docs/cluster-tests.md.
 """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from .built import start_detached, stop
 from .cache import HarnessError, say
-from .cluster import start_detached, stop
 from .components import programs
 from .images import containerd_root
 

@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .built import start
 from .cache import HarnessError, root
-from .cluster import Cluster, commands, start
+from .cluster import Cluster, commands
 from .shell import run
 
 CONTEXT = "FLOWERBED_TEST_CONTEXT"

@@ -5,8 +5,8 @@
                                      +--- node 1 of cluster 8: 198.19.8.1 --- its pods
 
 The host reaches API servers, NodePorts and LoadBalancer addresses; clusters reach each other's. No node has a
-way out: its default route leads into the bridge, where nobody answers. 198.19.0.0/16 is set aside for tests of
-networks (RFC 2544).
+way out: its default route leads into the bridge, where nobody answers. RFC 2544 sets 198.19.0.0/16 aside for
+tests of networks.
 """
 
 from __future__ import annotations
