@@ -103,6 +103,7 @@ cluster-down: $(READY) ## End that cluster, and remove what killed ones left
 .PHONY: generated
 generated: $(READY) ## Rebuild every generated file that is committed
 	@$(BIN)/flowerbed schema > schema/federation.schema.json
+	@$(BIN)/python -c 'from flowerbed.records import schema_text; print(schema_text(), end="")' > schema/run.schema.json
 	@$(BIN)/python tools/readme.py
 	@$(BIN)/python tests/unit/test_declaration_docs.py
 	@$(BIN)/python tools/charts.py
@@ -113,6 +114,7 @@ generated: $(READY) ## Rebuild every generated file that is committed
 .PHONY: generated-check
 generated-check: $(READY) ## Fail if a generated file is not what its sources give
 	@$(BIN)/flowerbed schema | diff -u schema/federation.schema.json -
+	@$(BIN)/python -c 'from flowerbed.records import schema_text; print(schema_text(), end="")' | diff -u schema/run.schema.json -
 	@$(BIN)/python tools/readme.py --check
 	@$(BIN)/python tools/charts.py --check
 	@$(BIN)/python tools/shipped_values.py --check

@@ -16,6 +16,12 @@ What the command line does, from Python:
         report = flowerbed.build_report(record, log, flowerbed.list_nodes(analyst), plan)
         Path("report.html").write_text(flowerbed.render_page(report), encoding="utf-8")
 
+Objects for notebooks and programs (docs/python.md):
+
+    hospitals = flowerbed.Federation.load("federation.yaml")     # or a connection.toml
+    run = hospitals.submit("my-app", settings={"num-server-rounds": 3})
+    run.wait().exit_code, run.status, run.metrics.rounds
+
 Every expected failure is a `flowerbed.FlowerbedError`. Names are resolved on first use, so that importing
 this package costs next to nothing.
 """
@@ -29,6 +35,7 @@ from flowerbed.errors import FlowerbedError
 
 if TYPE_CHECKING:
     from flowerbed.bundles import generate
+    from flowerbed.client import Federation, Run
     from flowerbed.declaration import load_plan
     from flowerbed.local import down, federation, status, up
     from flowerbed.report import build as build_report
@@ -47,6 +54,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Federation": "client",
+    "Run": "client",
     "load_plan": "declaration",
     "generate": "bundles",
     "federation": "local",
@@ -67,7 +76,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "Federation",
     "FlowerbedError",
+    "Run",
     "build_report",
     "down",
     "federation",

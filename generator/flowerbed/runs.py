@@ -84,6 +84,16 @@ def read_log(connection: Connection, run_id: str) -> str:
             return ""
 
 
+def run_and_log(connection: Connection, run_id: str) -> tuple[RunRecord, str]:
+    """Return a run and its log as they go together: a run that ends meanwhile is read again."""
+    record = get_run(connection, run_id)
+    while True:
+        log = read_log(connection, run_id)
+        status, record = record.status, get_run(connection, run_id)
+        if record.status == status:
+            return record, log
+
+
 def list_nodes(connection: Connection, timeout: float = 30.0) -> list[NodeRecord]:
     """Return all SuperNodes that were ever registered, by name; `timeout` (seconds) bounds each wait."""
     with _client(connection, timeout) as client:

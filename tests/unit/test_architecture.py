@@ -26,6 +26,8 @@ LAYERS = [
     "kubernetes",
     "metrics",
     "report",
+    "records",
+    "client",
     "cli",
 ]
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent.name != "charts")

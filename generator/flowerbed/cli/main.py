@@ -11,7 +11,7 @@ import click
 import typer
 
 from flowerbed import __version__
-from flowerbed.cli import build, cluster, declare, generate, local, report, runs, submit
+from flowerbed.cli import build, cluster, declare, generate, local, records, report, runs, submit
 from flowerbed.errors import FlowerbedError
 
 INTERRUPTED = 130
@@ -43,6 +43,7 @@ for verb in (
     runs.logs,
     runs.stop,
     report.report,
+    records.artifacts,
 ):
     app.command()(verb)
 

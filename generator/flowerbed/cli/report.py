@@ -12,8 +12,6 @@ from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_c
 
 if TYPE_CHECKING:
     from flowerbed.plan import Plan
-    from flowerbed.runs import RunRecord
-    from flowerbed.scripts.flower_connection import Connection
 
 
 def report(  # noqa: PLR0913, PLR0917  (one parameter an option)
@@ -33,28 +31,16 @@ def report(  # noqa: PLR0913, PLR0917  (one parameter an option)
     from flowerbed.report import build, render_page, render_text
 
     where = find_connection(file, connection, user)
-    record, log = _record_and_log(where, run)
+    record, log = known.run_and_log(where, run)
     found = build(record, log, known.list_nodes(where), _plan(file, connection))
     if output:
-        write_atomic(output, render_page(found).encode())
+        write_atomic(output, render_page(found, log).encode())
     if json:
         say_json(found)
     else:
         say(render_text(found))
     if output:
         narrate(f"written: {output.resolve()}")
-
-
-def _record_and_log(where: Connection, run: str) -> tuple[RunRecord, str]:
-    """Return a run and its log as they go together: a run that ends meanwhile is read again."""
-    from flowerbed import runs as known
-
-    record = known.get_run(where, run)
-    while True:
-        log = known.read_log(where, run)
-        status, record = record.status, known.get_run(where, run)
-        if record.status == status:
-            return record, log
 
 
 def _plan(file: Path | None, connection: Path | None) -> Plan | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from flowerbed.cli.common import FileOption
+from flowerbed.cli.records import Keeper, RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, UserOption, find_connection
 from flowerbed.cli.source_options import (
     AppArgument,
@@ -30,7 +32,11 @@ from flowerbed.cli.source_options import (
     TokenFileOption,
     UsernameOption,
 )
-from flowerbed.errors import FlowerbedError
+from flowerbed.errors import FlowerbedError, UsageError
+
+if TYPE_CHECKING:
+    from flowerbed.scripts.flower_connection import Connection
+    from flowerbed.scripts.submit import Order
 
 AddressOption = Annotated[
     str | None, typer.Option("--address", metavar="HOST:PORT", help="The SuperLink's control address.")
@@ -71,6 +77,12 @@ OutcomeJsonOption = Annotated[
 ]
 OutcomeOption = Annotated[
     Path | None, typer.Option("--outcome", metavar="FILE", help="Write the outcome as JSON to a file.")
+]
+LocalOption = Annotated[
+    bool, typer.Option("--local", help="Run it on this machine, without any declared federation.")
+]
+NodesOption = Annotated[
+    int, typer.Option("--nodes", metavar="N", help="With --local: that many SuperNodes, 64 at most.")
 ]
 
 # Flags that override what the connection file says.
@@ -121,6 +133,9 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
     publisher: PublisherOption = None,
     app_version: AppVersionOption = None,
     dry_run: DryRunOption = False,
+    local: LocalOption = False,
+    nodes: NodesOption = 2,
+    records: RecordsOption = None,
 ) -> int:
     """Pack an app, start it, print the run's id, follow it, and end with its outcome."""
     return _submit(dict(locals()))
@@ -128,9 +143,7 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
 
 def _submit(given: dict[str, Any]) -> int:
     from flowerbed.runs import translated
-    from flowerbed.scripts import flower_run
     from flowerbed.scripts import submit as script
-    from flowerbed.scripts.flower_interruptions import ignore_interruptions
     from flowerbed.scripts.flower_source_flags import request
 
     with translated():
@@ -148,11 +161,39 @@ def _submit(given: dict[str, Any]) -> int:
         )
         if given["dry_run"]:
             return script.dry_run(order)
+        if given["local"]:
+            return _submit_locally(given, order)
         flags = {name: given[name] for name in CONNECTION if given[name]}
         where = find_connection(given["file"], given["connection"], given["user"], flags)
-    code = script.submit(where, order)
+    return _recorded(where, order, records_folder(given["records"], given["file"]))
+
+
+def _submit_locally(given: dict[str, Any], order: Order) -> int:
+    from flowerbed.cli.common import narrate
+    from flowerbed.local.throwaway import throwaway
+    from flowerbed.runs import load_connection
+
+    if named := [name for name in ("file", "connection", "user", "detach", *CONNECTION) if given[name]]:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in named)
+        raise UsageError(f"--local makes a federation of its own, which ends with the run: no {words}")
+    with throwaway(given["nodes"], narrate) as federation:
+        # A run on a federation that ends with this command cannot go on.
+        order = replace(order, on_interrupt="stop")
+        return _recorded(
+            load_connection(federation.connection()), order, records_folder(given["records"], None)
+        )
+
+
+def _recorded(where: Connection, order: Order, root: Path) -> int:
+    from flowerbed.scripts import flower_run
+    from flowerbed.scripts import submit as script
+    from flowerbed.scripts.flower_interruptions import ignore_interruptions
+
+    keeper = Keeper(where, root)
+    code = script.submit(where, replace(order, started=keeper.started))
     if code == flower_run.INTERRUPTED:
         ignore_interruptions()
+    keeper.finish()
     return code
 
 

@@ -1,12 +1,15 @@
-"""The report as one HTML file: no script, nothing from the network, every stranger's text escaped."""
+"""The report as one HTML file: nothing from the network, no script but its own, strangers' text escaped."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowerbed import __version__
-from flowerbed.metrics import Metrics, Replies, Round
+from flowerbed.metrics import Metrics, Replies, Round, plain
 from flowerbed.report.chart import HEIGHT, WIDTH, charts
 from flowerbed.report.figures import (
     SOURCE_WORDS,
@@ -28,11 +31,12 @@ if TYPE_CHECKING:
 
 # Of so many failures the page shows each; more would drown the rest.
 FAILURE_LIMIT = 100
+LOG_LIMIT = 10_000  # lines on a page
 _OUTCOMES = {"completed": "good", "failed": "bad", "stopped": "bad"}
 
 
-def render_page(report: Report) -> str:
-    """Return the whole page. Equal reports give equal pages."""
+def render_page(report: Report, log: str = "") -> str:
+    """Return the whole page, with the log if it is given. Equal input gives equal pages."""
     all_columns = columns(report.metrics)
     return _template().render(
         report=report,
@@ -54,9 +58,24 @@ def render_page(report: Report) -> str:
         names={one.node: one.name for one in report.participants if one.name},
         failures=report.metrics.failures[:FAILURE_LIMIT],
         log_end=[_Verbatim(harmless(line)) for line in report.log_end],
+        log=_log(log),
+        script=_script(),
         version=__version__,
         size=(WIDTH, HEIGHT),
     )
+
+
+def _script() -> tuple[str, str]:
+    """Return the page's one script and its hash for the page's content security policy."""
+    text = (Path(__file__).parent / "search.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return _Verbatim(text), _Verbatim(f"sha256-{digest}")
+
+
+def _log(log: str) -> list[str]:
+    # The end of a log says most; a part of an artifact says nothing to a reader.
+    lines = [line for line in log.splitlines() if not plain(line).startswith("artifact {")]
+    return [_Verbatim(harmless(plain(line))) for line in lines[-LOG_LIMIT:]]
 
 
 def _of(source: str, all_columns: list[Column]) -> list[Column]:

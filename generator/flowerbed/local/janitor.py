@@ -1,0 +1,36 @@
+"""Removes a throwaway folder when its owner is gone, whatever way it went.
+
+    python -m flowerbed.local.janitor FOLDER MARK
+
+The owner holds the other end of standard input; end of file means that it is gone. The folder is removed
+once no process of the federation in it is left (see `guardian.marked`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+from flowerbed.local.guardian import GRACE, STEP, SWEEP, marked, sweep
+
+# The supervisor's orderly end, then the guardian's two steps.
+PATIENCE = 20.0 + GRACE + SWEEP
+
+
+def main(folder: Path, mark: str) -> None:
+    """Wait for the owner's end, then for the processes', then remove the folder."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    end = time.monotonic() + PATIENCE
+    while marked(mark) and time.monotonic() < end:
+        time.sleep(STEP)
+    sweep(mark)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

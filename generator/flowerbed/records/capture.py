@@ -1,0 +1,73 @@
+"""Writes the record of a run from what the SuperLink knows by now, over what an earlier record has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowerbed import runs
+from flowerbed.metrics.model import Scalar
+from flowerbed.plan import Plan
+from flowerbed.records.artifacts import artifacts
+from flowerbed.records.model import VERSION, Record, SourceRecord
+from flowerbed.records.store import described, load, save
+from flowerbed.report import build
+from flowerbed.scripts.flower_connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What only the submitter knows: where the app came from, the run config, how long packing took (s)."""
+
+    source: SourceRecord | None = None
+    config: dict[str, Scalar] = field(default_factory=dict)
+    overrides: dict[str, Scalar] = field(default_factory=dict)
+    packing_seconds: float | None = None
+
+
+def capture(  # noqa: PLR0913  (what is known comes from four places)
+    connection: Connection,
+    run_id: str,
+    root: Path,
+    *,
+    submitted: Submitted | None = None,
+    plan: Plan | None = None,
+    with_log: bool = True,
+) -> Record:
+    """Write the record of a run into `root/RUN` and return it; what was submitted stays known.
+
+    Raises UnreachableError, NotAllowedError, UsageError where the SuperLink does not know the run, and
+    FlowerbedError where the folder cannot be written. A record that is complete is returned as it is.
+    Without `with_log` it is quick, since the log of a run that goes on is waited for.
+    """
+    before = load(root, run_id)
+    if before and before.complete and submitted is None:
+        return before
+    known = submitted or _submitted(before)
+    run, log = runs.run_and_log(connection, run_id) if with_log else (runs.get_run(connection, run_id), "")
+    report = build(run, log, runs.list_nodes(connection), plan)
+    files = artifacts(log)
+    record = Record(
+        version=VERSION,
+        federation=report.federation or (before.federation if before else ""),
+        address=connection.address,
+        run=run,
+        source=known.source,
+        config=known.config or report.metrics.config,
+        overrides=known.overrides,
+        packing_seconds=known.packing_seconds,
+        phases=report.stages,
+        nodes=report.participants,
+        metrics=report.metrics,
+        artifacts=described(files),
+        complete=with_log and run.status == "finished",
+    )
+    save(root, record, log, files)
+    return record
+
+
+def _submitted(before: Record | None) -> Submitted:
+    if before is None:
+        return Submitted()
+    config = {} if before.source is None else before.config
+    return Submitted(before.source, config, before.overrides, before.packing_seconds)
