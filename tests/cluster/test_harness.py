@@ -165,7 +165,7 @@ def traces(name: str, folder: str) -> list[str]:
 
 @pytest.mark.parametrize("victim", ["owner", "supervisor too"])
 def test_nothing_stays_after_a_kill(victim: str) -> None:
-    """A cluster goes when its owner is killed; if its supervisor was too, the next start or stop removes it."""
+    """A cluster goes when its owner is killed; if its supervisor was too, the next one removes it."""
     if lacks := missing():
         pytest.skip(f"cannot build a cluster: {lacks}")
     name = f"kill-{os.getpid()}"
