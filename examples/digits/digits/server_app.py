@@ -87,5 +87,5 @@ def _figures(server_round: int, reply: Message) -> dict[str, bool | int | float 
         "node": str(reply.metadata.src_node_id),
         "examples": figures.pop("num-examples"),
         **figures,
-        "site": reply.content["node"]["site"],
+        "site": reply.content["node"].get("site", ""),
     }
