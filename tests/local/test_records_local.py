@@ -1,0 +1,95 @@
+"""A first try: an app without a declared federation, its record, its files, its page in a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from local_helpers import LIMIT, ROOT, flowerbed, run, until
+
+from flowerbed.records import load, load_log
+from flowerbed.report import build, render_page
+
+SETTINGS = ("num-server-rounds=1", "min-nodes=2", "accuracy-floor=0.1", "local-epochs=1")
+XSS = "<script>document.title = 'broken'</script>"
+
+
+@pytest.fixture(scope="module")
+def first_try(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Submit the example with --local; give the folder of records and the run's id."""
+    folder = tmp_path_factory.mktemp("first")
+    before = set(Path(tempfile.gettempdir()).glob("flowerbed-local-*"))
+    options = [word for setting in SETTINGS for word in ("--set", setting)]
+    done = run("submit", ROOT / "examples" / "digits", "--local", "--records", folder, "--json", *options)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert set(Path(tempfile.gettempdir()).glob("flowerbed-local-*")) <= before
+    return folder, done.stdout.splitlines()[0]
+
+
+def test_the_record_of_a_first_try(first_try: tuple[Path, str], tmp_path: Path) -> None:
+    """Outcome, source, config, nodes, phases, rounds, log and the model are there after all else is gone."""
+    root, run_id = first_try
+    record = load(root, run_id)
+    assert record is not None
+    assert (record.complete, record.run.outcome) == (True, "completed")
+    assert record.source is not None
+    assert record.source.kind == "folder"
+    assert (record.config["local-epochs"], record.overrides["local-epochs"]) == (1, 1)
+    assert len(record.nodes) == 2
+    assert [wait.stage for wait in record.phases] == ["pending", "starting", "running"]
+    assert record.metrics.rounds[-1].server["accuracy"] > 0.1
+    assert "[ROUND 1/1]" in load_log(root, run_id)
+    done = run("artifacts", run_id, "--records", root, "-o", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [one["name"] for one in json.loads(done.stdout)] == ["model.npz"]
+    assert (tmp_path / "model.npz").read_bytes()[:2] == b"PK"
+
+
+def test_the_page_in_a_browser(first_try: tuple[Path, str], tmp_path: Path) -> None:
+    """Chromium runs the page's own script under its policy, and takes a log's script for text."""
+    browser = shutil.which("chromium")
+    if not browser:
+        pytest.skip("chromium is not installed")
+    root, run_id = first_try
+    record = load(root, run_id)
+    assert record is not None
+    log = load_log(root, run_id) + f"\n{XSS}\n"
+    page = tmp_path / "page.html"
+    page.write_text(render_page(build(record.run, log), log), encoding="utf-8")
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [browser, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert re.search(r"<title>Run \d+ of flowerbed/digits: completed</title>", done.stdout)
+    assert "&lt;script&gt;document.title = 'broken'" in done.stdout
+    assert '<p hidden=""><label for="search">' not in done.stdout  # the script has shown the field
+
+
+def test_nothing_is_left_after_a_kill(tmp_path: Path) -> None:
+    """kill -9 while the federation comes up: its processes and its folder are gone soon after."""
+    before = set(Path(tempfile.gettempdir()).glob("flowerbed-local-*"))
+    command = flowerbed("submit", ROOT / "examples" / "digits", "--local", "--records", tmp_path)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    made: set[Path] = set()
+
+    def started() -> bool:
+        made.update(set(Path(tempfile.gettempdir()).glob("flowerbed-local-*")) - before)
+        return any((folder / ".flowerbed").exists() for folder in made)
+
+    try:
+        until(started, LIMIT, "a throwaway federation")
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    until(lambda: not any(folder.exists() for folder in made), 40.0, f"gone: {made}")
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes().decode(errors="replace")
+            assert not any(str(one) in words for one in made), words
