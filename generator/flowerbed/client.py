@@ -16,6 +16,7 @@ from flowerbed import runs
 if TYPE_CHECKING:
     from flowerbed.metrics import Metrics
     from flowerbed.plan import Plan
+    from flowerbed.runs import NodeRecord, RunRecord
     from flowerbed.scripts.flower_connection import Connection
     from flowerbed.scripts.flower_run import Outcome
 
@@ -66,7 +67,7 @@ class Federation:
         """Return the latest runs, newest first; without `limit` as many as Flower gives (20)."""
         return [Run(self, record.run_id) for record in runs.list_runs(self.connection, limit)]
 
-    def nodes(self) -> list[runs.NodeRecord]:
+    def nodes(self) -> list[NodeRecord]:
         """Return all SuperNodes that were ever registered, by name."""
         return runs.list_nodes(self.connection)
 
@@ -84,7 +85,7 @@ class Run:
     run_id: str
 
     @property
-    def record(self) -> runs.RunRecord:
+    def record(self) -> RunRecord:
         """Return the SuperLink's record: status, reason, times, app."""
         return runs.get_run(self.federation.connection, self.run_id)
 
