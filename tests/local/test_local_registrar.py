@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -234,3 +235,18 @@ def test_nobody_there_is_exit_code_3(tmp_path: Path, keys: list[str]) -> None:
     superlink.close()
     assert done.returncode == 3
     assert "Connection refused" in done.stdout
+
+
+def test_a_revoked_key_goes_whatever_is_declared(
+    superlink: SuperLink, tmp_path: Path, keys: list[str]
+) -> None:
+    """A revoked key is unregistered also where it is declared and where nothing else is; others stay."""
+    declare(tmp_path, {"north-0": keys[0], "north-1": keys[1]})
+    assert once(superlink, tmp_path).returncode == 0
+    revoked = tmp_path / "revoked"
+    revoked.write_text(f"# SHA-256\n{hashlib.sha256(keys[0].encode()).hexdigest()}")
+    declare(tmp_path, {"north-0": keys[0]})
+    done = once(superlink, tmp_path, "--revoked", str(revoked))
+    assert ("unregistered", "north-0") in events(done.stdout)
+    found = superlink.nodes()
+    assert (found[keys[0]].status, found[keys[1]].status) == ("unregistered", "registered")

@@ -9,7 +9,7 @@ shift
 # Whole contents are compared: not every small image has a program that makes checksums.
 watch() {
     known=$(cat "$@")
-    while sleep 5; do
+    while sleep 2; do
         found=$(cat "$@")
         [ "$found" != "$known" ] || continue
         known=$found

@@ -15,6 +15,7 @@
     - /tls/tls.key
     - /clients/ca.crt
     - /admission/users
+    - /admission/revoked-certificates
     {{- end }}
   env:
     - {name: GATEWAY_HOST, value: {{ .Values.gateway.bindAddress | quote }}}
@@ -30,6 +31,7 @@
     - {name: GATEWAY_CERTIFICATE, value: /tls/tls.crt}
     - {name: GATEWAY_CLIENT_CA, value: /clients/ca.crt}
     - {name: GATEWAY_USERS, value: /admission/users}
+    - {name: GATEWAY_REVOKED, value: /admission/revoked-certificates}
     - {name: GATEWAY_LOOPBACK_CA, value: /loopback/ca.crt}
     {{- end }}
     - {name: GATEWAY_MAX_BODY, value: {{ mul $limits.bodyMebibytes 1048576 | quote }}}

@@ -6,6 +6,7 @@
   command: [{{ .Values.python | quote }}, /files/registrar.py]
   args:
     - --nodes=/admission/nodes.json
+    - --revoked=/admission/revoked-keys
     - --superlink=127.0.0.1:{{ (include "superlink.ports" . | fromYaml).superlink }}
     - --root-certificates=/loopback/ca.crt
     - --interval={{ .Values.registrar.intervalSeconds | int }}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,15 @@ from flowerbed.bundles.record import RECORD_FILE, Certificate, read_record, reco
 from flowerbed.bundles.report import GenerateReport
 from flowerbed.bundles.texts import coordinator_texts, tenant_texts, user_texts
 from flowerbed.bundles.workshop import Facts, Workshop
-from flowerbed.identities.events import Tell, ignore
+from flowerbed.identities.events import Event, Tell, ignore
 from flowerbed.identities.kept import locked
+from flowerbed.identities.revocations import (
+    Revocations,
+    add_revocations,
+    key_fingerprint,
+    read_revocations,
+)
+from flowerbed.identities.trust import trusted
 from flowerbed.plan import Plan, Tenant, User
 from flowerbed.values import fingerprint, neighbours
 
@@ -76,18 +84,20 @@ class _Generation:
         self._tell = tell
         # What texts may read of the plan besides their own party, and so what their fingerprints cover.
         self._head = msgspec.structs.replace(plan, tenants=(), users=())
+        self._revoked = Revocations()
         self._seed = hashlib.sha256(f"{__version__} {fingerprint()}".encode())
 
     def run(self) -> None:
         """Make every party's identity and texts, the coordinator's last: they speak of all the others."""
         self._seed.update(self._authority_fingerprint().encode())
+        self._seed.update(b"" if self._plan.insecure else trusted(self._shop.folder))
+        self._forget_leavers()
         self._seed.update(msgspec.msgpack.encode(self._head))
         public_keys: dict[str, str] = {}
         for tenant in self._plan.tenants:
             public_keys |= self._tenant(tenant)
-        for user in self._plan.users:
-            self._user(user)
-        self._coordinator(public_keys)
+        users = {user.name: user.role for user in self._plan.users if self._user(user)}
+        self._coordinator(public_keys, users)
 
     def _authority_fingerprint(self) -> str:
         digest = self._digest(self._plan.name, self._plan.insecure)
@@ -108,7 +118,14 @@ class _Generation:
             self._digest(tenant, public_keys),
             lambda: tenant_texts(self._head, tenant, public_keys, self._authority_text),
         )
-        return public_keys
+        return {name: pem for name, pem in public_keys.items() if not self._is_revoked(name, pem)}
+
+    def _is_revoked(self, node: str, public_key: str) -> bool:
+        if key_fingerprint(public_key) not in self._revoked.keys:
+            return False
+        reason = "not admitted; give the node a new key, or take it out of the declaration"
+        self._tell(Event("revoked", f"key of node {node}", self._shop.folder / "revoked.json", reason))
+        return True
 
     def _node_keys(self, tenant: Tenant, party: str) -> Facts:
         folder, tell = self._shop.folder, self._tell
@@ -118,22 +135,48 @@ class _Generation:
         keys = identities.ensure_node_keys(self._plan, tenant, folder, tell)
         return {name: key.public.decode() for name, key in keys.items()}, None
 
-    def _user(self, user: User) -> None:
+    def _user(self, user: User) -> bool:
+        """Make a user's bundle, and return whether the certificate in it counts."""
         party = f"users/{user.name}"
-        self._shop.identity(party, self._digest(user), _USER, lambda: ({}, _facts(self._certificate(user))))
+        part = self._shop.identity(
+            party, self._digest(user), _USER, lambda: ({}, _facts(self._certificate(user, party)))
+        )
         self._shop.texts(party, self._digest("connection"), lambda: user_texts(self._head))
+        if part.certificate is None or part.certificate.sha256 not in self._revoked.certificates:
+            return True
+        reason = "let in no longer; renew it, or take the user out of the declaration"
+        file = self._shop.folder / party / "client.crt"
+        self._tell(Event("revoked", f"certificate of user {user.name}", file, reason))
+        return False
 
-    def _certificate(self, user: User) -> KeyPair | None:
-        return identities.ensure_user(self._plan, user, self._shop.folder, self._authority, self._tell)
+    def _certificate(self, user: User, party: str) -> KeyPair | None:
+        # Leaving revoked the last one, also where its files were left.
+        renew = "the last one was revoked when the user left" if self._shop.last(party).left else ""
+        folder, authority = self._shop.folder, self._authority
+        return identities.ensure_user(self._plan, user, folder, authority, self._tell, renew=renew)
 
-    def _coordinator(self, public_keys: dict[str, str]) -> None:
+    def _forget_leavers(self) -> None:
+        """Revoke the certificates of users who left, before anything says that they did."""
+        here = {f"users/{user.name}" for user in self._plan.users}
+        left = {
+            part.certificate.sha256: party.removeprefix("users/")
+            for party, part in self._shop.recorded("users/")
+            if part.certificate and party not in here
+        }
+        add_revocations(self._shop.folder, certificates=left)
+        self._revoked = read_revocations(self._shop.folder)
+
+    def _coordinator(self, public_keys: dict[str, str], users: Mapping[str, str]) -> None:
         self._shop.identity("coordinator", self._digest("secrets"), _COORDINATOR, self._coordinator_facts)
-        users = {user.name: user.role for user in self._plan.users}
+        revoked = {
+            "certificates": sorted(self._revoked.certificates),
+            "keys": sorted(self._revoked.keys),
+        }
         near = neighbours(self._plan)
         self._shop.texts(
             "coordinator",
-            self._digest(users, public_keys, near),
-            lambda: coordinator_texts(self._head, users, public_keys, near, self._authority_text),
+            self._digest(users, public_keys, near, revoked),
+            lambda: coordinator_texts(self._head, users, public_keys, near, self._authority_text, revoked),
         )
 
     def _coordinator_facts(self) -> Facts:
@@ -151,10 +194,10 @@ class _Generation:
 
     @cached_property
     def _authority_text(self) -> str:
-        """The CA's certificate (PEM) where it certifies the SuperLink, else "": read without parsing."""
+        """The CAs that certify the SuperLink (PEM), "" where others do: read without parsing."""
         if self._plan.insecure or self._plan.superlink.tls.source != "generated":
             return ""
-        return (self._shop.folder / "ca" / "ca.crt").read_text(encoding="ascii")
+        return trusted(self._shop.folder).decode("ascii")
 
 
 def _facts(pair: KeyPair | None) -> Certificate | None:

@@ -32,20 +32,21 @@ def tenant_texts(
     }
 
 
-def coordinator_texts(
+def coordinator_texts(  # noqa: PLR0913, PLR0917  (each is a fact of its own)
     head: Plan,
     users: Mapping[str, str],
     public_keys: Mapping[str, str],
     neighbours: Mapping[str, str],
     authority: str,
+    revoked: Mapping[str, list[str]] | None = None,
 ) -> dict[str, str]:
     """Return the coordinator's values and instructions.
 
     `users` are roles by user name, `public_keys` those of all nodes (PEM) by node name, `neighbours` the
     namespaces of tenants in the SuperLink's own cluster by tenant name, `authority` is the CA's certificate
-    (PEM) or "".
+    (PEM) or "", `revoked` are fingerprints of certificates and keys.
     """
-    values = superlink_values(head, users, public_keys, neighbours, authority)
+    values = superlink_values(head, users, public_keys, neighbours, authority, revoked)
     return {
         "values.yaml": render("superlink.yaml", values),
         "INSTALL.md": superlink_install(head),

@@ -65,6 +65,11 @@ class Workshop:
         """Return what the last generation recorded of a party."""
         return self._record.parties.get(party, _NOBODY)
 
+    def recorded(self, prefix: str) -> list[tuple[str, Part]]:
+        """Return the identities that the last generation recorded of parties whose names begin so."""
+        parties = self._record.parties
+        return [(name, party.identity) for name, party in parties.items() if name.startswith(prefix)]
+
     def identity(self, party: str, digest: str, files: Mapping[str, bool], make: Callable[[], Facts]) -> Part:
         """Return a party's identity; `make` is called when it is out of date.
 

@@ -11,7 +11,7 @@ import click
 import typer
 
 from flowerbed import __version__
-from flowerbed.cli import build, cluster, declare, generate, local, records, report, runs, submit
+from flowerbed.cli import build, cluster, declare, generate, local, records, report, rotate, runs, submit
 from flowerbed.errors import FlowerbedError
 
 INTERRUPTED = 130
@@ -44,8 +44,11 @@ for verb in (
     runs.stop,
     report.report,
     records.artifacts,
+    rotate.certificates,
 ):
     app.command()(verb)
+app.add_typer(rotate.rotate, name="rotate")
+app.add_typer(rotate.revoke, name="revoke")
 
 
 def _print_version(value: bool) -> None:

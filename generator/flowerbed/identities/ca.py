@@ -25,12 +25,12 @@ def ensure_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> Certifica
     if plan.insecure:
         return None
     with locked(folder):
-        finish_halves(_place(folder))
+        finish_halves(place_of(folder))
         authority = read_authority(plan, folder, tell)
         if authority is None:
             authority = CertificateAuthority.create(plan.name)
             # The one key that cannot be remade without a new bundle for every party: it outlives a power cut.
-            write_halves(authority, _place(folder), durable=True)
+            write_halves(authority, place_of(folder), durable=True)
             reason = f"there was none; valid until {authority.not_after:%Y-%m-%d}"
             tell(Event("made", "CA certificate", folder / "ca" / "ca.crt", reason))
     return authority
@@ -38,7 +38,7 @@ def ensure_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> Certifica
 
 def read_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> CertificateAuthority | None:
     """Return the CA that is kept in `folder`, checked, or None where there is none."""
-    place = _place(folder)
+    place = place_of(folder)
     halves = read_halves(place, tell)
     if halves is None:
         return None
@@ -53,5 +53,6 @@ def read_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> Certificate
     return authority
 
 
-def _place(folder: Path) -> Place:
+def place_of(folder: Path) -> Place:
+    """Return where the CA is kept, for messages."""
     return Place("CA certificate", str(folder / "ca" / "ca.crt"), str(folder / "ca" / "ca.key"), _REMEDY)

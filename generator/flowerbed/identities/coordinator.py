@@ -13,6 +13,7 @@ from flowerbed.identities.certificates import Place, ServerCertificate
 from flowerbed.identities.events import Event, Tell, ignore
 from flowerbed.identities.kept import foreign_secret, locked, read_secrets, warn_of_expiry, write_secrets
 from flowerbed.identities.manifest import OPAQUE, TLS, Secret
+from flowerbed.identities.trust import trusted
 from flowerbed.plan import Plan
 
 SUPEREXEC_ENTRY = "secret"
@@ -35,23 +36,29 @@ class CoordinatorIdentity:
 
 
 def ensure_coordinator(
-    plan: Plan, folder: Path, authority: CertificateAuthority | None, tell: Tell = ignore
+    plan: Plan,
+    folder: Path,
+    authority: CertificateAuthority | None,
+    tell: Tell = ignore,
+    *,
+    renew: str = "",
 ) -> CoordinatorIdentity:
     """Return the coordinator's identity that is kept in `folder`, made or renewed where the plan asks for it.
 
-    The server certificate is renewed when it lacks a name of the plan or another CA issued it.
+    The server certificate is renewed when it lacks a name of the plan or another CA issued it, and whenever
+    `renew` gives a reason.
     Raises IdentityError when it is expired or does not match its key.
     """
     path = _path(folder)
     with locked(folder):
         kept = _read(path, tell)
-        server = _ensure_server(plan, authority, _server(kept, path), path, tell)
+        server = _ensure_server(plan, authority, _server(kept, path), path, tell, renew)
         secret = kept.get((SUPEREXEC_ENTRY,), {}).get(SUPEREXEC_ENTRY)
         if secret is None:
             secret = secrets.token_urlsafe(32).encode()
             tell(Event("made", "SuperExec secret", path, "there was none"))
         identity = CoordinatorIdentity(server, secret)
-        write_secrets(path, _manifests(plan, authority, identity), replaces_keys=bool(kept))
+        write_secrets(path, _manifests(plan, trusted(folder), identity), replaces_keys=bool(kept))
     return identity
 
 
@@ -107,18 +114,19 @@ def _server(kept: dict[tuple[str, ...], dict[str, bytes]], path: Path) -> Server
     )
 
 
-def _ensure_server(
+def _ensure_server(  # noqa: PLR0913, PLR0917  (all of them are this one's facts)
     plan: Plan,
     authority: CertificateAuthority | None,
     kept: ServerCertificate | None,
     path: Path,
     tell: Tell,
+    renew: str,
 ) -> ServerCertificate | None:
     if authority is None or not makes_server_certificate(plan):
         if kept:
             tell(Event("removed", "server certificate", path, "the plan does not use one that is made here"))
         return None
-    reason = _outdated(kept, plan, authority) if kept else "there was none"
+    reason = (renew or _outdated(kept, plan, authority)) if kept else "there was none"
     if kept is None or reason:
         tls = plan.superlink.tls
         old, kept = kept, authority.issue_server(tls.dns_names, tls.ip_addresses, tls.days)
@@ -140,15 +148,13 @@ def _check(server: ServerCertificate, path: Path, tell: Tell) -> None:
     warn_of_expiry(server, _place(path), tell)
 
 
-def _manifests(
-    plan: Plan, authority: CertificateAuthority | None, identity: CoordinatorIdentity
-) -> list[Secret]:
+def _manifests(plan: Plan, authorities: bytes, identity: CoordinatorIdentity) -> list[Secret]:
     release, namespace = plan.superlink.release, plan.superlink.namespace
     superexec = {SUPEREXEC_ENTRY: identity.superexec_secret}
     manifests = [Secret(plan.superlink.superexec_secret, namespace, OPAQUE, superexec)]
-    if authority is None:
+    if plan.insecure:
         return manifests
-    root = {_CA_ENTRY: authority.certificate}
+    root = {_CA_ENTRY: authorities}
     if identity.server is None:
         # Whoever certifies the server knows nothing of our users: the gateway needs their CA by itself.
         return [*manifests, Secret(names.client_ca_secret(release), namespace, OPAQUE, root)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["made", "renewed", "retired", "removed", "tightened", "expiring"]
+Kind = Literal["made", "renewed", "retired", "removed", "tightened", "expiring", "revoked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Event:
     @property
     def warning(self) -> bool:
         """Return whether a person should read this even when everything else goes unsaid."""
-        return self.kind in {"tightened", "expiring", "retired"}
+        return self.kind in {"tightened", "expiring", "retired", "revoked"}
 
     def __str__(self) -> str:
         text = f"{self.file}: {self.what} {self.kind}"

@@ -13,7 +13,9 @@ from flowerbed.identities.coordinator import read_coordinator
 from flowerbed.identities.events import Tell, ignore
 from flowerbed.identities.kept import shared
 from flowerbed.identities.nodekey import NodeKey
+from flowerbed.identities.revocations import Revocations, read_revocations
 from flowerbed.identities.tenants import makes_keys, read_node_keys
+from flowerbed.identities.trust import trusted
 from flowerbed.identities.users import read_user
 from flowerbed.plan import Plan
 
@@ -23,7 +25,8 @@ class Identities:
     """Every identity that the plan asks for; `users` by user name, `node_keys` by node name.
 
     `authority` is None for an insecure federation, `server` where the certificate comes from elsewhere.
-    `node_keys` lacks the nodes of tenants that bring their keys.
+    `node_keys` lacks the nodes of tenants that bring their keys. `authorities` are the CA certificates (PEM)
+    that everybody trusts: two while the CA is rotated.
     """
 
     authority: CertificateAuthority | None
@@ -31,6 +34,8 @@ class Identities:
     users: dict[str, ClientCertificate]
     node_keys: dict[str, NodeKey]
     superexec_secret: bytes = field(repr=False)
+    authorities: bytes = b""
+    revoked: Revocations = field(default_factory=Revocations)
 
 
 def load(plan: Plan, folder: Path, tell: Tell = ignore) -> Identities:
@@ -42,6 +47,7 @@ def load(plan: Plan, folder: Path, tell: Tell = ignore) -> Identities:
         authority = None if plan.insecure else read_authority(plan, folder, tell)
         coordinator = read_coordinator(plan, folder, authority, tell)
         users = _users(plan, folder, authority, tell)
+        authorities, revoked = trusted(folder), read_revocations(folder)
         keys = {
             name: key
             for tenant in plan.tenants
@@ -55,7 +61,8 @@ def load(plan: Plan, folder: Path, tell: Tell = ignore) -> Identities:
     if coordinator is None or missing:
         what = f"not made yet: {', '.join(missing)}"
         raise IdentityError(what, where=str(folder), remedy="run `flowerbed generate` first")
-    return Identities(authority, coordinator.server, users, keys, coordinator.superexec_secret)
+    secret = coordinator.superexec_secret
+    return Identities(authority, coordinator.server, users, keys, secret, authorities, revoked)
 
 
 def _users(

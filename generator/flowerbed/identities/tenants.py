@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from flowerbed.identities.coordinator import SUPEREXEC_ENTRY
@@ -16,6 +17,8 @@ from flowerbed.identities.kept import foreign_secret, locked, read_secrets, writ
 from flowerbed.identities.manifest import OPAQUE, Secret
 from flowerbed.identities.nodekey import NodeKey
 from flowerbed.plan import Plan, Tenant
+
+_LEFT = "left the plan; a node that returns under that name gets a new key"
 
 
 def ensure_node_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = ignore) -> dict[str, NodeKey]:
@@ -37,6 +40,19 @@ def ensure_node_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = igno
     if made:
         tell(Event("made", _count(made), path, ", ".join(made)))
     return keys
+
+
+def replace_node_keys(tenant: Tenant, nodes: Iterable[str], folder: Path, tell: Tell = ignore) -> None:
+    """Give these of a tenant's nodes new keys, and set the old ones aside. Raises IdentityError.
+
+    The tenant's keys have to be made here. The new ones are written in one step, once the old ones are safe.
+    """
+    path = _path(folder, tenant)
+    with locked(folder):
+        kept, shared = _entries(path, tell)
+        old = {name: kept[name] for name in nodes if name in kept}
+        _retire(tenant, path, old, tell, "got a new one; the SuperLink never takes the old one again")
+        _keep(tenant, path, kept | {name: NodeKey.generate().private for name in old}, shared)
 
 
 def read_node_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = ignore) -> dict[str, NodeKey]:
@@ -94,7 +110,7 @@ def _keep(tenant: Tenant, path: Path, entries: dict[str, bytes], shared: bytes |
         path.unlink(missing_ok=True)
 
 
-def _retire(tenant: Tenant, manifest: Path, leaving: dict[str, bytes], tell: Tell) -> None:
+def _retire(tenant: Tenant, manifest: Path, leaving: dict[str, bytes], tell: Tell, why: str = _LEFT) -> None:
     # Before the manifest is written again: an interruption leaves the key in both files, not in none.
     if not leaving:
         return
@@ -103,5 +119,4 @@ def _retire(tenant: Tenant, manifest: Path, leaving: dict[str, bytes], tell: Tel
     retired |= {f"{name}.{hashlib.sha256(pem).hexdigest()[:12]}": pem for name, pem in leaving.items()}
     secret = Secret(f"{tenant.keys_secret}-retired", tenant.namespace, OPAQUE, dict(sorted(retired.items())))
     write_secrets(path, [secret], replaces_keys=True)
-    reason = f"{', '.join(leaving)} left the plan; a node that returns under that name gets a new key"
-    tell(Event("retired", _count(list(leaving)), path, reason))
+    tell(Event("retired", _count(list(leaving)), path, f"{', '.join(leaving)} {why}"))

@@ -11,16 +11,24 @@ from flowerbed.identities.certificates import ClientCertificate, Place
 from flowerbed.identities.coordinator import makes_server_certificate
 from flowerbed.identities.events import Event, Tell, ignore
 from flowerbed.identities.kept import finish_halves, locked, read_halves, warn_of_expiry, write_halves
+from flowerbed.identities.trust import trusted
 from flowerbed.plan import Plan, User
 
 
-def ensure_user(
-    plan: Plan, user: User, folder: Path, authority: CertificateAuthority | None, tell: Tell = ignore
+def ensure_user(  # noqa: PLR0913  (each is a fact of its own)
+    plan: Plan,
+    user: User,
+    folder: Path,
+    authority: CertificateAuthority | None,
+    tell: Tell = ignore,
+    *,
+    renew: str = "",
 ) -> ClientCertificate | None:
     """Return the user's certificate that is kept in `folder`, or make one; None for an insecure federation.
 
-    It is renewed when the role changed or another CA issued it. Beside it lies `ca.crt`, by which users know
-    the server, where the server's certificate is made here. Raises IdentityError when expired or half there.
+    It is renewed when the role changed or another CA issued it, and whenever `renew` gives a reason. Beside
+    it lies `ca.crt`, by which users know the server, where the server's certificate is made here. Raises
+    IdentityError when expired or half there.
     """
     if authority is None:
         return None
@@ -28,7 +36,7 @@ def ensure_user(
     with locked(folder):
         finish_halves(place)
         kept = _read(place, tell)
-        reason = _outdated(kept, user, authority) if kept else "there was none"
+        reason = (renew or _outdated(kept, user, authority)) if kept else "there was none"
         if kept is None or reason:
             old, kept = kept, authority.issue_client(user.name, user.role, plan.superlink.tls.days)
             write_halves(kept, place)
@@ -36,7 +44,7 @@ def ensure_user(
             tell(Event("renewed" if old else "made", place.what, Path(place.certificate), text))
         _check(kept, place, tell)
         if makes_server_certificate(plan):
-            write_atomic(Path(place.certificate).with_name("ca.crt"), authority.certificate)
+            write_atomic(Path(place.certificate).with_name("ca.crt"), trusted(folder))
     return kept
 
 

@@ -168,6 +168,9 @@ def put(programs: Programs, party: Party, tell: Callable[[str], None]) -> tuple[
         changed += [f"{change.kind} {change.name}" for change in found]
     if not changed:
         tell("nothing to change")
+    elif party.is_coordinator:
+        # Else a revoked key is served for up to a minute more. Where this is refused, that is how it is.
+        programs.run(commands.refresh(str(int(time.time()))))
     return tuple(changed)
 
 

@@ -129,6 +129,16 @@ class Commands:
         """Apply the party's Secrets on the server's side: no copy of them in an annotation."""
         return self.kubectl("apply", "--server-side", *self._there, "--filename", str(file))
 
+    def refresh(self, moment: str) -> Command:
+        """Have the kubelet carry changed lists and certificates into the SuperLink's pod at once.
+
+        It looks at a pod's volumes whenever an annotation of the pod changes (Kubernetes, Tasks: configure a
+        pod to use a ConfigMap). Nothing restarts.
+        """
+        selector = f"app.kubernetes.io/instance={self.party.release},app.kubernetes.io/component=superlink"
+        words = ("annotate", "pods", "--selector", selector, "--overwrite", f"flowerbed/refreshed={moment}")
+        return self.here(*words)
+
     def upgrade(self, *more: str, install: bool = True) -> Command:
         """Install or upgrade the release."""
         release = [*(["--install"] if install else []), *self._release()]

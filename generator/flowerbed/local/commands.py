@@ -122,6 +122,7 @@ def gateway(site: Site) -> Command:
         "GATEWAY_CERTIFICATE": "tls.crt",
         "GATEWAY_CLIENT_CA": "ca.crt",
         "GATEWAY_USERS": "users",
+        "GATEWAY_REVOKED": "revoked",
         "GATEWAY_LOOPBACK_CA": "loopback-ca.crt",
         **ports,
         **_mark(site),
@@ -139,7 +140,7 @@ def registrar(site: Site) -> Command:
     arguments = (
         str(site.python),
         str(site.scripts / "registrar.py"),
-        *("--nodes", str(nodes_file(site))),
+        *("--nodes", str(nodes_file(site)), "--revoked", str(revoked_file(site))),
         *("--superlink", site.superlink, "--root-certificates", str(site.loopback / "ca.crt")),
         *("--admission", site.plan.admission),
     )
@@ -203,6 +204,11 @@ def secret_file(site: Site) -> Path:
 def nodes_file(site: Site) -> Path:
     """Return the registrar's list."""
     return site.state.path / "superlink" / "nodes.json"
+
+
+def revoked_file(site: Site) -> Path:
+    """Return the registrar's list of keys that never count again."""
+    return site.state.path / "superlink" / "revoked"
 
 
 def _server_tls(folder: Path) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ import msgspec
 from flowerbed.connection import connection_toml
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
 from flowerbed.identities import Identities, NodeKey, ServerCertificate
-from flowerbed.local.commands import Site, nodes_file, secret_file
+from flowerbed.identities.revocations import key_fingerprint
+from flowerbed.local.commands import Site, nodes_file, revoked_file, secret_file
 from flowerbed.plan import Node, Plan, Tenant, User
 
 _NAMES = ("localhost",)
@@ -41,8 +42,14 @@ def write_files(site: Site, identities: Identities) -> None:
         for tenant in site.plan.tenants
         for node in tenant.nodes
     }
-    declared = {name: key.public.decode() for name, key in keys.items() if key}
+    revoked = identities.revoked
+    declared = {
+        name: key.public.decode()
+        for name, key in keys.items()
+        if key and key_fingerprint(key.public.decode()) not in revoked.keys
+    }
     write_atomic(nodes_file(site), msgspec.json.encode(declared), PRIVATE_MODE)
+    write_atomic(revoked_file(site), "".join(f"{key}\n" for key in revoked.keys).encode(), PRIVATE_MODE)
     _write_connections(site, identities)
     _drop(site.state.path / "nodes", keys)
     _drop(site.state.path / "users", [user.name for user in site.plan.users])
@@ -62,10 +69,12 @@ def _write_gateway(site: Site, identities: Identities) -> None:
     assert server is not None  # noqa: S101  (made above where it was missing)
     write_atomic(folder / "tls.crt", server.certificate, PRIVATE_MODE)
     write_atomic(folder / "tls.key", server.private_key, PRIVATE_MODE)
-    write_atomic(folder / "ca.crt", authority.certificate, PRIVATE_MODE)
+    write_atomic(folder / "ca.crt", identities.authorities, PRIVATE_MODE)
     write_atomic(folder / "loopback-ca.crt", (site.loopback / "ca.crt").read_bytes(), PRIVATE_MODE)
     users = "".join(f"{user.name} {user.role}\n" for user in site.plan.users)
     write_atomic(folder / "users", users.encode(), PRIVATE_MODE)
+    revoked = "".join(f"{fingerprint}\n" for fingerprint in identities.revoked.certificates)
+    write_atomic(folder / "revoked", revoked.encode(), PRIVATE_MODE)
 
 
 def serves_here(server: ServerCertificate | None) -> bool:

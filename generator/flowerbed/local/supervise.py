@@ -205,6 +205,12 @@ def _record(site: Site, file: Path) -> Record:
     )
 
 
+def _first(bundle: str) -> str:
+    """Return the first certificate of a PEM text: the one that signs, while the CA is rotated."""
+    first, end, _ = bundle.partition("-----END CERTIFICATE-----\n")
+    return first + end
+
+
 def _endpoint(site: Site, audience: str) -> Endpoint:
     import hashlib
     import ssl
@@ -212,7 +218,7 @@ def _endpoint(site: Site, audience: str) -> Endpoint:
     address = site.address(audience)
     if site.plan.insecure:
         return Endpoint(address=address)
-    authority = ssl.PEM_cert_to_DER_cert(site.root_certificates.read_text())
+    authority = ssl.PEM_cert_to_DER_cert(_first(site.root_certificates.read_text()))
     return Endpoint(
         address=address,
         tls_names=("localhost", "127.0.0.1"),

@@ -27,19 +27,20 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOURS = 24
 
 
-def superlink_values(
+def superlink_values(  # noqa: PLR0913, PLR0917  (each is a fact of its own)
     plan: Plan,
     users: Mapping[str, str],
     public_keys: Mapping[str, str],
     neighbours: Mapping[str, str],
     authority: str,
+    revoked: Mapping[str, list[str]] | None = None,
 ) -> dict[str, Any]:
     """Return the coordinator's values as plain data. No secret is among them.
 
     `users` are roles by user name; `public_keys` the nodes' (PEM) by node name; `neighbours` the namespaces
     of tenants in the SuperLink's own cluster by tenant name, which its NetworkPolicy lets in; `authority` the
     certificate (PEM) of the CA by which the SuperExec knows the SuperLink, "" where somebody else certifies
-    it. Tenants and users are not read from the plan.
+    it; `revoked` SHA-256s of `certificates` and `keys`. Tenants and users are not read from the plan.
     """
     superlink = plan.superlink
     listed = plan.admission == "listed"
@@ -56,6 +57,7 @@ def superlink_values(
             "nodes": {name: {"publicKey": pem} for name, pem in public_keys.items()} if listed else {},
         },
         "users": {} if plan.insecure else dict(users),
+        **({"revoked": dict(revoked)} if revoked and any(revoked.values()) and not plan.insecure else {}),
         "tls": {} if plan.insecure else _tls(plan),
         "exposure": {audience: _exposure(plan, audience) for audience in ("fleet", "control")},
         "networkPolicy": {"tenants": {name: {"namespace": space} for name, space in neighbours.items()}},

@@ -4,9 +4,8 @@
 Reads a JSON file of node names and public keys (SubjectPublicKeyInfo PEM) and talks to the SuperLink itself,
 past the gateway. Runs until SIGTERM; `--once` compares a single time. Needs the files beside it and `flwr`.
 
-With admission `listed` every node whose key is not declared is unregistered, whoever registered it. That is
-final: a SuperLink never takes an unregistered public key again (flwr 1.41). So nothing is unregistered on
-the word of a list that is empty or damaged: mostly a mistake. With `open` nothing is ever unregistered.
+With admission `listed` every node whose key is not declared, or is revoked, is unregistered. That is final
+(flwr 1.41), so a list that is empty or damaged unregisters nobody whose key was not revoked by name.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +34,7 @@ KEY_NOT_VALID = 22
 KEY_IN_USE = 23
 UNREGISTERED = "unregistered"
 LOOK = 1.0  # seconds between two looks at the file
+Compare = Callable[[], bool | None]
 RETRY = 1.0  # seconds until the next try while the SuperLink is away
 
 
@@ -74,7 +74,12 @@ class Report:
 
 def fingerprint(key: str) -> str:
     """Return the first 16 hex digits of the SHA-256 of a PEM text: what logs may say of a key."""
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
+    return digest(key)[:16]
+
+
+def digest(key: str) -> str:
+    """Return the SHA-256 of a PEM text, in hexadecimal."""
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def canonical(key: str) -> str:
@@ -92,13 +97,19 @@ def canonical(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """The declared keys by node name, canonical; `whole` unless a key had to be left out."""
+    """Keys by node name, canonical; `whole` unless one was left out; `revoked` SHA-256s, which go before."""
 
     keys: dict[str, str]
     whole: bool
+    revoked: frozenset[str] = frozenset()
 
 
-def read_list(file: Path, report: Report) -> Declared | None:
+def read_revoked(file: Path | None) -> frozenset[str]:
+    """Return the fingerprints in a file, one a line; none where there is no file."""
+    return frozenset(file.read_text(errors="replace").split("\n") if file and file.exists() else ())
+
+
+def read_list(file: Path, report: Report, revoked_file: Path | None = None) -> Declared | None:
     """Return what is declared, or None when the file cannot be used at all."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -114,7 +125,9 @@ def read_list(file: Path, report: Report) -> Declared | None:
             keys[name] = canonical(key)
         except ValueError:
             report.trouble("not registered", node=name, reason="what is declared is not a public key in PEM")
-    return Declared(keys, len(keys) == len(found))
+    revoked = read_revoked(revoked_file)
+    left = {name: key for name, key in keys.items() if digest(key) not in revoked}
+    return Declared(left, len(keys) == len(found), revoked)
 
 
 class Registrar:
@@ -130,9 +143,12 @@ class Registrar:
         known = self.nodes()
         done = [self._admit(name, key, known.get(key)) for name, key in declared.keys.items()]
         keys = set(declared.keys.values())
-        strangers = [node for node in known.values() if node.key not in keys and node.status != UNREGISTERED]
+        here = [node for node in known.values() if node.status != UNREGISTERED]
+        revoked = [node for node in here if digest(node.key) in declared.revoked]
+        strangers = [node for node in here if node.key not in keys and node not in revoked]
+        done += [self._expel(node, "its key was revoked") for node in revoked]
         if self.listed and strangers and declared.whole and keys:
-            done += [self._expel(node) for node in strangers]
+            done += [self._expel(node, "its key is not declared") for node in strangers]
         elif self.listed and strangers:
             names = ", ".join(node.name or str(node.node_id) for node in strangers)
             self.report.trouble("list empty or damaged", unregistered="nobody", not_declared=names)
@@ -181,7 +197,7 @@ class Registrar:
         self.report.trouble("not registered", node=name, key=fingerprint(key), reason=reason, remedy=remedy)
         return False
 
-    def _expel(self, node: Known) -> bool:
+    def _expel(self, node: Known, reason: str) -> bool:
         with flwr_without_init():
             from flwr.proto.control_pb2 import UnregisterNodeRequest, UnregisterNodeResponse
         facts = {"node": node.name, "key": fingerprint(node.key), "node_id": str(node.node_id)}
@@ -191,14 +207,14 @@ class Registrar:
         except Refused as refusal:
             self.report.trouble("not unregistered", **facts, reason=refusal.detail)
             return False
-        self.report.tell("unregistered", **facts, reason="its key is not declared")
+        self.report.tell("unregistered", **facts, reason=reason)
         return True
 
 
-def attempt(registrar: Registrar, file: Path) -> bool | None:
+def attempt(registrar: Registrar, file: Path, revoked: Path | None = None) -> bool | None:
     """Compare once: True or False as the lists agree now or not, None when the SuperLink is away."""
     registrar.report.begin()
-    declared = read_list(file, registrar.report)
+    declared = read_list(file, registrar.report, revoked)
     if declared is None:
         return False
     try:
@@ -220,11 +236,12 @@ def state_of(file: Path) -> tuple[int, int, int] | None:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def watch(compare: Callable[[], bool | None], file: Path, interval: float, stop: threading.Event) -> None:
-    """Compare at the start, whenever the file changed, and every `interval` seconds, until `stop` is set."""
-    seen, due = None, 0.0
+def watch(compare: Compare, files: Sequence[Path], interval: float, stop: threading.Event) -> None:
+    """Compare at the start, whenever a file changed, and every `interval` seconds, until `stop` is set."""
+    seen: list[tuple[int, int, int] | None] = []
+    due = 0.0
     while not stop.is_set():
-        now = state_of(file)
+        now = [state_of(file) for file in files]
         if now != seen or time.monotonic() >= due:
             seen = now
             due = time.monotonic() + (RETRY if compare() is None else interval)
@@ -235,6 +252,7 @@ def arguments() -> argparse.ArgumentParser:
     """Return the command line; flags that Flower has too are named as Flower names them."""
     parser = argparse.ArgumentParser(prog="registrar.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--nodes", type=Path, required=True, metavar="FILE", help="JSON: node name to key")
+    parser.add_argument("--revoked", type=Path, metavar="FILE", help="SHA-256 of a key a line: unregister it")
     parser.add_argument("--superlink", required=True, metavar="HOST:PORT", help="the SuperLink itself")
     parser.add_argument("--root-certificates", type=Path, metavar="FILE", help="the SuperLink's CA")
     parser.add_argument("--insecure", action="store_true", help="plain HTTP")
@@ -260,18 +278,19 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     registrar = Registrar(client, report, listed=options.admission == "listed")
     if options.once:
-        return {True: 0, False: 1, None: 3}[attempt(registrar, options.nodes)]
+        return {True: 0, False: 1, None: 3}[attempt(registrar, options.nodes, options.revoked)]
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
     def compare() -> bool | None:
         try:
-            return attempt(registrar, options.nodes)
+            return attempt(registrar, options.nodes, options.revoked)
         finally:
             client.close()  # a connection that idles would hold up the SuperLink when it is to end
 
-    watch(compare, options.nodes, options.interval, stop)
+    files = [options.nodes, *([options.revoked] if options.revoked else [])]
+    watch(compare, files, options.interval, stop)
     report.tell("stopped")
     return 0
 

@@ -1,0 +1,276 @@
+"""`rotate`, `revoke`, `certificates`: new certificates, CAs and keys in time, and an end to what must end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flowerbed.cli.common import (
+    FileArgument,
+    FileOption,
+    JsonOption,
+    bundle_folder,
+    declaration_file,
+    narrate,
+    say,
+    say_json,
+)
+from flowerbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from flowerbed.plan import Plan, Tenant
+
+rotate = typer.Typer(
+    no_args_is_help=True,
+    help="Replace a certificate, the CA or node keys, in the bundles; `flowerbed apply` brings them out.",
+)
+revoke = typer.Typer(
+    no_args_is_help=True, help="Shut a tenant, a node or a user out for good; `flowerbed apply` makes it so."
+)
+
+NODES = "NODE is `north/0` or the node's full name, `hospitals-north-0`."
+
+
+@rotate.command("certificate")
+def rotate_certificate(
+    option: FileOption = None,
+    user: Annotated[str | None, typer.Option("--user", help="Of this user.")] = None,
+    server: Annotated[bool, typer.Option("--server", help="Of the gateway.")] = False,
+    revoke_old: Annotated[
+        bool, typer.Option("--revoke-old", help="End a user's last one now, instead of letting it run out.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Make a new certificate for the gateway or for a user.
+
+    The gateway takes its own by a reload: runs go on. A user's last one goes on as well, until its end or
+    --revoke-old.
+    """
+    from flowerbed import identities
+    from flowerbed.identities.kept import locked
+
+    if bool(user) == server or (revoke_old and server):
+        raise typer.BadParameter("say --server, or --user NAME (with --revoke-old, if the last one must end)")
+    plan, folder = _loaded(option)
+    if plan.insecure or (server and plan.superlink.tls.source != "generated"):
+        raise UsageError("that certificate is not made here", where=plan.name)
+    with locked(folder):
+        authority = identities.ensure_authority(plan, folder)
+        if server:
+            identities.ensure_coordinator(plan, folder, authority, _tell, renew="asked for")
+        else:
+            found = next((each for each in plan.users if each.name == user), None)
+            if found is None:
+                raise _unknown("user", str(user), [each.name for each in plan.users])
+            if revoke_old:
+                _revoke_certificate(folder, found.name)
+            identities.ensure_user(plan, found, folder, authority, _tell, renew="asked for")
+        _finish(plan, folder, json=json)
+
+
+@rotate.command("ca")
+def rotate_ca(
+    option: FileOption = None,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="Every party runs with what the last step gave it.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Replace the CA, in three steps: run it three times, with `flowerbed apply` after each.
+
+    1: everybody trusts the old and a new one. 2: the new one signs. 3: the old one is dropped. Steps 2 and 3
+    would shut out whoever did not get the step before, so they want --distributed.
+    """
+    from flowerbed.identities.kept import locked
+    from flowerbed.identities.rotation import rotate_authority
+
+    plan, folder = _loaded(option)
+    with locked(folder):
+        step = rotate_authority(plan, folder, distributed=distributed, tell=_tell)
+        narrate(f"step {step} of 3 is done in the bundles")
+        _finish(plan, folder, json=json, step=step)
+
+
+@rotate.command("key")
+def rotate_key(
+    target: Annotated[str, typer.Argument(metavar="TENANT[/NODE]", help="All nodes of a tenant, or one.")],
+    option: FileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Give nodes new keys. Each is out for seconds while it restarts; its last key never counts again."""
+    from flowerbed.identities.kept import locked
+    from flowerbed.identities.tenants import makes_keys, replace_node_keys
+
+    plan, folder = _loaded(option)
+    tenant, nodes = _nodes(plan, target)
+    if not makes_keys(plan, tenant):
+        raise UsageError(
+            f"the keys of {tenant.name} are not made here",
+            remedy="let the tenant make a new pair (`ssh-keygen -t ecdsa -b 384 -N ''`), declare its public"
+            " half in place of the last one under public-keys, and run `flowerbed apply`",
+        )
+    with locked(folder):
+        replace_node_keys(tenant, nodes, folder, _tell)
+        _finish(plan, folder, json=json)
+
+
+@revoke.command("tenant")
+def revoke_tenant(
+    name: Annotated[str, typer.Argument(metavar="TENANT")],
+    option: FileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Shut all nodes of a tenant out. Their keys never count again: `rotate key` is the way back."""
+    plan, folder = _loaded(option)
+    if "/" in name:
+        raise UsageError(
+            "a tenant has no slash in its name", remedy="`flowerbed revoke node` takes TENANT/NODE"
+        )
+    tenant, nodes = _nodes(plan, name)
+    _revoke_keys(plan, tenant, nodes, folder, json=json)
+
+
+@revoke.command("node")
+def revoke_node(
+    name: Annotated[str, typer.Argument(metavar="NODE", help=NODES)],
+    option: FileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Shut one node out. Its key never counts again: `rotate key` is the way back."""
+    plan, folder = _loaded(option)
+    if "/" not in name:
+        owner = next((each for each in plan.tenants if any(node.name == name for node in each.nodes)), None)
+        if owner is None:
+            raise _unknown("node", name, [node.name for node in plan.nodes])
+        _revoke_keys(plan, owner, [name], folder, json=json)
+        return
+    tenant, nodes = _nodes(plan, name)
+    _revoke_keys(plan, tenant, nodes, folder, json=json)
+
+
+@revoke.command("user")
+def revoke_user(
+    name: Annotated[str, typer.Argument(metavar="USER")], option: FileOption = None, json: JsonOption = False
+) -> None:
+    """Shut a user out. The certificate never counts again: `rotate certificate --user` makes another."""
+    from flowerbed.identities.kept import locked
+
+    plan, folder = _loaded(option)
+    if name not in {user.name for user in plan.users}:
+        raise _unknown("user", name, [user.name for user in plan.users])
+    with locked(folder):
+        _revoke_certificate(folder, name)
+        _finish(plan, folder, json=json)
+
+
+def certificates(file: FileArgument = None, option: FileOption = None, json: JsonOption = False) -> int:
+    """List the federation's certificates with the days that they have left; exit 1 if one cannot be used."""
+    from flowerbed.declaration import load_plan
+    from flowerbed.identities.inventory import inventory
+
+    path = declaration_file(file, option)
+    plan = load_plan(path)
+    found = inventory(plan, bundle_folder(path, plan.name))
+    usable = all(each.state in {"valid", "expiring", "revoked"} for each in found)
+    if json:
+        say_json({"usable": usable, "certificates": found})
+        return 0 if usable else 1
+    width = max((len(each.what) for each in found), default=0)
+    for each in found:
+        say(
+            f"{each.what:{width}}  {each.state:13} {each.not_after[:10]} {each.days_left:5} days  {each.file}"
+        )
+    if not found:
+        narrate("no certificate is there; `flowerbed generate` makes those of a secure federation")
+    return 0 if usable else 1
+
+
+def _loaded(option: Path | None) -> tuple[Plan, Path]:
+    from flowerbed.bundles import read_record
+    from flowerbed.declaration import load_plan
+
+    path = declaration_file(None, option)
+    plan = load_plan(path)
+    folder = bundle_folder(path, plan.name)
+    read_record(plan, folder)  # refuses another federation's folder
+    if not (folder / "plan.json").exists():
+        raise UsageError(
+            "there are no bundles yet", where=str(folder), remedy="run `flowerbed generate` first"
+        )
+    return plan, folder
+
+
+def _nodes(plan: Plan, target: str) -> tuple[Tenant, list[str]]:
+    name, slash, node = target.partition("/")
+    tenant = next((each for each in plan.tenants if each.name == name), None)
+    if tenant is None:
+        raise _unknown("tenant", name, [each.name for each in plan.tenants])
+    names = [each.name for each in tenant.nodes]
+    if not slash:
+        return tenant, names
+    found = [full for index, full in enumerate(names) if node in {full, str(index)}]
+    if not found:
+        raise _unknown("node", target, [f"{name}/{index}" for index in range(len(names))])
+    return tenant, found
+
+
+def _revoke_keys(plan: Plan, tenant: Tenant, nodes: list[str], folder: Path, *, json: bool) -> None:
+    from flowerbed.identities.kept import locked
+    from flowerbed.identities.revocations import add_revocations, key_fingerprint
+    from flowerbed.identities.tenants import read_node_keys
+
+    if plan.insecure or plan.admission != "listed":
+        what = "nodes of this federation are not admitted by their keys, so there is none to revoke"
+        raise UsageError(what, where=plan.name, remedy="declare admission: listed, without insecure")
+    with locked(folder):
+        made = {name: key.public.decode() for name, key in read_node_keys(plan, tenant, folder).items()}
+        brought = {node.name: node.public_key for node in tenant.nodes if node.public_key}
+        keys = {key_fingerprint(pem): name for name, pem in (brought | made).items() if name in nodes}
+        if not add_revocations(folder, keys=keys):
+            narrate("all of these keys were revoked before")
+        _finish(plan, folder, json=json)
+
+
+def _revoke_certificate(folder: Path, user: str) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    from flowerbed.identities.revocations import add_revocations
+
+    path = folder / "users" / user / "client.crt"
+    try:
+        fingerprint = x509.load_pem_x509_certificate(path.read_bytes()).fingerprint(SHA256()).hex()
+    except (OSError, ValueError):
+        what = "no certificate is there to revoke"
+        raise UsageError(what, where=str(path), remedy="run `flowerbed generate` first") from None
+    if not add_revocations(folder, certificates={fingerprint: user}):
+        narrate(f"the certificate of {user} was revoked before")
+
+
+def _finish(plan: Plan, folder: Path, *, json: bool, **facts: object) -> None:
+    """Bring the bundles in line, and say whose changed."""
+    from flowerbed.bundles import generate, read_record
+
+    before = read_record(plan, folder)
+    generate(plan, folder, tell=_tell)
+    after = read_record(plan, folder)
+    changed = sorted(
+        name for name, party in after.parties.items() if party != before.parties.get(name) and name != "ca"
+    )
+    # Secrets are not told by the record: a certificate that was made anew is, by its fingerprint.
+    if json:
+        say_json({"folder": str(folder), "changed": changed, **facts})
+        return
+    for name in changed:
+        say(f"changed: {folder / name}")
+    say("nothing changed" if not changed else "now run `flowerbed apply`, and hand users their folders again")
+
+
+def _tell(event: object) -> None:
+    narrate(str(event))
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
+    return UsageError(f"no {kind} {name!r} is declared", remedy=f"declared are: {', '.join(known) or 'none'}")

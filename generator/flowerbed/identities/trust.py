@@ -1,0 +1,20 @@
+"""The CA certificates that all parties trust: one, and two while the CA is rotated.
+
+`ca/next.crt` is there from step 1 to step 2 of a rotation, `ca/previous.crt` from step 2 to step 3.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowerbed.files import PUBLIC_MODE, read_file
+
+CURRENT = "ca.crt"
+NEXT = "next.crt"
+PREVIOUS = "previous.crt"
+
+
+def trusted(folder: Path) -> bytes:
+    """Return the certificates (PEM) that parties of the bundle folder trust, the one that signs first."""
+    found = (read_file(folder / "ca" / name, PUBLIC_MODE) for name in (CURRENT, NEXT, PREVIOUS))
+    return b"".join(dict.fromkeys(file.data for file in found if file))
