@@ -25,7 +25,7 @@ superlink: {namespace: troubled}
 tenants: [{name: north, namespace: troubled-north, nodes: 1}]
 """
 SPACE = "troubled-north"
-PATIENCE = 90
+PATIENCE = 150
 # What goes wrong, by the symptom that has to be told: values on top of the tenant's own. Nobody needs the
 # SuperLink for these: the node does not even get as far.
 VALUES: dict[str, dict[str, Any]] = {

@@ -1,0 +1,114 @@
+"""`flowerbed apply`, `diff` and `status` on a real cluster: one declaration, three namespaces, five nodes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from harness.cluster import Cluster
+
+TEXT = """\
+version: 1
+name: applied
+flower: "1.41"
+superlink: {namespace: applied}
+tenants:
+  - {name: north, namespace: applied-north, nodes: 2}
+  - {name: south, namespace: applied-south, nodes: 3}
+users: [{name: watcher, role: viewer}]
+"""
+NAMESPACES = ("applied", "applied-north", "applied-south")
+PATIENCE = 300
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def run(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Run `flowerbed VERB` about the declaration; its namespaces are removed at the end."""
+    file = tmp_path_factory.mktemp("applied") / "federation.yaml"
+    file.write_text(TEXT)
+
+    def flowerbed(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "flowerbed", verb, "-f", str(file), *arguments]
+        environment = dict(cluster.environment)
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=PATIENCE + 60, check=False
+        )
+
+    yield flowerbed
+    delete = ["kubectl", "delete", "namespace", "--ignore-not-found", *NAMESPACES]
+    subprocess.run(delete, env=dict(cluster.environment), check=True, capture_output=True, timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def applied(run: Run) -> dict[str, Any]:
+    """Apply the declaration to a cluster that has nothing of it; return what `--json` tells."""
+    assert run("diff").returncode == 1
+    began = time.monotonic()
+    done = run("apply", "--timeout", str(PATIENCE), "--json")
+    sys.stderr.write(f"apply, five nodes online: {time.monotonic() - began:.0f} s\n")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "$ kubectl create namespace applied-north" in done.stderr
+    return json.loads(done.stdout)
+
+
+def kubectl(cluster: Cluster, *words: str) -> str:
+    command = ["kubectl", *words]
+    environment = dict(cluster.environment)
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def pods(cluster: Cluster) -> str:
+    """Return every pod's identity and restarts: what a needless change would alter."""
+    columns = "jsonpath={range .items[*]}{.metadata.uid}{.status.containerStatuses[*].restartCount}{end}"
+    return "".join(kubectl(cluster, "get", "pods", "-n", name, "-o", columns) for name in NAMESPACES)
+
+
+def test_apply_brings_every_party_to_readiness(applied: dict[str, Any]) -> None:
+    """Coordinator and tenants are ready, and everything that was made is named."""
+    assert applied["ready"]
+    assert [party["party"] for party in applied["parties"]] == ["coordinator", "north", "south"]
+    assert "Namespace applied-south" in applied["parties"][2]["changed"]
+
+
+def test_a_second_run_changes_nothing(applied: dict[str, Any], run: Run, cluster: Cluster) -> None:
+    """No command runs, no pod restarts, and `diff` agrees."""
+    before = pods(cluster)
+    done = run("apply", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [party["changed"] for party in json.loads(done.stdout)["parties"]] == [[], [], []]
+    assert "$ " not in done.stderr
+    assert run("diff").returncode == 0
+    assert pods(cluster) == before
+
+
+def test_status_tells_both_sides(applied: dict[str, Any], run: Run) -> None:
+    """All five nodes are online to the SuperLink itself; the certificate was seen, not assumed."""
+    done = run("status", "--cluster", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["healthy"]) == (0, True), found["findings"]
+    assert [(node["state"], node["source"]) for node in found["nodes"]] == [("online", "superlink")] * 5
+    gateway = next(each for each in found["certificates"] if each["owner"] == "gateway")
+    assert {each["fingerprint"] for each in found["endpoints"]} == {gateway["fingerprint"]}
+    assert found["flower"]["running"]["north"] == ["1.41.0"]
+
+
+def test_what_was_changed_by_hand_is_told_and_put_back(
+    applied: dict[str, Any], run: Run, cluster: Cluster
+) -> None:
+    """A Secret that is gone and a scaled StatefulSet are differences, which `apply` puts right."""
+    kubectl(cluster, "delete", "secret", "applied-north-node-keys", "-n", "applied-north")
+    kubectl(cluster, "scale", "statefulset", "applied-north", "--replicas", "1", "-n", "applied-north")
+    found = run("diff", "--party", "north")
+    assert found.returncode == 1
+    assert "change Secret applied-north-node-keys" in found.stdout
+    assert "repair StatefulSet applied-north" in found.stdout
+    assert "PRIVATE KEY" not in found.stdout
+    done = run("apply", "--party", "north", "--timeout", str(PATIENCE))
+    assert done.returncode == 0, done.stdout
+    assert run("diff", "--party", "north").returncode == 0
