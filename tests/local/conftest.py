@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from image_builds import workshop  # noqa: F401  (a fixture)
 from local_helpers import declare, write_app
 from source_servers import scratch, served  # noqa: F401  (fixtures)
 

@@ -68,7 +68,9 @@ class Builder:
 
     def build(self, recipe: Recipe, tell: Tell) -> None:
         """Build an image. Raises FlowerbedError with the instruction that failed and its last lines."""
-        head = ("buildx", "build", "--load") if self.program == "docker" else ("build", "--layers")
+        head = (
+            ("buildx", "build", "--load") if self.program == "docker" else ("build", "--layers", "--force-rm")
+        )
         # Every file and the image itself get one date, so that equal steps give equal layers.
         dates = ("--build-arg", "SOURCE_DATE_EPOCH=0") if self.program == "docker" else ("--timestamp", "0")
         labels = [part for key, value in recipe.labels.items() for part in ("--label", f"{key}={value}")]

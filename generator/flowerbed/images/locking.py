@@ -27,6 +27,9 @@ _NO_WHEEL = re.compile(
 )
 
 
+_FREE = "free some space on the disk first; nothing was kept of it"
+
+
 @dataclass(frozen=True, slots=True)
 class Lock:
     """Locked packages. `digest` is the SHA-256 of `text`; `fresh`: it is not on the disk in these words."""
@@ -112,6 +115,8 @@ def _resolved(inputs: Inputs, old: str) -> str:
 def _failure(inputs: Inputs, said: str) -> FlowerbedError:
     where = f"images.{inputs.component}"
     reason = "\n    ".join(line.strip().removeprefix("error: ") for line in said.splitlines() if line.strip())
+    if "No space left on device" in said:
+        return FlowerbedError(f"the packages cannot be locked: {reason}", where=where, remedy=_FREE)
     if _UNREACHABLE.search(said):
         remedy = "check the address and the network, or name a `wheelhouse`"
         return FlowerbedError(f"the package index does not answer: {reason}", where=where, remedy=remedy)
