@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from .cache import HarnessError
@@ -108,19 +109,15 @@ def end(name: str, timeout: float = 15) -> None:
         top = root / PARENT / name
         for folder, _, _ in os.walk(top, topdown=False):
             _remove(Path(folder), limit)
-        if not any(entry.is_dir() for entry in _entries(root / PARENT)):
-            _remove(root / PARENT, limit)
-
-
-def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+        with suppress(OSError):  # another cluster's groups are in it, or it is gone
+            (root / PARENT).rmdir()
 
 
 def _remove(folder: Path, limit: float) -> None:
     while folder.is_dir():
         try:
             folder.rmdir()
-        except OSError:  # the kernel still buries its processes, or another cluster uses it
-            if time.monotonic() > limit or folder.name == PARENT:
+        except OSError:  # the kernel still buries its processes
+            if time.monotonic() > limit:
                 return
             time.sleep(0.05)
