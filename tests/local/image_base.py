@@ -66,7 +66,9 @@ def make_rootfs(folder: Path) -> Path:
     programs = [python, *(Path(str(shutil.which(name))) for name in PROGRAMS)]
     for program in programs:
         copy(program.resolve(), inside(folder, program))
-    for linked in libraries([*programs, *library.rglob("*.so")]):
+    for linked in libraries([*programs, *library.rglob("*.so")]) | known_libraries(
+        "libstdc++.so.6", "libgcc_s.so.1"
+    ):
         copy(linked.resolve(), inside(folder, linked))
     for name in ("tmp", "root", "etc", "app"):
         inside(folder, Path("/") / name).mkdir(parents=True, exist_ok=True)
@@ -94,3 +96,9 @@ def libraries(files: Iterable[Path]) -> set[Path]:
     """Return every library that the loader would bring in for these files, the loader included."""
     found = subprocess.run(["ldd", *map(str, files)], capture_output=True, text=True, check=False).stdout
     return {Path(path) for path in re.findall(r"(/\S+) \(0x", found)}
+
+
+def known_libraries(*names: str) -> set[Path]:
+    """Return libraries that wheels expect of every machine."""
+    listed = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
+    return {Path(next(re.finditer(rf"{re.escape(name)} .*=> (/\S+)", listed))[1]) for name in names}

@@ -94,7 +94,8 @@ def test_the_image_runs_as_anybody(workshop: Workshop, built: Path) -> None:
     container = workshop.buildah("from", image)
     try:
         # Who has no home gets one from the charts; Flower looks for it.
-        code = "import os; os.environ['HOME'] = '/tmp'; import toolz, flwr; print(flwr.__version__, os.getuid(), open('/etc/greeting').read())"
+        code = "import os; os.environ['HOME'] = '/tmp'; import toolz, flwr; "
+        code += "print(flwr.__version__, os.getuid(), open('/etc/greeting').read())"
         said = workshop.buildah("run", "--user", "1234567", container, "--", "python", "-c", code)
         assert said == '1.41.0 1234567 a "b" $c'
         mounted = Path(workshop.buildah("mount", container))
