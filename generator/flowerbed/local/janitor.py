@@ -3,11 +3,14 @@
     python -m flowerbed.local.janitor FOLDER MARK
 
 The owner holds the other end of standard input; end of file means that it is gone. The folder is removed
-once no process of the federation in it is left (see `guardian.marked`).
+once no process of the federation in it is left: none with its mark (see `guardian.marked`), and no
+supervisor, which has the folder in its command line.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import signal
 import sys
@@ -20,14 +23,28 @@ from flowerbed.local.guardian import GRACE, STEP, SWEEP, marked, sweep
 PATIENCE = 20.0 + GRACE + SWEEP
 
 
+def supervisors(folder: Path) -> list[int]:
+    """Return the processes with a path in `folder` in their command line (Linux; elsewhere none)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            named = f"{folder}/".encode() in (process / "cmdline").read_bytes()
+            if named and int(process.name) != os.getpid():
+                found.append(int(process.name))
+    return found
+
+
 def main(folder: Path, mark: str) -> None:
     """Wait for the owner's end, then for the processes', then remove the folder."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
     end = time.monotonic() + PATIENCE
-    while marked(mark) and time.monotonic() < end:
+    while (supervisors(folder) or marked(mark)) and time.monotonic() < end:
         time.sleep(STEP)
+    for pid in supervisors(folder):
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
     sweep(mark)
     shutil.rmtree(folder, ignore_errors=True)
 
