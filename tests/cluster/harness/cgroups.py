@@ -26,7 +26,7 @@ def _hierarchies() -> list[Path]:
     return [
         MOUNT / entry.name
         for entry in MOUNT.iterdir()
-        if entry.is_dir() and not entry.is_symlink() and (entry / "tasks").exists()
+        if entry.is_dir() and not entry.is_symlink() and (entry / "cgroup.procs").exists()
     ]
 
 

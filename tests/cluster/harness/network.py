@@ -123,6 +123,6 @@ def unplug_nodes(name: str) -> None:
     """Remove the network namespaces of a cluster's nodes; their links go with them."""
     for space in sorted(_namespaces()):
         if space.rpartition("-")[0] == f"flowerbed-{name}" and space != WAN:
-            # The kernel buries a namespace later; its link goes at once, so that the bridge is seen to be free.
+            # Namespaces go late; without this their link would keep the bridge.
             run("ip", "-n", space, "link", "del", "node0", check=False)
             run("ip", "netns", "del", space)
