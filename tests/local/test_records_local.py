@@ -80,6 +80,7 @@ def test_nothing_is_left_after_a_kill(tmp_path: Path) -> None:
     made: set[Path] = set()
 
     def started() -> bool:
+        assert process.poll() is None, f"it ended with {process.returncode}"
         made.update(set(Path(tempfile.gettempdir()).glob("flowerbed-local-*")) - before)
         return any((folder / ".flowerbed").exists() for folder in made)
 
@@ -88,7 +89,7 @@ def test_nothing_is_left_after_a_kill(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    until(lambda: not any(folder.exists() for folder in made), 40.0, f"gone: {made}")
+    until(lambda: not any(folder.exists() for folder in made), 60.0, f"gone: {made}")
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (folder / "cmdline").read_bytes().decode(errors="replace")
