@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -184,19 +184,19 @@ def running(name: str) -> BuiltCluster:
 
 
 def stop(name: str) -> None:
-    """End a cluster from outside, or remove what a killed one left."""
+    """End a cluster from outside, or remove what a killed one left; return when all of it is gone."""
     file = leftovers.folder(name) / "state.json"
-    lock = leftovers.try_lock(leftovers.lock_file(name))
-    if lock is None:
-        if not file.is_file():
-            raise HarnessError(f"cluster {name} still starts; wait, or end its supervisor")
-        os.kill(json.loads(file.read_text())["supervisor"], signals.SIGTERM)
-        limit = time.monotonic() + 60
-        while file.exists() or leftovers.lock_file(name).exists():
-            if time.monotonic() > limit:
-                raise HarnessError(f"cluster {name} does not end; see `ps`, supervisor of {file}")
-            time.sleep(0.1)
-        return
+    told, limit = False, time.monotonic() + 60
+    while (lock := leftovers.try_lock(leftovers.lock_file(name))) is None:
+        if not told and not file.is_file():
+            raise HarnessError(f"cluster {name} still starts; wait until it is ready")
+        if not told:
+            with suppress(ProcessLookupError):
+                os.kill(json.loads(file.read_text())["supervisor"], signals.SIGTERM)
+            told = True
+        if time.monotonic() > limit:
+            raise HarnessError(f"cluster {name} does not end; its supervisor is named in {file}")
+        time.sleep(0.1)
     leftovers.remove(name)
     os.close(lock)
     leftovers.lock_file(name).unlink(missing_ok=True)
