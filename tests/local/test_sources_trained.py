@@ -187,10 +187,15 @@ def ended(place: Place, hospitals: Federation) -> dict[str, Ended]:
     assert list(said) == KINDS
     processes = {kind: place.start(*said[kind], connection=connection) for kind in said}
     found = {}
-    for kind, process in processes.items():
-        output, errors = process.communicate(timeout=2 * LIMIT)
-        found[kind] = Ended(process.returncode, output, errors)
-    place.served.web.allowed = set()
+    try:
+        for kind, process in processes.items():
+            output, errors = process.communicate(timeout=3 * LIMIT)
+            found[kind] = Ended(process.returncode, output, errors)
+    finally:
+        place.served.web.allowed = set()
+        for process in processes.values():
+            process.kill()
+            process.wait()
     assert {file: file.stat().st_mtime_ns for file in place.folder.rglob("*")} == before
     assert place.scratch() == []
     return found
