@@ -79,8 +79,8 @@ def asks(
 
 def test_pods_find_services_by_name(web: Cluster) -> None:
     """DNS, Services and the network between pods work, on one node and across."""
-    assert asks(web, SPACE, "friend")
-    assert asks(web, OTHER, "stranger")
+    web.wait("an answer to the own namespace", lambda: asks(web, SPACE, "friend"), 30)
+    web.wait("an answer to another namespace", lambda: asks(web, OTHER, "stranger"), 30)
 
 
 def test_policies_are_enforced(web: Cluster) -> None:
@@ -93,7 +93,7 @@ def test_policies_are_enforced(web: Cluster) -> None:
     }
     web.apply({**policy, "spec": rule})
     web.wait("the policy to be enforced", lambda: not asks(web, OTHER, "stranger"), 30)
-    assert asks(web, SPACE, "friend")
+    web.wait("the own namespace to be let in", lambda: asks(web, SPACE, "friend"), 30)
     web.kubectl("delete", "networkpolicy", "own", "-n", SPACE)
     web.wait("the policy to be gone", lambda: asks(web, OTHER, "stranger"), 30)
 

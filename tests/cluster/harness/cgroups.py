@@ -85,11 +85,9 @@ def processes(name: str) -> set[int]:
     """Return the ids of all processes of a cluster."""
     found: set[int] = set()
     for root in _hierarchies():
-        for file in (root / PARENT / name).rglob("cgroup.procs"):
-            try:
-                found.update(int(line) for line in file.read_text().split())
-            except OSError:  # the group went while we looked
-                continue
+        for folder, _, _ in os.walk(root / PARENT / name):
+            with suppress(OSError):  # the group went while we looked
+                found.update(int(line) for line in Path(folder, "cgroup.procs").read_text().split())
     return found - {0, os.getpid()}
 
 
