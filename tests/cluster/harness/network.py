@@ -90,7 +90,10 @@ def plug_node(name: str, number: int, node: int, nodes: int) -> None:
     run("ip", "netns", "add", space)
     run("ip", "-n", space, "link", "set", "lo", "up")
     with locked(RUN / "wan.lock"):
-        run("ip", "-n", space, "link", "add", "node0", "type", "veth", "peer", "name", link, "netns", WAN)
+        # An address keeps its hardware address when clusters follow each other: the host may remember it.
+        hardware = ("address", f"02:f1:0e:00:{number:02x}:{node:02x}")
+        peer = ("type", "veth", "peer", "name", link, "netns", WAN)
+        run("ip", "-n", space, "link", "add", "node0", *hardware, *peer)
         run("ip", "-n", WAN, "link", "set", link, "master", "wan", "up")
     run("ip", "-n", space, "address", "add", f"{node_address(number, node)}/16", "dev", "node0")
     run("ip", "-n", space, "link", "set", "node0", "up")
