@@ -7,12 +7,10 @@ plain Flower image. The run's id goes to stdout as soon as it is known; all else
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
 import json
 import os
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -24,29 +22,32 @@ if TYPE_CHECKING or __package__:
     from .flower_app import App, load_for_run
     from .flower_client import FlowerClient
     from .flower_config import Scalar
-    from .flower_connection import Connection, Invalid, SubmitError, Unreachable
+    from .flower_connection import Connection, SubmitError, Unreachable
+    from .flower_flags import connection_of, key_of, parser, seconds
+    from .flower_follow import Follower, Following, Interrupt
     from .flower_interruptions import ignore_interruptions, interruptions
+    from .flower_key import keyed, start_once, user_of
     from .flower_nodes import too_few
     from .flower_preview import preview
-    from .flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, colourless, start
+    from .flower_run import ENDS, INTERRUPTED, Outcome, colourless, start
     from .flower_source import Request, Source, prepared
-    from .flower_source_flags import APP_HELP, add_to, request
+    from .flower_source_flags import request
 else:  # lying beside the program that runs
     from flower_app import App, load_for_run
     from flower_client import FlowerClient
     from flower_config import Scalar
-    from flower_connection import Connection, Invalid, SubmitError, Unreachable
+    from flower_connection import Connection, SubmitError, Unreachable
+    from flower_flags import connection_of, key_of, parser, seconds
+    from flower_follow import Follower, Following, Interrupt
     from flower_interruptions import ignore_interruptions, interruptions
+    from flower_key import keyed, start_once, user_of
     from flower_nodes import too_few
     from flower_preview import preview
-    from flower_run import ENDS, INTERRUPTED, Follower, Following, Interrupt, Outcome, colourless, start
+    from flower_run import ENDS, INTERRUPTED, Outcome, colourless, start
     from flower_source import Request, Source, prepared
-    from flower_source_flags import APP_HELP, add_to, request
+    from flower_source_flags import request
 
-__all__ = ["Order", "submit"]
-
-EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
-5 timed out (the run goes on), 130 interrupted"""
+__all__ = ["Order", "attach", "seconds", "submit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +56,19 @@ class Order:
 
     `libraries` are those of the images that the app will run in (None: of a plain Flower image). `started`
     hears of the run as soon as it is known: its id, the app, its source, what overrides the app's config.
+    With a `key` the run is followed that the same user started before with it, of the same app and run
+    config, if there is one. `attach` ignores `app`.
     """
 
-    app: Path | Request
+    app: Path | Request | str
     config: Path | None = None
     settings: tuple[str, ...] = ()
     detach: bool = False
     timeout: float | None = None
     unreachable_timeout: float = 300.0
     on_interrupt: Interrupt = "leave"
+    require_all_replies: bool = False
+    key: str | None = None
     json: bool = False
     outcome: Path | None = None
     libraries: frozenset[str] | None = None
@@ -78,6 +83,23 @@ def submit(connection: Connection, order: Order) -> int:
     return outcome.exit_code
 
 
+def attach(connection: Connection, run_id: int, order: Order) -> int:
+    """Follow a run that is there, as `submit` does; return its exit code."""
+    with interruptions():
+        try:
+            with FlowerClient(connection) as client:
+                client.connect()
+                outcome = _follow(client, run_id, order, "is at")
+            _conclude(outcome)
+        except SubmitError as error:
+            say(f"error: {error}")
+            outcome = Outcome(
+                run_id=str(run_id), status="unknown", reason=error.what, exit_code=error.exit_code
+            )
+        _hand_in(outcome, order)
+    return outcome.exit_code
+
+
 def _attempt(connection: Connection, order: Order) -> Outcome:
     status = "not-started"
     try:
@@ -86,14 +108,16 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
             with prepared(_request(order), say) as found:
                 app, config = load_for_run(found.path, *_config(order))
             say(f"source: {found.source}")
+            if order.key is not None:
+                app = keyed(app, order.key, user_of(connection), config)
             _introduce(app)
             opening.wait()
             _warn(too_few(client, {**app.defaults, **config}))
             status = "unknown"
-            run_id = start(client, app, config)
+            run_id, how = _start(client, app, config, order)
             if order.started:
                 order.started(run_id, app, found.source, config)
-            outcome = _follow(client, run_id, order)
+            outcome = _follow(client, run_id, order, how)
     except SubmitError as error:
         say(f"error: {error}")
         lost = isinstance(error, Unreachable) and error.lost
@@ -122,21 +146,30 @@ def _request(order: Order) -> Request:
     return order.app if isinstance(order.app, Request) else Request(app=str(order.app))
 
 
-def _follow(client: FlowerClient, run_id: int, order: Order) -> Outcome:
+def _start(client: FlowerClient, app: App, config: dict[str, Scalar], order: Order) -> tuple[int, str]:
+    """Start a run, or find the one of the order's key; return its id and how it came to be."""
+    if order.key is None:
+        return start(client, app, config), "was started by"
+    started = start_once(client, app, config, order.unreachable_timeout, say)
+    return started.run_id, "has this key already at" if started.found else "was started by"
+
+
+def _follow(client: FlowerClient, run_id: int, order: Order, how: str) -> Outcome:
     following = Following(
         say=say,
         log=_write,
         timeout=order.timeout,
         unreachable_timeout=order.unreachable_timeout,
         on_interrupt=order.on_interrupt,
+        require_all_replies=order.require_all_replies,
     )
     follower = Follower(client, run_id, following)
     try:
         _answer(str(run_id))
-        say(f"run {run_id} was started by {client.connection.address}")
+        say(f"run {run_id} {how} {client.connection.address}")
         return follower.detached() if order.detach else follower.follow()
-    except KeyboardInterrupt:
-        return follower.interrupted()
+    except KeyboardInterrupt as interruption:
+        return follower.interrupted(interruption)
 
 
 def _hand_in(outcome: Outcome, order: Order) -> None:
@@ -211,59 +244,11 @@ def _write(text: str) -> None:
         sys.stderr.flush()
 
 
-def seconds(text: str) -> float:
-    """Read a duration such as 90, 90s, 10m or 2h. Raises Invalid."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text)
-    if not found:
-        raise Invalid(f"{text!r} is not a duration", "write 90, 90s, 10m or 2h")
-    return float(found[1]) * {"h": 3600, "m": 60}.get(found[2], 1)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0], epilog=EPILOG)
-    add = parser.add_argument
-    add("app", nargs="?", metavar="APP", help=APP_HELP)
-    add_to(add)
-    add("--connection", type=Path, metavar="FILE", help="connection.toml; the flags below override it")
-    add("--address", metavar="HOST:PORT", help="the SuperLink's control address")
-    add("--root-certificates", type=Path, metavar="FILE", help="CA to trust (default: the system's)")
-    add("--client-certificate", type=Path, metavar="FILE", help="your certificate (PEM)")
-    add("--client-key", type=Path, metavar="FILE", help="its key (PEM, not encrypted)")
-    add("--insecure", action="store_true", default=None, help="plain HTTP")
-    add("--federation", metavar="NAME", help="default: the SuperLink's only one")
-    add(
-        "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="override run config"
-    )
-    add("--config", type=Path, metavar="FILE", help="TOML file that overrides run config")
-    add("--detach", action="store_true", help="end when the run is started")
-    add("--timeout", metavar="TIME", help="stop following after so long (90, 90s, 10m, 2h); the run goes on")
-    add(
-        "--unreachable-timeout",
-        default="5m",
-        metavar="TIME",
-        help="how long to bear with an absent SuperLink",
-    )
-    add("--on-interrupt", choices=["leave", "stop"], default="leave", help="what becomes of the run then")
-    add("--json", action="store_true", help="print the outcome as the last line on stdout")
-    add("--outcome", type=Path, metavar="FILE", help="write the outcome as JSON to a file")
-    return parser
-
-
-def _connection(arguments: argparse.Namespace) -> Connection:
-    names = [field.name for field in dataclasses.fields(Connection)]
-    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    if arguments.connection:
-        return dataclasses.replace(Connection.load(arguments.connection), **given)
-    if "address" not in given:
-        raise Invalid("where to?", "give --connection FILE or --address HOST:PORT")
-    return Connection(**given)
-
-
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser((__doc__ or "").partition("\n")[0]).parse_args(argv)
     try:
-        connection = None if arguments.dry_run else _connection(arguments)
+        connection = None if arguments.dry_run else connection_of(arguments)
         order = Order(
             app=request(arguments.app, vars(arguments), seconds, vars(arguments)),
             config=arguments.config,
@@ -272,6 +257,8 @@ def run(argv: Sequence[str] | None = None) -> int:
             timeout=seconds(arguments.timeout) if arguments.timeout else None,
             unreachable_timeout=seconds(arguments.unreachable_timeout),
             on_interrupt=arguments.on_interrupt,
+            require_all_replies=arguments.require_all_replies,
+            key=key_of(arguments.key, ci=arguments.ci),
             json=arguments.json,
             outcome=arguments.outcome,
         )

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from flowerbed.errors import NotAllowedError, UnreachableError, UsageError
-from flowerbed.scripts import flower_app, flower_client, flower_config, flower_run
+from flowerbed.scripts import flower_app, flower_client, flower_config, flower_follow, flower_run
 from flowerbed.scripts.flower_connection import Connection, Invalid, Refused, Unreachable
 
 RunStatus = Literal["pending", "starting", "running", "finished"]
@@ -68,18 +68,18 @@ def list_runs(connection: Connection, limit: int | None = None) -> list[RunRecor
 def get_run(connection: Connection, run_id: str) -> RunRecord:
     """Return one run. Raises UsageError if the SuperLink does not know it."""
     with _client(connection) as client:
-        return _run_record(flower_run.runs(client, _number(run_id))[0])
+        return _run_record(flower_run.runs(client, run_number(run_id))[0])
 
 
 def read_log(connection: Connection, run_id: str) -> str:
     """Return a run's log: all of it once the run has finished, else what there is by now."""
     if get_run(connection, run_id).status == "finished":
         with _client(connection) as client:
-            return "".join(text for text, _ in flower_run.log(client, _number(run_id)))
+            return "".join(text for text, _ in flower_run.log(client, run_number(run_id)))
     # The SuperLink first sends all that it has, in one piece, then holds the stream open for more.
     with _client(connection, timeout=LOG_WAIT) as client:
         try:
-            return next(flower_run.log(client, _number(run_id)), ("", 0.0))[0]
+            return next(flower_run.log(client, run_number(run_id)), ("", 0.0))[0]
         except Unreachable:
             return ""
 
@@ -119,7 +119,7 @@ def nodes_of(client: flower_client.FlowerClient) -> list[NodeRecord]:
 def stop(connection: Connection, run_id: str) -> bool:
     """Stop a run; False if it had finished before, which is no error."""
     with _client(connection) as client:
-        return flower_run.stop(client, _number(run_id))
+        return flower_run.stop(client, run_number(run_id))
 
 
 def submit(
@@ -137,18 +137,15 @@ def submit(
 
 
 def follow(
-    connection: Connection, run_id: str, following: flower_run.Following = flower_run.SILENTLY
+    connection: Connection, run_id: str, following: flower_follow.Following = flower_follow.SILENTLY
 ) -> flower_run.Outcome:
     """Follow a run that was started before, its log from the beginning, and return its outcome."""
     with _client(connection) as client:
-        follower = flower_run.Follower(client, _number(run_id), following)
-        try:
-            return follower.follow()
-        except KeyboardInterrupt:
-            return follower.interrupted()
+        return flower_follow.follow(client, run_number(run_id), following)
 
 
-def _number(run_id: str) -> int:
+def run_number(run_id: str) -> int:
+    """Return a run's id as Flower's number. Raises UsageError."""
     if not run_id.isascii() or not run_id.isdecimal() or int(run_id) >= 2**64:
         raise UsageError(f"{run_id!r} is not the id of a run", remedy="`flowerbed runs` lists them")
     return int(run_id)

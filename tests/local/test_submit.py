@@ -246,6 +246,9 @@ def test_the_verbs(federation: Federation, app: Path, tmp_path: Path) -> None:
     assert ticks(flowerbed(federation, "logs", run_id)[1]) == [0, 1, 2]
     code, output, errors = flowerbed(federation, "logs", run_id, "--follow")
     assert (code, ticks(output), errors) == (0, [0, 1, 2], f"run {run_id}: completed\n")
+    code, output, errors = flowerbed(federation, "attach", run_id, "--json")
+    assert (code, output.splitlines()[0], ticks(errors)) == (0, run_id, [0, 1, 2])
+    assert json.loads(output.splitlines()[-1])["status"] == "completed"
     code, output, _ = flowerbed(federation, "stop", run_id, "--json")
     assert (code, json.loads(output)) == (0, {"run_id": run_id, "stopped": False, "status": "completed"})
     code, _, errors = flowerbed(federation, "stop", "12")

@@ -10,8 +10,8 @@ import pytest
 from submit_federation import Federation, Submission, last_word, running, submit, ticks
 
 from flowerbed import runs
-from flowerbed.scripts import flower_run
-from flowerbed.scripts.flower_run import Following
+from flowerbed.scripts import flower_follow
+from flowerbed.scripts.flower_follow import Following
 
 from submit_apps import write_app  # isort: skip  (found through submit_federation)
 
@@ -77,7 +77,7 @@ def test_a_superlink_that_lost_its_runs(federation: Federation, app: Path) -> No
 def test_a_run_that_nobody_takes(federation: Federation, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that stays pending gets a word on where to look, once; following it can be ended by time."""
     federation.kill("superexec")  # so this test is the last one
-    monkeypatch.setattr(flower_run, "PATIENCE", 1.0)
+    monkeypatch.setattr(flower_follow, "PATIENCE", 1.0)
     run_id = submit(federation, app, "--detach")[1].strip()
     said: list[str] = []
     outcome = runs.follow(

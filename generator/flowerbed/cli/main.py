@@ -11,7 +11,19 @@ import click
 import typer
 
 from flowerbed import __version__
-from flowerbed.cli import build, cluster, declare, generate, local, records, report, rotate, runs, submit
+from flowerbed.cli import (
+    attach,
+    build,
+    cluster,
+    declare,
+    generate,
+    local,
+    records,
+    report,
+    rotate,
+    runs,
+    submit,
+)
 from flowerbed.errors import FlowerbedError
 
 INTERRUPTED = 130
@@ -39,6 +51,7 @@ for verb in (
     cluster.status,
     cluster.doctor,
     submit.submit,
+    attach.attach,
     runs.runs,
     runs.logs,
     runs.stop,

@@ -71,7 +71,7 @@ def logs(
     if not follow:
         _write(known.read_log(where, run))
         return 0
-    from flowerbed.scripts.flower_run import Following
+    from flowerbed.scripts.flower_follow import Following
 
     outcome = known.follow(where, run, Following(say=narrate, log=_write))
     narrate(f"run {run}: {outcome.status}" + (f": {outcome.reason}" if outcome.reason else ""))

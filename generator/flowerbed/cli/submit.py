@@ -70,7 +70,21 @@ UnreachableOption = Annotated[
     str, typer.Option("--unreachable-timeout", metavar="TIME", help="Bear so long with an absent SuperLink.")
 ]
 InterruptOption = Annotated[
-    Literal["leave", "stop"], typer.Option("--on-interrupt", help="What becomes of the run then.")
+    Literal["ask", "leave", "stop"],
+    typer.Option(
+        "--on-interrupt",
+        help="What becomes of the run then; ask: leave it, unless a terminal's user says stop.",
+    ),
+]
+RepliesOption = Annotated[
+    bool, typer.Option("--require-all-replies", help="Completed with failed replies is exit code 1.")
+]
+RunKeyOption = Annotated[
+    str | None,
+    typer.Option("--key", metavar="NAME", help="Attach to the run that this key has started, if any."),
+]
+CiOption = Annotated[
+    bool, typer.Option("--ci", help="The same without a name: one run of this app, config and user.")
 ]
 OutcomeJsonOption = Annotated[
     bool, typer.Option("--json", help="Print the outcome as the last line on stdout.")
@@ -112,7 +126,10 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
     detach: DetachOption = False,
     timeout: TimeoutOption = None,
     unreachable_timeout: UnreachableOption = "5m",
-    on_interrupt: InterruptOption = "leave",
+    on_interrupt: InterruptOption = "ask",
+    require_all_replies: RepliesOption = False,
+    key: RunKeyOption = None,
+    ci: CiOption = False,
     json: OutcomeJsonOption = False,
     outcome: OutcomeOption = None,
     ref: RefOption = None,
@@ -144,6 +161,7 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
 def _submit(given: dict[str, Any]) -> int:
     from flowerbed.runs import translated
     from flowerbed.scripts import submit as script
+    from flowerbed.scripts.flower_flags import key_of
     from flowerbed.scripts.flower_source_flags import request
 
     with translated():
@@ -155,6 +173,8 @@ def _submit(given: dict[str, Any]) -> int:
             timeout=script.seconds(given["timeout"]) if given["timeout"] else None,
             unreachable_timeout=script.seconds(given["unreachable_timeout"]),
             on_interrupt=given["on_interrupt"],
+            require_all_replies=given["require_all_replies"],
+            key=key_of(given["key"], ci=given["ci"]),
             json=given["json"],
             outcome=given["outcome"],
             libraries=libraries_of(given),

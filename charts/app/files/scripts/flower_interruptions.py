@@ -20,11 +20,11 @@ def interruptions() -> Iterator[None]:
     """
     last = -REPEATS
 
-    def interrupt(*_: object) -> None:
+    def interrupt(number: int, _: object) -> None:
         nonlocal last
         last, before = time.monotonic(), last
         if last - before >= REPEATS:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
 
     in_main = threading.current_thread() is threading.main_thread()
     caught = (signal.SIGINT, signal.SIGTERM) if in_main else ()
