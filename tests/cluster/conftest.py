@@ -62,3 +62,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.sections.append((f"last events; more in {folder}", "\n".join(events)))
         except (HarnessError, OSError) as error:
             say(f"cannot dump {cluster.name}: {error}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List what the tests measured (`record_property`)."""
+    reports = [found for kind in ("passed", "failed") for found in terminalreporter.getreports(kind)]
+    figures = [(found.nodeid, *figure) for found in reports for figure in found.user_properties]
+    if figures:
+        terminalreporter.section("measured")
+    for test, name, value in figures:
+        terminalreporter.write_line(f"{test.rpartition('::')[2]}: {name}: {value}")

@@ -1,0 +1,1 @@
+"""Rounds of a known length that say how many nodes answered."""
