@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from harness.cluster import BuiltCluster, Cluster
+from harness.built import BuiltCluster
+from harness.cluster import Cluster
 from parties import FLOWERBED, Federation, declare
 
 APP = Path(__file__).with_name("rounds_app")
