@@ -67,9 +67,14 @@ def cpu_seconds_of(command: list[str], folder: Path) -> tuple[int, float]:
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_refused_at_once(name: str, tmp_path: Path) -> None:
-    """`flowerbed check` ends with 2 within a second of work, prints a short message and nothing else."""
+    """`flowerbed check` ends with 2 soon, prints a short message and nothing else.
+
+    Soon: with at most eight times the work of refusing an empty file, on a machine as busy as it is now.
+    """
     text, says = BOMBS[name]
     file = tmp_path / "federation.yaml"
+    file.write_text("")
+    _, least = cpu_seconds_of([sys.executable, "-m", "flowerbed", "check", str(file)], tmp_path)
     file.write_text(text)
     code, seconds = cpu_seconds_of([sys.executable, "-m", "flowerbed", "check", str(file)], tmp_path)
     error = (tmp_path / "err").read_text()
@@ -78,4 +83,4 @@ def test_bombs_are_refused_at_once(name: str, tmp_path: Path) -> None:
     assert "Traceback" not in error
     assert len(error) < 20_000
     assert (tmp_path / "out").read_bytes() == b""
-    assert seconds < 1.0
+    assert seconds < 8 * least

@@ -16,9 +16,9 @@ from flowerbed.cli import main
 from flowerbed.scripts import flower_address as addresses
 from flowerbed.scripts import flower_archive as archives
 from flowerbed.scripts import flower_download as downloads
+from flowerbed.scripts import flower_flags
 from flowerbed.scripts import flower_git_program as git
 from flowerbed.scripts import flower_source as sources
-from flowerbed.scripts import submit
 from flowerbed.scripts.flower_source_flags import HELP, request
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ COMMANDS = re.findall(r"`(flowerbed submit [^`]+)`", DOCUMENT)
 def test_commands(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each command of the table is understood, and its addresses are such."""
     monkeypatch.chdir(tmp_path)
-    arguments = submit._parser().parse_args(shlex.split(command.replace("HEX", "0" * 64))[2:])
+    arguments = flower_flags.parser("").parse_args(shlex.split(command.replace("HEX", "0" * 64))[2:])
     asked = request(arguments.app, vars(arguments), float, vars(arguments))
     if addresses.is_address(asked.app):
         address = addresses.parse(asked.app)
@@ -95,6 +95,6 @@ def test_a_folder_costs_no_fetching(tmp_path: Path) -> None:
         "with flower_source.prepared(flower_source.Request(app='.')): pass\n"
         "print(*[name for name in ('urllib.request', 'subprocess', 'tomli_w') if name in sys.modules])\n"
     )
-    scripts = str(Path(submit.__file__).parent)
+    scripts = str(Path(flower_flags.__file__).parent)
     command = [sys.executable, "-c", program, scripts]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout == "\n"

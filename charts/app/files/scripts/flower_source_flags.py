@@ -6,12 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING or __package__:
-    from .flower_connection import Invalid
+if TYPE_CHECKING:
     from .flower_source import Request
-else:  # lying beside the program that runs
-    from flower_connection import Invalid
-    from flower_source import Request
 
 APP_HELP = "app folder, .fab, zip or tar archive, https://…, git+https://HOST/PATH@REF#subdirectory=FOLDER"
 # Of where the app lies: flag, metavar ("": a switch), type, help.
@@ -65,6 +61,13 @@ def request(
 
     Raises Invalid.
     """
+    # Imported late: `flowerbed --help` reads the texts above, and shall be quick.
+    if TYPE_CHECKING or __package__:
+        from .flower_connection import Invalid
+        from .flower_source import Request
+    else:
+        from flower_connection import Invalid
+        from flower_source import Request
     names = ("ref", "path", "sha256", "token_file", "username", "ssh_key", "known_hosts")
     said: dict[str, Any] = {name: given[name] for name in names if given.get(name)}
     if given.get("fetch_timeout"):
