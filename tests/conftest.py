@@ -1,4 +1,4 @@
-"""For all tests: a run that a shell has put in the background ignores Ctrl-C, and so would all that it starts."""
+"""For all tests: a run that a shell put in the background ignores Ctrl-C, and so would all that it starts."""
 
 import signal
 

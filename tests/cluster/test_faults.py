@@ -57,8 +57,8 @@ class Run:
         self.process = process
         self.lines: list[str] = []
         assert process.stderr
-        self._reader = threading.Thread(target=self.lines.extend, args=(process.stderr,), daemon=True)
-        self._reader.start()
+        self.reader = threading.Thread(target=self.lines.extend, args=(process.stderr,), daemon=True)
+        self.reader.start()
 
     def told(self, kind: str) -> list[dict[str, object]]:
         """Return what the app has logged so far as lines of a kind: BEGIN or ROUND."""
@@ -79,7 +79,7 @@ class Run:
         """Wait for the run's end; return its outcome."""
         out = self.process.stdout.read() if self.process.stdout else ""
         self.process.wait(seconds)
-        self._reader.join(10)
+        self.reader.join(10)
         return dict(json.loads(out.splitlines()[-1]))
 
 
@@ -98,13 +98,15 @@ def running(federation: Federation, **config: object) -> Iterator[Run]:
         "6m",
         *settings,
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield Run(process)
-    finally:
-        if process.poll() is None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        run = Run(process)
+        try:
+            yield run
+        finally:
             process.terminate()
             process.wait(60)
+            run.reader.join(10)
 
 
 def rounds_of(run: Run) -> str:
