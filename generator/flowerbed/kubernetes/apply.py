@@ -21,7 +21,7 @@ from flowerbed.kubernetes.facts import gather
 from flowerbed.kubernetes.objects import Objects, read
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.releases import recover, run_loudly
+from flowerbed.kubernetes.releases import Run, recover, run_loudly
 
 # What hears of everything that happens: the party's name, and what it does or waits for now.
 Tell = Callable[[str, str], None]
@@ -164,7 +164,7 @@ def put(programs: Programs, party: Party, tell: Callable[[str], None]) -> tuple[
         changed += [f"Secret {change.name}" for change in secrets]
     release = recover(programs, commands, run, tell)
     if found := compared.release_changes(programs, commands, release):
-        run(commands.upgrade())
+        _upgrade(commands, run, tell)
         changed += [f"{change.kind} {change.name}" for change in found]
     if not changed:
         tell("nothing to change")
@@ -172,6 +172,20 @@ def put(programs: Programs, party: Party, tell: Callable[[str], None]) -> tuple[
         # Else a revoked key is served for up to a minute more. Where this is refused, that is how it is.
         programs.run(commands.refresh(str(int(time.time()))))
     return tuple(changed)
+
+
+def _upgrade(commands: Commands, run: Run, tell: Callable[[str], None]) -> None:
+    """Install or upgrade, and take back what others changed by hand: the declaration counts.
+
+    Helm 3 overwrites that by itself; to Helm 4, which applies on the server, it is a conflict.
+    """
+    try:
+        run(commands.upgrade())
+    except FlowerbedError as error:
+        if "conflict with" not in error.what:
+            raise
+        tell("somebody changed it by hand: taking that back")
+        run(commands.upgrade("--force-conflicts"))
 
 
 def dry_run(programs: Programs, parties: Sequence[Party]) -> list[list[str]]:
