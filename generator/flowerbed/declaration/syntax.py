@@ -17,6 +17,7 @@ _REMEDIES = (
     ("did not find expected '-' indicator", "indent all entries of one list by the same number of spaces"),
     ("did not find expected ',' or", "close the bracket, or put a comma between the entries"),
     ("did not find expected node content", "close the bracket"),
+    ("exceeded maximum nesting depth", "check brackets and indentation"),  # libyaml from 0.2.6 on
     ("incompatible YAML document", "leave the %YAML line out"),
 )
 _QUOTE = "put the text in quotes"
