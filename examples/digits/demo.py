@@ -23,7 +23,7 @@ from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError
 from flowerbed.metrics import parse
 from flowerbed.runs import follow, load_connection
-from flowerbed.scripts.flower_run import Following
+from flowerbed.scripts.flower_follow import Following
 
 APP = Path(os.path.relpath(Path(__file__).resolve().parent))
 FILE = APP / "federation.yaml"
