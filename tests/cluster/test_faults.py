@@ -110,7 +110,7 @@ def test_a_run_needs_no_api_server(
     federation: Federation, cluster: BuiltCluster, record_property: Record
 ) -> None:
     """Half a minute without Kubernetes' API: every round is full."""
-    with running(federation, rounds=8, work=3.0, nodes=3) as run:
+    with running(federation, rounds=5, work=3.0, nodes=3) as run:
         run.wait_for("BEGIN", 1)
         with cluster.without("kube-apiserver"):
             time.sleep(30)
@@ -120,7 +120,7 @@ def test_a_run_needs_no_api_server(
     assert all(len(told["answered"]) == 3 for told in run.told("ROUND"))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("seconds", [5, 30, 90])
+@pytest.mark.parametrize("seconds", [5, 30])
 def test_a_cut_between_tenant_and_superlink_heals(
     seconds: int, federation: Federation, cluster: BuiltCluster, record_property: Record
 ) -> None:
@@ -137,6 +137,4 @@ def test_a_cut_between_tenant_and_superlink_heals(
         outcome = run.end()
     record_property("cut", f"for {seconds} s, ready {healed:.1f} s after; rounds: {rounds_of(run)}")
     assert outcome["status"] == "completed", outcome
-    with running(federation, rounds=1, work=0.5, nodes=3) as run:
-        assert run.end()["status"] == "completed"
     assert len(run.told("ROUND")[-1]["answered"]) == 3  # type: ignore[arg-type]
