@@ -94,10 +94,8 @@ class Server:
                 if server.old_git:
                     del env["GIT_PROTOCOL"]
                 done = subprocess.run([GIT_BACKEND], input=body, env=env, capture_output=True, check=False)
-                head, _, content = done.stdout.partition(b"\r\n\r\n")
-                fields = dict(line.split(": ", 1) for line in head.decode().splitlines())
-                status = int(fields.pop("Status", "200").split()[0])
-                self.answer(status, content, **{"Content_Type": fields.get("Content-Type", "text/plain")})
+                status, kind, content = cgi_answer(done.stdout)
+                self.answer(status, content, Content_Type=kind)
 
         return Handler
 
@@ -131,3 +129,10 @@ def serving(root: Path) -> Iterator[Server]:
         server.http.shutdown()
         server.http.server_close()
         thread.join()
+
+
+def cgi_answer(output: bytes) -> tuple[int, str, bytes]:
+    """Return status, content type and body of what a CGI program has printed."""
+    head, _, content = output.partition(b"\r\n\r\n")
+    fields = dict(line.split(": ", 1) for line in head.decode().splitlines())
+    return int(fields.get("Status", "200").split()[0]), fields.get("Content-Type", "text/plain"), content

@@ -41,7 +41,7 @@ DAMAGED = (
     lzma.LZMAError,
     zlib.error,
     EOFError,
-    NotImplementedError,
+    NotImplementedError,  # a compression or flag that zipfile does not know
     ValueError,  # also UnicodeDecodeError, and numbers of headers
     OverflowError,
     RecursionError,  # tarfile follows header upon header

@@ -43,7 +43,7 @@ DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
     RuntimeError,
-    NotImplementedError,
+    NotImplementedError,  # a compression or flag that zipfile does not know
     EOFError,
     OSError,
     ValueError,  # also UnicodeDecodeError
