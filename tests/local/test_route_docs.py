@@ -12,9 +12,9 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from conftest import DECLARATION
 from local_helpers import ROOT, call, declare, trust
 
+from conftest import DECLARATION
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up
 from flowerbed.local.state import state_of
