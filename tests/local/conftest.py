@@ -7,30 +7,17 @@ from pathlib import Path
 
 import pytest
 from image_builds import workshop  # noqa: F401  (a fixture)
-from local_helpers import declare, write_app
+from local_helpers import HOSPITALS, declare, write_app
 from source_servers import scratch, served  # noqa: F401  (fixtures)
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up
 
-DECLARATION = """\
-version: 1
-name: hospitals
-flower: "1.41"
-tenants:
-  - {name: north, nodes: 1, config: {site: "Hôpital \\"Nord\\"", share: 1.0}}
-  - {name: west, nodes: 1, isolation: process, config: {site: west}, env: {TZ: Europe/Paris}}
-users:
-  - {name: vera, role: viewer}
-  - {name: sam, role: submitter}
-  - {name: olga, role: operator}
-"""
-
 
 @pytest.fixture(scope="session")
 def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     """Bring the shared federation up; no test may end it, or leave it other than it was."""
-    file = declare(tmp_path_factory.mktemp("hospitals"), DECLARATION)
+    file = declare(tmp_path_factory.mktemp("hospitals"), HOSPITALS)
     with up(load_plan(file), file) as federation:
         yield federation
 

@@ -34,6 +34,19 @@ users:
   - {{name: analyst, role: submitter}}
 """
 
+HOSPITALS = """\
+version: 1
+name: hospitals
+flower: "1.41"
+tenants:
+  - {name: north, nodes: 1, config: {site: "Hôpital \\"Nord\\"", share: 1.0}}
+  - {name: west, nodes: 1, isolation: process, config: {site: west}, env: {TZ: Europe/Paris}}
+users:
+  - {name: vera, role: viewer}
+  - {name: sam, role: submitter}
+  - {name: olga, role: operator}
+"""
+
 APP_PYPROJECT = """\
 [project]
 name = "hello"

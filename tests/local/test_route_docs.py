@@ -12,9 +12,8 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from local_helpers import ROOT, call, declare, trust
+from local_helpers import HOSPITALS, ROOT, call, declare, trust
 
-from conftest import DECLARATION
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up
 from flowerbed.local.state import state_of
@@ -70,7 +69,7 @@ def test_the_table_of_routes_is_true(hospitals: Federation) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
-        file = declare(Path(name), DECLARATION)
+        file = declare(Path(name), HOSPITALS)
         with up(load_plan(file), file) as started:
             written = replaced(PAGE.read_text(encoding="utf-8"), "routes", routes(started))
     PAGE.write_text(written, encoding="utf-8")
