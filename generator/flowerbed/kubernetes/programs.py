@@ -141,8 +141,6 @@ def failure(command: Command, done: Done, where: str) -> FlowerbedError:
 def complaint(text: str) -> str:
     """Return what a program complained of: its last lines without warnings, in one line."""
     lines = [line.strip() for line in text.splitlines()]
-    kept = [
-        line for line in lines if line and not re.match(r"[IWE]\d{4} |WARNING|warning:|level=", line, re.I)
-    ]
+    kept = [line for line in lines if line and not _NOISE.match(line)]
     joined = " ".join(kept[-3:])
     return re.sub(r"^(error: |error from server \(\w+\): )+", "", joined, flags=re.IGNORECASE)[:600]
