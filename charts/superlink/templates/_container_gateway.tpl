@@ -62,6 +62,7 @@
     preStop:
       exec:
         command: [sh, -c, "kill -USR1 1; sleep {{ int .Values.drainSeconds }}"]
+  terminationMessagePolicy: FallbackToLogsOnError
   resources:
     {{- toYaml .Values.gateway.resources | nindent 4 }}
   securityContext:

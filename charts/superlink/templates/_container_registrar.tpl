@@ -13,6 +13,7 @@
   env:
     - {name: PYTHONDONTWRITEBYTECODE, value: "1"}
     - {name: PYTHONUNBUFFERED, value: "1"}
+  terminationMessagePolicy: FallbackToLogsOnError
   resources:
     {{- toYaml .Values.registrar.resources | nindent 4 }}
   securityContext:

@@ -48,6 +48,7 @@
     periodSeconds: 15
     timeoutSeconds: 10
     failureThreshold: 2
+  terminationMessagePolicy: FallbackToLogsOnError
   resources:
     {{- toYaml .Values.superexec.resources | nindent 4 }}
   securityContext:

@@ -48,6 +48,7 @@ The flags are those of flwr 1.41; `flowerbed up` starts the same.
     preStop:
       sleep:
         seconds: {{ add .Values.drainSeconds 1 }}
+  terminationMessagePolicy: FallbackToLogsOnError
   resources:
     {{- toYaml .Values.resources | nindent 4 }}
   securityContext:
@@ -73,6 +74,7 @@ The flags are those of flwr 1.41; `flowerbed up` starts the same.
   image: {{ (include "superlink.images" . | fromYaml).superlink | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   command: [{{ .Values.python | quote }}, /files/loopback.py, /loopback]
+  terminationMessagePolicy: FallbackToLogsOnError
   resources:
     {{- toYaml .Values.registrar.resources | nindent 4 }}
   securityContext:
