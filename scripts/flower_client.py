@@ -16,13 +16,13 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING or __package__:
-    from .flower_connection import Connection, Invalid, Refused, Unreachable
+    from .flower_connection import Connection, Invalid, Refused, Renewed, Unreachable
 else:  # lying beside the program that runs
-    from flower_connection import Connection, Invalid, Refused, Unreachable
+    from flower_connection import Connection, Invalid, Refused, Renewed, Unreachable
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -36,6 +36,12 @@ LONGEST_ERROR_BODY = 64 * 1024
 AWAY = frozenset({502, 503, 504})
 # Seconds for which an idle connection is used again; uvicorn, in the SuperLink, closes it after 5.
 KEEP = 3.0
+_RENEW = "put the renewed one in its place: `flowerbed rotate certificate --user NAME` makes it"
+# OpenSSL's words (X509_verify_cert_error_string) on the dates of a server's certificate.
+_OVERDUE = {
+    "certificate has expired": "who runs the federation renews it: `flowerbed rotate certificate --server`",
+    "certificate is not yet valid": "is the clock of this machine right?",
+}
 _importing = threading.RLock()  # one thread at a time may play with sys.modules
 
 
@@ -73,13 +79,18 @@ class FlowerClient:
     """Flower's protobuf over HTTP/1.1: one kept connection for calls, a new one for each stream.
 
     `timeout` (seconds) bounds connecting and every wait for data. Calls belong to one thread; streams
-    may be read in others. Wire format: flwr 1.41, supercore/protobuf.
+    may be read in others. Each new connection looks the host's name up and takes TLS files, and what
+    `reload` returns, as they are then. Wire format: flwr 1.41, supercore/protobuf.
     """
 
-    def __init__(self, connection: Connection, timeout: float = 30.0) -> None:
-        self.connection = connection
+    def __init__(
+        self,
+        connection: Connection,
+        timeout: float = 30.0,
+        reload: Callable[[], Connection] | None = None,
+    ) -> None:
         self.timeout = timeout
-        self._tls = connection.tls()
+        self._renewed = Renewed(connection, reload)
         self._kept: http.client.HTTPConnection | None = None
         self._kept_since = 0.0
 
@@ -88,6 +99,11 @@ class FlowerClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def connection(self) -> Connection:
+        """Return the connection in use."""
+        return self._renewed.connection
 
     def connect(self) -> None:
         """Open the connection that the next call will use. Raises Unreachable."""
@@ -140,11 +156,11 @@ class FlowerClient:
                 yield self._parse(response_type, body)
 
     def _open(self) -> http.client.HTTPConnection:
-        at = self.connection
-        if self._tls is None:
+        at, tls = self._renewed.now()
+        if tls is None:
             opened = http.client.HTTPConnection(at.host, at.port, timeout=self.timeout)
         else:
-            opened = http.client.HTTPSConnection(at.host, at.port, timeout=self.timeout, context=self._tls)
+            opened = http.client.HTTPSConnection(at.host, at.port, timeout=self.timeout, context=tls)
         with self._failures():
             opened.connect()
         return opened
@@ -182,21 +198,29 @@ class FlowerClient:
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
         """Turn what sockets, TLS and HTTP raise into one sentence with the address."""
-        address = self.connection.address
         try:
             yield
-        except ssl.SSLCertVerificationError as error:
-            what = f"{address}: the server's certificate is not trusted: {error.verify_message.rstrip('.')}"
-            raise Unreachable(what, "check the address and the root certificates") from None
-        except ssl.SSLError as error:
-            raise Unreachable(f"{address}: TLS failed: {_tls_reason(error)}") from None
-        except socket.gaierror as error:
-            raise Unreachable(f"{address}: the host's name is unknown ({error.strerror})") from None
-        except TimeoutError:
-            raise Unreachable(f"{address}: no answer within {self.timeout:g} s", lost=True) from None
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise Unreachable(f"{address}: {reason}", lost=True) from None
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        address, refused = self.connection.address, isinstance(error, ssl.SSLError)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            said = error.verify_message.rstrip(".")
+            remedy = _OVERDUE.get(said, "check the address and the root certificates")
+            return Unreachable(f"{address}: the server's certificate is not trusted: {said}", remedy)
+        # A gateway that refuses a certificate may cut the connection off before its alert is read.
+        cut = isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
+        if (refused or cut) and (overdue := self.connection.overdue()):
+            return Unreachable(f"{address}: {overdue}", _RENEW, lost=cut)
+        if isinstance(error, ssl.SSLError):
+            return Unreachable(f"{address}: TLS failed: {_tls_reason(error)}")
+        if isinstance(error, socket.gaierror):
+            return Unreachable(f"{address}: the host's name is unknown ({error.strerror})")
+        if isinstance(error, TimeoutError):
+            return Unreachable(f"{address}: no answer within {self.timeout:g} s", lost=True)
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return Unreachable(f"{address}: {reason}", lost=True)
 
 
 def _read_error(body: bytes) -> tuple[int, str]:

@@ -53,7 +53,8 @@ else:  # lying beside the program that runs
 
 POLL = 1.0  # seconds between two looks at a run
 PATIENCE = 60.0  # seconds for which a run may wait for its ServerApp without a word about it
-LONGEST_STEP = 60.0  # seconds of absence that one missed look can stand for: longer was a sleep of our own
+LONGEST_STEP = 60.0  # seconds that one look can take, connecting and answering; longer was a sleep of our own
+NOBODY = "nobody runs its ServerApp; look at the log of the federation's SuperExec"
 Interrupt = Literal["ask", "leave", "stop"]
 
 
@@ -63,11 +64,13 @@ class Following:
 
     `on_interrupt`: "ask" asks on a terminal after Ctrl-C, and is "leave" everywhere else.
     `require_all_replies`: a run that completed without some nodes' replies counts as failed.
+    `pending_timeout` ends the following of a run whose ServerApp has not begun by then.
     """
 
     say: Callable[[str], None]
     log: Callable[[str], None]
     timeout: float | None = None
+    pending_timeout: float | None = None
     unreachable_timeout: float = 300.0
     on_interrupt: Interrupt = "leave"
     require_all_replies: bool = False
@@ -159,19 +162,19 @@ class Follower:
         self._absent = 0.0  # seconds, of those in which this process was awake
         self._misses = 0
         self._hinted = False
+        self._reader = LogFollower(client, run_id, following.log)
         self._final: Outcome | None = None
 
     def follow(self) -> Outcome:
         """Return the run's outcome. After a KeyboardInterrupt, ask `interrupted` for it."""
-        reader = LogFollower(self._client, self._run_id, self._how.log)
-        reader.start()
+        self._reader.start()
         try:
             while (outcome := self._look()) is None:
                 time.sleep(POLL)
             self._final = outcome
         finally:
-            reader.close(drain=self._final is not None and self._final.status in ENDS)
-        self._final = reader.replies.judged(outcome, strictly=self._how.require_all_replies)
+            self._reader.close(drain=self._final is not None and self._final.status in ENDS)
+        self._final = self._reader.replies.judged(outcome, strictly=self._how.require_all_replies)
         return self._final
 
     def detached(self) -> Outcome:
@@ -218,8 +221,7 @@ class Follower:
         if run.status.status != self._status:
             self._status = run.status.status
             self._how.say(f"run {self._run_id} is {self._status}")
-        self._hint()
-        return self._timed_out()
+        return self._timed_out() or self._not_begun()
 
     def _missed(self, error: SubmitError) -> Outcome | None:
         """Bear with an absent SuperLink for a while; say so once, and not for a single lost answer."""
@@ -228,32 +230,39 @@ class Follower:
             return self._outcome("unknown", reason, FAILED)
         if not passing(error):
             return self._outcome("unknown", f"{error.what}; the run goes on", error.exit_code)
-        # A laptop that slept finds its network gone at first: its sleep does not count as an absence.
+        # A laptop that slept finds its connections broken: sleep is no absence, and one miss says nothing.
         self._misses += 1
         now = time.monotonic()
-        self._absent += min(now - self._last_look, LONGEST_STEP)
+        step = now - self._last_look
+        self._absent += step if step <= LONGEST_STEP else 0.0
         self._last_look = now
-        limit = self._how.unreachable_timeout
-        if self._absent > limit:
-            return self._outcome("unknown", f"{error.what}, for {limit:g} s now", UNREACHABLE)
+        limit, remedy = self._how.unreachable_timeout, f"; {error.remedy}" if error.remedy else ""
+        if self._absent > limit and self._misses > 1:
+            return self._outcome("unknown", f"{error.what}, for {limit:g} s now{remedy}", UNREACHABLE)
         if self._misses == 2:
-            self._how.say(f"{error.what}; trying again for up to {limit:g} s")
+            self._how.say(f"{error.what}; trying again for up to {limit:g} s{remedy}")
         return self._timed_out()
 
-    def _hint(self) -> None:
-        waits = self._status in {"pending", "starting"}
-        if waits and not self._hinted and time.monotonic() - self._started > PATIENCE:
+    def _not_begun(self) -> Outcome | None:
+        """Say once that a run does not begin; give up when there is a limit for it."""
+        limit, waited = self._how.pending_timeout, time.monotonic() - self._started
+        if self._status not in {"pending", "starting"}:
+            return None
+        if limit is not None and waited >= limit:
+            reason = f"{self._status} for {limit:g} s: {NOBODY}; the run goes on waiting"
+            return self._outcome(self._status, reason, TIMED_OUT)
+        if not self._hinted and waited > PATIENCE:
             self._hinted = True
-            self._how.say(
-                f"run {self._run_id} has been {self._status} for {PATIENCE:g} s: nobody runs its ServerApp; "
-                "look at the log of the federation's SuperExec"
-            )
+            self._how.say(f"run {self._run_id} has been {self._status} for {PATIENCE:g} s: {NOBODY}")
+        return None
 
     def _timed_out(self) -> Outcome | None:
         limit = self._how.timeout
         if limit is None or time.monotonic() - self._started < limit:
             return None
-        return self._outcome(self._status, f"not finished after {limit:g} s; the run goes on", TIMED_OUT)
+        waiting = self._reader.replies.waiting
+        reason = f"not finished after {limit:g} s{': ' * bool(waiting)}{waiting}; the run goes on"
+        return self._outcome(self._status, reason, TIMED_OUT)
 
     def _outcome(self, status: str, reason: str, exit_code: int) -> Outcome:
         return Outcome(run_id=str(self._run_id), status=status, reason=reason, exit_code=exit_code)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from submit_servers import Server, list_runs, plain, serving, well
 
-from flowerbed.identities import CertificateAuthority
+from flowerbed.identities import CertificateAuthority, clock
 from flowerbed.scripts.flower_client import FlowerClient
 from flowerbed.scripts.flower_connection import Connection, Invalid, Unreachable
 
@@ -129,3 +132,56 @@ def test_files_that_are_no_certificates_are_wrong_usage(pki: Pki, tmp_path: Path
         with pytest.raises(Invalid, match="cannot use the TLS files") as error:
             FlowerClient(Connection(address="127.0.0.1:1", **files))  # type: ignore[arg-type]
         assert "PRIVATE" not in str(error.value)
+
+
+@contextmanager
+def days_ago(count: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Issue certificates as they were issued then."""
+    then = clock.now() - timedelta(days=count)
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "now", lambda: then)
+        yield
+
+
+def test_files_that_are_renewed_are_taken(pki: Pki, tmp_path: Path) -> None:
+    """A client that runs on takes another CA and another certificate, but no pair of which half is new."""
+    (tmp_path / "next").mkdir()
+    following = Pki(tmp_path / "next")
+    with serving(well, pki.context(users=True)) as old, serving(well, following.context(users=True)) as new:
+        address = {"address": f"127.0.0.1:{old.server_address[1]}"}
+        reading = lambda: replace(pki.connection(old, **pki.client), **address)  # noqa: E731
+        with FlowerClient(reading(), timeout=10, reload=reading) as client:
+            list_runs(client)
+            for name in ("ca.crt", "client.crt"):
+                (following.folder / name).replace(pki.folder / name)
+            client.close()
+            list_runs(client)  # with what it had
+            (following.folder / "client.key").replace(pki.folder / "client.key")
+            client.close()
+            with pytest.raises(Unreachable, match="certificate is not trusted"):
+                list_runs(client)
+            address["address"] = f"127.0.0.1:{new.server_address[1]}"
+            list_runs(client)
+            assert client.connection.address == address["address"]
+
+
+def test_certificates_that_are_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose certificate has expired, or is not valid yet, is told so, with the date and what to do."""
+    pki = Pki(tmp_path)
+    with days_ago(2, monkeypatch):
+        expired = pki.authority.issue_client("analyst", "submitter", 1)
+        past = pki.authority.issue_server(["localhost"], ["127.0.0.1"], 1)
+    with serving(well, pki.context(users=True)) as server:
+        for name, content in {"client.crt": expired.certificate, "client.key": expired.private_key}.items():
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(
+            Unreachable, match=r"client\.crt expired at .* UTC\n  put the renewed one in its place"
+        ):
+            ask(pki.connection(server, **pki.client))
+    (tmp_path / "server.crt").write_bytes(past.certificate)
+    (tmp_path / "server.key").write_bytes(past.private_key)
+    with (
+        serving(well, pki.context()) as server,
+        pytest.raises(Unreachable, match=r"certificate has expired\n  who runs the federation renews it"),
+    ):
+        ask(pki.connection(server))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from flowerbed.cli.common import FileOption
-from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection
+from flowerbed.cli.records import Keeper, RecordsOption, records_folder
+from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, connection_reader
 from flowerbed.cli.submit import (
     InterruptOption,
     OutcomeJsonOption,
     OutcomeOption,
+    PendingOption,
     RepliesOption,
     TimeoutOption,
     UnreachableOption,
 )
+from flowerbed.errors import UsageError
 
 
 def attach(  # noqa: PLR0913, PLR0917  (one parameter an option)
@@ -20,30 +23,38 @@ def attach(  # noqa: PLR0913, PLR0917  (one parameter an option)
     connection: ConnectionOption = None,
     user: UserOption = None,
     timeout: TimeoutOption = None,
+    pending_timeout: PendingOption = None,
     unreachable_timeout: UnreachableOption = "5m",
     on_interrupt: InterruptOption = "ask",
     require_all_replies: RepliesOption = False,
     json: OutcomeJsonOption = False,
     outcome: OutcomeOption = None,
+    records: RecordsOption = None,
 ) -> int:
-    """Follow a run that was started before, its log from the beginning, and end with its outcome."""
+    """Follow a run that was started before, with its log, and end with its outcome and its record."""
     from flowerbed.runs import run_number, translated
     from flowerbed.scripts import flower_run
     from flowerbed.scripts import submit as script
     from flowerbed.scripts.flower_interruptions import ignore_interruptions
 
+    number = run_number(run)
     with translated():
+        reload = connection_reader(file, connection, user)
+        where = reload()
         order = script.Order(
             app="",
             timeout=script.seconds(timeout) if timeout else None,
+            pending_timeout=script.seconds(pending_timeout) if pending_timeout else None,
             unreachable_timeout=script.seconds(unreachable_timeout),
             on_interrupt=on_interrupt,
             require_all_replies=require_all_replies,
             json=json,
             outcome=outcome,
+            reload=reload,
         )
-        where = find_connection(file, connection, user)
-    code = script.attach(where, run_number(run), order)
+    code = script.attach(where, number, order)
     if code == flower_run.INTERRUPTED:
         ignore_interruptions()
+    reachable = code not in {UsageError.exit_code, flower_run.UNREACHABLE}
+    Keeper(where, records_folder(records, file), run_id=str(number)).finish(reachable=reachable)
     return code

@@ -30,12 +30,15 @@ def records_folder(records: Path | None, file: Path | None) -> Path:
 
 
 class Keeper:
-    """Keeps the record of one submission; a record that cannot be kept is a warning, never the run's end."""
+    """Keeps the record of one run; a record that cannot be kept is a warning, never the run's end.
 
-    def __init__(self, connection: Connection, root: Path) -> None:
+    `run_id` is that of a run that is there already; else `started` tells it.
+    """
+
+    def __init__(self, connection: Connection, root: Path, run_id: str = "") -> None:
         self._connection, self._root = connection, root
         self._began = time.monotonic()
-        self._run_id = ""
+        self._run_id = run_id
 
     def started(self, run_id: int, app: App, source: Source, overrides: dict[str, Scalar]) -> None:
         """Write what is known when the run's id is."""
@@ -54,17 +57,33 @@ class Keeper:
         except FlowerbedError as error:
             narrate(f"warning: no record of the run: {error}")
 
-    def finish(self) -> None:
-        """Complete the record with what the SuperLink knows now."""
-        from flowerbed.records import capture, folder_of
+    def finish(self, *, reachable: bool = True) -> None:
+        """Complete the record with what the SuperLink knows now, if it is `reachable`."""
+        from flowerbed.records import capture, folder_of, load
 
         if not self._run_id:
             return
         try:
-            capture(self._connection, self._run_id, self._root)
+            record = capture(self._connection, self._run_id, self._root) if reachable else None
+            record = record or load(self._root, self._run_id)
         except FlowerbedError as error:
             narrate(f"warning: the record is not complete: {error}")
-        narrate(f"record: {folder_of(self._root, self._run_id)}")
+            return
+        if record:
+            rest = "" if record.complete else f" (`flowerbed attach {self._run_id}` completes it)"
+            narrate(f"record: {folder_of(self._root, self._run_id)}{rest}")
+
+    def resume(self) -> None:
+        """Complete a record that was left incomplete; where none was begun, begin none."""
+        from flowerbed.records import load
+
+        try:
+            record = load(self._root, self._run_id)
+        except FlowerbedError as error:
+            narrate(f"warning: {error}")
+            return
+        if record and not record.complete:
+            self.finish()
 
 
 def artifacts(  # noqa: PLR0913, PLR0917  (one parameter an option)

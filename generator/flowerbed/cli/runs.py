@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from flowerbed.cli.common import (
     say_json,
     state_folder,
 )
+from flowerbed.cli.records import Keeper, RecordsOption, records_folder
 from flowerbed.errors import LocalError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -57,24 +59,31 @@ def runs(
         narrate("no runs yet")
 
 
-def logs(
+def logs(  # noqa: PLR0913, PLR0917  (one parameter an option)
     run: RunArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,
     user: UserOption = None,
     follow: Annotated[bool, typer.Option("--follow", help="Read on until the run ends.")] = False,
+    records: RecordsOption = None,
 ) -> int:
-    """Print a run's log; with --follow to its end, which then gives the exit code."""
+    """Print a run's log; with --follow to its end, which then gives the exit code.
+
+    A record of the run that was left incomplete is completed.
+    """
     from flowerbed import runs as known
 
     where = find_connection(file, connection, user)
+    keeper = Keeper(where, records_folder(records, file), run_id=run)
     if not follow:
         _write(known.read_log(where, run))
+        keeper.resume()
         return 0
     from flowerbed.scripts.flower_follow import Following
 
     outcome = known.follow(where, run, Following(say=narrate, log=_write))
     narrate(f"run {run}: {outcome.status}" + (f": {outcome.reason}" if outcome.reason else ""))
+    keeper.resume()
     return outcome.exit_code
 
 
@@ -105,15 +114,27 @@ def find_connection(
     Raises UsageError, DeclarationError, or UnreachableError where no local federation runs.
     """
     from flowerbed.runs import translated
+
+    with translated():
+        return connection_reader(file, connection, user, given)()
+
+
+def connection_reader(
+    file: Path | None, connection: Path | None, user: str | None, given: dict[str, object] | None = None
+) -> Callable[[], Connection]:
+    """Return what reads the connection that the options name, as often as it is called; that raises Invalid.
+
+    Raises UsageError, DeclarationError, or UnreachableError where no local federation runs.
+    """
     from flowerbed.scripts.flower_connection import Connection
 
-    given = given or {}
+    flags = given or {}
     if connection and user:
         raise UsageError("--user is for the local federation; a connection file has its own certificate")
-    with translated():
-        if not connection and "address" in given:
-            return Connection(**given)  # type: ignore[arg-type]
-        return replace(Connection.load(connection or _local_connection(file, user)), **given)  # type: ignore[arg-type]
+    if not connection and "address" in flags:
+        return lambda: Connection(**flags)  # type: ignore[arg-type]
+    source = connection or _local_connection(file, user)
+    return lambda: replace(Connection.load(source), **flags)  # type: ignore[arg-type]
 
 
 def _local_connection(file: Path | None, user: str | None) -> Path:

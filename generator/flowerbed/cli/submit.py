@@ -10,7 +10,7 @@ import typer
 
 from flowerbed.cli.common import FileOption
 from flowerbed.cli.records import Keeper, RecordsOption, records_folder
-from flowerbed.cli.runs import ConnectionOption, UserOption, find_connection
+from flowerbed.cli.runs import ConnectionOption, UserOption, connection_reader
 from flowerbed.cli.source_options import (
     AppArgument,
     AppVersionOption,
@@ -65,6 +65,12 @@ DetachOption = Annotated[bool, typer.Option("--detach", help="End when the run i
 TimeoutOption = Annotated[
     str | None,
     typer.Option("--timeout", metavar="TIME", help="Follow for so long at most: 90, 90s, 10m, 2h."),
+]
+PendingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pending-timeout", metavar="TIME", help="The same for a run whose ServerApp nobody starts."
+    ),
 ]
 UnreachableOption = Annotated[
     str, typer.Option("--unreachable-timeout", metavar="TIME", help="Bear so long with an absent SuperLink.")
@@ -125,6 +131,7 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
     config: ConfigOption = None,
     detach: DetachOption = False,
     timeout: TimeoutOption = None,
+    pending_timeout: PendingOption = None,
     unreachable_timeout: UnreachableOption = "5m",
     on_interrupt: InterruptOption = "ask",
     require_all_replies: RepliesOption = False,
@@ -171,6 +178,7 @@ def _submit(given: dict[str, Any]) -> int:
             settings=tuple(given["settings"] or ()),
             detach=given["detach"],
             timeout=script.seconds(given["timeout"]) if given["timeout"] else None,
+            pending_timeout=script.seconds(given["pending_timeout"]) if given["pending_timeout"] else None,
             unreachable_timeout=script.seconds(given["unreachable_timeout"]),
             on_interrupt=given["on_interrupt"],
             require_all_replies=given["require_all_replies"],
@@ -184,8 +192,9 @@ def _submit(given: dict[str, Any]) -> int:
         if given["local"]:
             return _submit_locally(given, order)
         flags = {name: given[name] for name in CONNECTION if given[name]}
-        where = find_connection(given["file"], given["connection"], given["user"], flags)
-    return _recorded(where, order, records_folder(given["records"], given["file"]))
+        reload = connection_reader(given["file"], given["connection"], given["user"], flags)
+        where = reload()
+    return _recorded(where, replace(order, reload=reload), records_folder(given["records"], given["file"]))
 
 
 def _submit_locally(given: dict[str, Any], order: Order) -> int:
@@ -213,7 +222,7 @@ def _recorded(where: Connection, order: Order, root: Path) -> int:
     code = script.submit(where, replace(order, started=keeper.started))
     if code == flower_run.INTERRUPTED:
         ignore_interruptions()
-    keeper.finish()
+    keeper.finish(reachable=code != flower_run.UNREACHABLE)
     return code
 
 

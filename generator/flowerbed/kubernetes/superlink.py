@@ -26,12 +26,12 @@ class ForwardedClient(FlowerClient):
         self._port = port
 
     def _open(self) -> http.client.HTTPConnection:
-        at = self.connection
+        at, tls = self._renewed.now()
         opened = http.client.HTTPConnection(at.host, at.port, timeout=self.timeout)
         with self._failures():
             stream = socket.create_connection(("127.0.0.1", self._port), timeout=self.timeout)
             # A connection that has its socket already is not opened again.
-            opened.sock = self._tls.wrap_socket(stream, server_hostname=at.host) if self._tls else stream
+            opened.sock = tls.wrap_socket(stream, server_hostname=at.host) if tls else stream
         return opened
 
 

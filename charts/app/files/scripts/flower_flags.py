@@ -53,6 +53,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("--config", type=Path, metavar="FILE", help="TOML file that overrides run config")
     add("--detach", action="store_true", help="end when the run is started")
     add("--timeout", metavar="TIME", help="stop following after so long (90, 90s, 10m, 2h); the run goes on")
+    add("--pending-timeout", metavar="TIME", help="the same for a run whose ServerApp nobody starts")
     add(
         "--unreachable-timeout",
         default="5m",

@@ -29,7 +29,7 @@ if TYPE_CHECKING or __package__:
     from .flower_key import keyed, start_once, user_of
     from .flower_nodes import too_few
     from .flower_preview import preview
-    from .flower_run import ENDS, INTERRUPTED, Outcome, colourless, start
+    from .flower_run import ENDS, INTERRUPTED, Outcome, colourless, runs, start
     from .flower_source import Request, Source, prepared
     from .flower_source_flags import request
 else:  # lying beside the program that runs
@@ -43,7 +43,7 @@ else:  # lying beside the program that runs
     from flower_key import keyed, start_once, user_of
     from flower_nodes import too_few
     from flower_preview import preview
-    from flower_run import ENDS, INTERRUPTED, Outcome, colourless, start
+    from flower_run import ENDS, INTERRUPTED, Outcome, colourless, runs, start
     from flower_source import Request, Source, prepared
     from flower_source_flags import request
 
@@ -52,12 +52,13 @@ __all__ = ["Order", "attach", "seconds", "submit"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to submit, and how to follow it: times in seconds, `outcome` a file that gets it as JSON.
+    """What to submit, and how to follow it (see `Following`): `outcome` is a file that gets it as JSON.
 
     `libraries` are those of the images that the app will run in (None: of a plain Flower image). `started`
     hears of the run as soon as it is known: its id, the app, its source, what overrides the app's config.
     With a `key` the run is followed that the same user started before with it, of the same app and run
-    config, if there is one. `attach` ignores `app`.
+    config, if there is one. `attach` ignores `app`. `reload` reads the connection again, for when the
+    SuperLink moves under a long run.
     """
 
     app: Path | Request | str
@@ -65,6 +66,7 @@ class Order:
     settings: tuple[str, ...] = ()
     detach: bool = False
     timeout: float | None = None
+    pending_timeout: float | None = None
     unreachable_timeout: float = 300.0
     on_interrupt: Interrupt = "leave"
     require_all_replies: bool = False
@@ -73,6 +75,7 @@ class Order:
     outcome: Path | None = None
     libraries: frozenset[str] | None = None
     started: Callable[[int, App, Source, dict[str, Scalar]], None] | None = None
+    reload: Callable[[], Connection] | None = None
 
 
 def submit(connection: Connection, order: Order) -> int:
@@ -87,8 +90,8 @@ def attach(connection: Connection, run_id: int, order: Order) -> int:
     """Follow a run that is there, as `submit` does; return its exit code."""
     with interruptions():
         try:
-            with FlowerClient(connection) as client:
-                client.connect()
+            with FlowerClient(connection, reload=order.reload) as client:
+                runs(client, run_id)  # an id that was never one is a wrong argument
                 outcome = _follow(client, run_id, order, "is at")
             _conclude(outcome)
         except SubmitError as error:
@@ -103,7 +106,7 @@ def attach(connection: Connection, run_id: int, order: Order) -> int:
 def _attempt(connection: Connection, order: Order) -> Outcome:
     status = "not-started"
     try:
-        with FlowerClient(connection) as client:
+        with FlowerClient(connection, reload=order.reload) as client:
             opening = _Opening(client)
             with prepared(_request(order), say) as found:
                 app, config = load_for_run(found.path, *_config(order))
@@ -159,6 +162,7 @@ def _follow(client: FlowerClient, run_id: int, order: Order, how: str) -> Outcom
         say=say,
         log=_write,
         timeout=order.timeout,
+        pending_timeout=order.pending_timeout,
         unreachable_timeout=order.unreachable_timeout,
         on_interrupt=order.on_interrupt,
         require_all_replies=order.require_all_replies,
@@ -222,7 +226,7 @@ def _conclude(outcome: Outcome) -> None:
     say(f"{what}: {outcome.reason}" if outcome.reason else what)
     run_id = outcome.run_id
     if run_id and outcome.status not in ENDS and outcome.exit_code:
-        say(f"  `flowerbed stop {run_id}` stops it, `flowerbed logs {run_id} --follow` reads on")
+        say(f"  `flowerbed stop {run_id}` stops it, `flowerbed attach {run_id}` follows it again")
 
 
 def _answer(line: str) -> None:
@@ -255,12 +259,14 @@ def run(argv: Sequence[str] | None = None) -> int:
             settings=tuple(arguments.settings),
             detach=arguments.detach,
             timeout=seconds(arguments.timeout) if arguments.timeout else None,
+            pending_timeout=seconds(arguments.pending_timeout) if arguments.pending_timeout else None,
             unreachable_timeout=seconds(arguments.unreachable_timeout),
             on_interrupt=arguments.on_interrupt,
             require_all_replies=arguments.require_all_replies,
             key=key_of(arguments.key, ci=arguments.ci),
             json=arguments.json,
             outcome=arguments.outcome,
+            reload=lambda: connection_of(arguments),
         )
     except SubmitError as error:
         say(f"error: {error}")

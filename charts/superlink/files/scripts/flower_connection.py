@@ -8,8 +8,12 @@ SubmitError        an expected failure: what happened, and what to do about it
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import ssl
+import threading
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,6 +130,63 @@ class Connection:
             reason = getattr(error, "strerror", None) or str(error)
             raise Invalid(f"cannot use the TLS files {files}: {reason}", "PEM files are expected") from None
         return context
+
+    def stamps(self) -> list[tuple[int, ...]]:
+        """Return what changes when one of the TLS files does."""
+        files = (self.root_certificates, self.client_certificate, self.client_key)
+        return [_stamp(file) for file in files if file]
+
+    def overdue(self) -> str:
+        """Return what is wrong with the dates of the client certificate, "" where nothing is."""
+        if not self.client_certificate:
+            return ""
+        from cryptography import x509
+
+        with contextlib.suppress(OSError, ValueError):
+            certificate = x509.load_pem_x509_certificate(self.client_certificate.read_bytes())
+            begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+            now, what = (
+                datetime.datetime.now(datetime.UTC),
+                f"the client certificate {self.client_certificate}",
+            )
+            if now > end:
+                return f"{what} expired at {end:%Y-%m-%d %H:%M:%S} UTC"
+            if now < begin:
+                return f"{what} is valid from {begin:%Y-%m-%d %H:%M:%S} UTC on"
+        return ""
+
+
+class Renewed:
+    """A connection and its TLS context as the files say now: certificates are renewed under long runs.
+
+    `reload` reads the connection itself again. While files cannot be used (half of them renewed, or gone),
+    what they said before stays. Raises Invalid when they cannot be used from the beginning.
+    """
+
+    def __init__(self, connection: Connection, reload: Callable[[], Connection] | None = None) -> None:
+        self.connection = connection
+        self._reload = reload
+        self._lock = threading.Lock()
+        self._stamps, self._tls = connection.stamps(), connection.tls()
+
+    def now(self) -> tuple[Connection, ssl.SSLContext | None]:
+        """Return where to dial, and the TLS context for it (None: plain HTTP)."""
+        with self._lock:
+            with contextlib.suppress(Invalid):
+                found = self._reload() if self._reload else self.connection
+                stamps = found.stamps()
+                if found != self.connection or stamps != self._stamps:
+                    self._tls = found.tls()
+                    self.connection, self._stamps = found, stamps
+            return self.connection, self._tls
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def read_toml(file: Path) -> dict[str, Any]:
