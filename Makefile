@@ -49,7 +49,7 @@ types: $(READY) ## Strict types (mypy)
 
 .PHONY: test-unit
 test-unit: $(READY) ## Tests that start nothing
-	@$(BIN)/pytest tests/unit $(PYTEST)
+	@$(BIN)/pytest -n auto tests/unit $(PYTEST)
 
 .PHONY: test-local
 test-local: $(READY) ## Tests with real Flower processes on loopback
@@ -63,11 +63,11 @@ test-charts: $(READY) ## The charts: lint, helm-unittest, rendered pods against 
 	  "$$tools/$$helm" lint --strict --quiet $$chart; done; done; \
 	"$$tools/helm-unittest" --strict charts/*/; \
 	tools/checkov; \
-	$(BIN)/pytest tests/charts $(PYTEST)
+	$(BIN)/pytest -n auto tests/charts $(PYTEST)
 
 .PHONY: test-cluster
 test-cluster: $(READY) ## The charts on a real Kubernetes (a context, kind, or one built here; see docs/cluster-tests.md)
-	@$(BIN)/pytest tests/cluster $(PYTEST)
+	@$(BIN)/pytest -n auto --dist loadfile tests/cluster $(PYTEST)
 
 .PHONY: tools
 tools: $(READY) ## Build Helm, helm-unittest and kubeconform in their pinned versions (once; needs Go)

@@ -12,10 +12,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.cache import HarnessError, say
-from harness.choice import choose
+from harness.choice import CONTEXT, choose, missing
 from harness.cluster import Cluster
 
 STARTED: dict[str, Cluster] = {}
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Test on two clusters side by side where they are built here, for the tests mostly wait."""
+    return 1 if os.environ.get(CONTEXT) or missing() else 2
 
 
 def _started(kind: str, request: pytest.FixtureRequest) -> Cluster:
