@@ -23,6 +23,7 @@ LAYERS = [
     "bundles",
     "runs",
     "local",
+    "access",
     "kubernetes",
     "metrics",
     "report",

@@ -24,6 +24,7 @@ VERBS = [
     "status",
     "doctor",
     "submit",
+    "connection",
     "runs",
     "logs",
     "stop",

@@ -15,6 +15,7 @@ from flowerbed.cli import (
     attach,
     build,
     cluster,
+    connection,
     declare,
     generate,
     local,
@@ -60,6 +61,7 @@ for verb in (
     rotate.certificates,
 ):
     app.command()(verb)
+app.command(cls=connection.WithCommand)(connection.connection)
 app.add_typer(rotate.rotate, name="rotate")
 app.add_typer(rotate.revoke, name="revoke")
 

@@ -1,0 +1,168 @@
+"""`flowerbed connection`: what a user's connection is, and the stock `flwr` command over it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+from typer.core import TyperCommand
+
+from flowerbed.cli.common import (
+    FileOption,
+    JsonOption,
+    bundle_folder,
+    declaration_file,
+    narrate,
+    say,
+    say_json,
+    state_folder,
+)
+from flowerbed.cli.runs import ConnectionOption
+from flowerbed.errors import LocalError, UsageError
+
+if TYPE_CHECKING:
+    from flowerbed.access import ConnectionDetails
+    from flowerbed.scripts.flower_connection import Connection
+
+_COMMAND = "flowerbed.connection.command"
+
+
+class WithCommand(TyperCommand):
+    """A verb after whose options `-- COMMAND` may stand."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        """Keep what stands after the first `--` apart, as it is."""
+        if "--" in arguments:
+            at = arguments.index("--")
+            context.meta[_COMMAND] = arguments[at + 1 :]
+            arguments = arguments[:at]
+        return super().parse_args(context, arguments)
+
+    def collect_usage_pieces(self, context: click.Context) -> list[str]:
+        """Return what the usage line shows."""
+        return [*super().collect_usage_pieces(context), "[-- COMMAND...]"]
+
+
+def connection(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    context: typer.Context,
+    user: Annotated[
+        str | None,
+        typer.Argument(metavar="[USER]", help="A declared user (default: the first who may submit)."),
+    ] = None,
+    file: FileOption = None,
+    connection: ConnectionOption = None,
+    flwr: Annotated[
+        bool,
+        typer.Option("--flwr", help="Make the stock flwr command work: until Ctrl-C, or for -- COMMAND."),
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="flwr's name for it (default: the federation's)."),
+    ] = None,
+    port: Annotated[
+        int,
+        typer.Option("--port", min=0, max=65535, metavar="N", help="Of the local proxy (default: any free)."),
+    ] = 0,
+    json: JsonOption = False,
+) -> int:
+    """Show a user's connection; with --flwr, make the stock flwr command work over it."""
+    from flowerbed.access import details
+
+    command = context.meta.get(_COMMAND)
+    if command is not None and not (flwr and command):
+        raise UsageError(
+            "a command after -- goes with --flwr", remedy="flowerbed connection --flwr -- flwr ls"
+        )
+    if json and flwr:
+        raise UsageError("--json shows the connection; it does not go with --flwr")
+    found, federation = _find(user, file, connection)
+    shown = details(found)
+    if flwr:
+        return _flwr(found, name or federation, port, command)
+    if json:
+        say_json(shown)
+    else:
+        say("\n".join(_lines(shown)))
+    return 0
+
+
+def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Connection, str]:
+    """Return a user's connection and a name for it: as given, of what runs here, or in the bundle."""
+    from flowerbed.declaration import load_plan
+    from flowerbed.local import connection_file
+    from flowerbed.runs import load_connection
+
+    if given:
+        if user:
+            raise UsageError("a connection file has its own user", remedy="leave USER or --connection out")
+        return load_connection(given), "flowerbed"
+    declaration = declaration_file(file)
+    plan = load_plan(declaration)
+    try:
+        return load_connection(connection_file(state_folder(declaration, plan.name), user)), plan.name
+    except LocalError:
+        users = {one.name: one for one in plan.users}
+        if user and user not in users:
+            remedy = f"declared are: {', '.join(users) or 'none'}"
+            raise UsageError(f"there is no user {user!r}", where=str(declaration), remedy=remedy) from None
+        able = [one.name for one in plan.users if one.role != "viewer"] or list(users)
+        kept = (
+            bundle_folder(declaration, plan.name)
+            / "users"
+            / (user or next(iter(able), ""))
+            / "connection.toml"
+        )
+        if not kept.is_file():
+            remedy = "`flowerbed generate` makes the bundles, `flowerbed up` a federation on this machine"
+            raise UsageError("there is no connection yet", where=str(kept), remedy=remedy) from None
+        return load_connection(kept), plan.name
+
+
+def _lines(shown: ConnectionDetails) -> list[str]:
+    rows = [("address", shown.address), ("federation", shown.federation)]
+    if shown.insecure:
+        rows.append(("TLS", "none: INSECURE, plain HTTP"))
+    else:
+        rows.append(("TLS name", shown.tls_name))
+        rows += [("CA SHA-256", one) for one in shown.ca_fingerprints] or [("CA", "the system's trust")]
+    if shown.client_certificate:
+        rows += [("user", shown.user), ("role", shown.role), ("certificate", shown.client_certificate)]
+        rows.append(
+            ("valid until", f"{shown.not_after.removesuffix('+00:00')} UTC, {_left(shown.days_left or 0)}")
+        )
+    return [f"{key:<12} {value}" for key, value in rows if value]
+
+
+def _left(days: int) -> str:
+    if days < 0:
+        return "EXPIRED: ask for a new one (`flowerbed rotate certificate`)"
+    return f"{days} day{'s' * (days != 1)} left"
+
+
+def _flwr(found: Connection, name: str, port: int, command: list[str] | None) -> int:
+    from flowerbed.access import FlwrConfig, run_in, session
+    from flowerbed.access.session import configured, misled
+    from flowerbed.scripts.flower_interruptions import ignore_interruptions, interruptions
+
+    with interruptions():
+        try:
+            with session(found, port) as opened:
+                if command:
+                    return run_in(opened, name, command)
+                config = FlwrConfig.of_user()
+                with configured(config, name, opened):
+                    narrate(f"written: {config.file}")
+                    say(f"flwr ls {name}")
+                    if opened.proxy is None:
+                        return 0
+                    if misled():
+                        narrate("warning: flwr's calls go to your proxy: export NO_PROXY=127.0.0.1")
+                    narrate(f"the connection {name!r} works for flwr until Ctrl-C; flwr prints its")
+                    narrate("  address and in it this session's password, which opens nothing afterwards")
+                    opened.wait()
+        except KeyboardInterrupt:
+            # The way to end it, as with `flowerbed up`; what it wrote is gone.
+            ignore_interruptions()
+    return 0
