@@ -49,7 +49,6 @@ REASONS = [
     Reason("superexec", "chart", "kubernetes", ("--executor", "--executor-config"), "there are no pods here"),
     Reason("supernode", "here", "public", ("--root-certificates",), "here the certificate is the own CA's"),
     Reason("registrar", "chart", "always", ("--interval",), "a value; here it is the program's default"),
-    Reason("registrar", "here", "always", ("--admission",), "the chart has no registrar when it is open"),
 ]
 Difference = tuple[str, str, str]  # program, side, flag
 # That dependencies are installed is off by default but in the SuperLink, where both sides give the flag.

@@ -30,7 +30,7 @@ def settings() -> dict[str, set[Edge]]:
         "always": graph(superlink(), supernode(), app()),
         "tenant: `executor: deployment`": graph(superlink(), own_pod),
         "tenant: `executor: kubernetes`": graph(superlink(), per_task),
-        "tenant in another cluster": graph(
+        "fleet exposed outside the cluster": graph(
             supernode(**OUTSIDE, networkPolicy={"superlinkCidrs": ["198.51.100.7/32"]})
         ),
         "app from a git server": graph(

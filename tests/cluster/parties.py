@@ -55,12 +55,13 @@ class Party:
     release: str
     environment: Environment
 
-    def commands(self, heading: str) -> str:
-        """Return the shell commands below a heading of INSTALL.md."""
+    def commands(self, heading: str, block: int = 1) -> str:
+        """Return a block of shell commands below a heading of INSTALL.md, the first one by default."""
         text = (self.bundle / "INSTALL.md").read_text(encoding="utf-8")
-        found = re.search(rf"^## {heading}.*?^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-        assert found, f"{self.bundle}/INSTALL.md has no commands below {heading!r}"
-        return found[1]
+        chapter = re.search(rf"^## {heading}.*?(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+        found = re.findall(r"^```sh\n(.*?)^```", chapter[0] if chapter else "", re.DOTALL | re.MULTILINE)
+        assert len(found) >= block, f"{self.bundle}/INSTALL.md has no commands {block} below {heading!r}"
+        return str(found[block - 1])
 
     def install(self) -> None:
         """Run the commands of the chapter Install."""
@@ -153,7 +154,7 @@ def declare(folder: Path, text: str, environments: Mapping[str, Environment]) ->
     return Federation(plan, bundles, environments)
 
 
-def submit(app: Path, *arguments: str | Path) -> Outcome:
+def submit(app: Path, *arguments: str | Path, environment: Environment | None = None) -> Outcome:
     """Run `flowerbed submit --json`; return how it ended."""
     done = subprocess.run(
         [FLOWERBED, "submit", app, "--json", *arguments],
@@ -161,7 +162,7 @@ def submit(app: Path, *arguments: str | Path) -> Outcome:
         text=True,
         timeout=400,
         check=False,
-        env={**os.environ, "NO_COLOR": "1"},
+        env={**(environment or os.environ), "NO_COLOR": "1"},
     )
     lines = done.stdout.splitlines()
     result = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}

@@ -121,11 +121,12 @@ def test_a_template_that_misses_a_value_fails() -> None:
         render("superlink.yaml", values)
 
 
-def test_listed_admission_names_every_node() -> None:
-    """The coordinator's list is all nodes' public keys; an open federation has none."""
-    nodes = coordinator(VARIANTS["plain"])["admission"]["nodes"]
-    assert nodes == {node.name: {"publicKey": PEM} for node in VARIANTS["plain"].nodes}
-    assert coordinator(VARIANTS["open"])["admission"] == {"mode": "open", "nodes": {}}
+@pytest.mark.parametrize(("name", "mode"), [("plain", "listed"), ("open", "open")])
+def test_the_coordinator_names_every_node(name: str, mode: str) -> None:
+    """Its list is all nodes' public keys, with open admission too; an insecure federation has none."""
+    nodes = {node.name: {"publicKey": PEM} for node in VARIANTS[name].nodes}
+    assert coordinator(VARIANTS[name])["admission"] == {"mode": mode, "nodes": nodes}
+    assert coordinator(VARIANTS["insecure"])["admission"] == {"mode": "open", "nodes": {}}
 
 
 @pytest.mark.parametrize(
@@ -216,6 +217,17 @@ def test_a_tenant_elsewhere_dials_from_outside() -> None:
     north, south = of_tenants(plan)
     assert (north["superlink"]["namespace"], south["superlink"]["namespace"]) == ("", "hub")
     assert "clusterDomain" not in north
+
+
+def test_a_tenant_beside_an_exposed_superlink_may_dial_its_address_and_its_pods() -> None:
+    """Within a cluster policies see the pod behind an address; a tenant elsewhere dials the address alone."""
+    plan = VARIANTS["load-balancer"]
+    away = change(plan, tenants=(change(plan.tenants[0], context="elsewhere"), *plan.tenants[1:]))
+    north, south = of_tenants(away)
+    assert south["networkPolicy"] == {"superlinkCidrs": ["0.0.0.0/0", "::/0"]}
+    assert (south["superlink"]["namespace"], north["superlink"]["namespace"]) == ("hub", "")
+    assert "networkPolicy" not in north
+    assert "networkPolicy" not in of_tenants(VARIANTS["plain"])[0]
 
 
 def test_trust_without_a_ca_of_ours() -> None:

@@ -9,6 +9,7 @@
     - --revoked=/admission/revoked-keys
     - --superlink=127.0.0.1:{{ (include "superlink.ports" . | fromYaml).superlink }}
     - --root-certificates=/loopback/ca.crt
+    - --admission={{ .Values.admission.mode }}
     - --interval={{ .Values.registrar.intervalSeconds | int }}
   env:
     - {name: PYTHONDONTWRITEBYTECODE, value: "1"}

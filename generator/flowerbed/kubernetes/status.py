@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -61,7 +61,7 @@ def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Part
     versions = Versions(declared=plan.flower, running={party.party: _versions(party) for party in statuses})
     certificates = _certificates(record, plan)
     findings = (
-        *_modes(plan),
+        *_modes(plan, record, answers),
         *(finding for look in looks for finding in look.findings),
         *_of_endpoints(plan, record, answers),
         *_of_nodes(nodes, statuses),
@@ -147,12 +147,16 @@ def _of_registrar(programs: Programs, commands: Commands, objects: Objects) -> l
     return [problem(text, where=f"{commands.party.name}: registrar") for text in troubles]
 
 
-def _modes(plan: Plan) -> list[Finding]:
+def _modes(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
     if plan.insecure:
         what = "INSECURE: nothing is encrypted; whoever reaches the control address runs code on every node"
         return [Finding(level="warning", what=what, remedy="for anything but tests drop `insecure: true`")]
     if plan.admission == "open":
-        what = "OPEN ADMISSION: every SuperNode that reaches the fleet address may join"
+        declared = set(declared_keys(plan, record).values())
+        others = [node for node in answers.nodes or () if node.public_key not in declared]
+        online = sum(node.status == "online" for node in others)
+        joined = f"; online without being declared: {online}" if online else ""
+        what = f"OPEN ADMISSION: every SuperNode that reaches the fleet address may join{joined}"
         return [Finding(level="warning", what=what, remedy="declare `admission: listed`")]
     return []
 
@@ -181,7 +185,7 @@ def _nodes(
             continue
         for node in tenant.nodes:
             key = keys[node.name]
-            if answers.nodes is not None and key and plan.admission == "listed":
+            if answers.nodes is not None and key:
                 there = known.get(key)
                 state: NodeState = there.status if there else "not registered"
                 node_id = there.node_id if there else ""
@@ -197,22 +201,25 @@ def _nodes(
     return tuple(found)
 
 
-def _of_nodes(nodes: Sequence[FederationNode], statuses: Sequence[PartyStatus]) -> list[Finding]:
-    unready = {pod.name for party in statuses for pod in party.pods if not pod.ready}
+def _of_nodes(nodes: Sequence[FederationNode], statuses: Sequence[PartyStatus]) -> Iterator[Finding]:
+    ready = {pod.name: pod.ready for party in statuses for pod in party.pods}
     missing = {party.party for party in statuses if party.status in {"missing", "unknown"}}
-    return [
-        problem(
-            f"node {node.name} is {node.state} to the SuperLink, while its pod is ready",
-            where=node.tenant,
-            remedy="wait for its next heartbeat (30 s); if it lasts, delete the pod",
-        )
-        for node in nodes
+    for node in nodes:
         # What keeps a pod from being ready, or a release from being there, is a finding already.
-        if node.state != "online"
-        and node.name not in unready
-        and node.tenant not in missing
-        and node.source == "superlink"
-    ]
+        if node.tenant in missing or node.state == "online":
+            continue
+        if node.name not in ready:
+            yield problem(
+                f"node {node.name} has no pod",
+                where=node.tenant,
+                remedy=f"`flowerbed apply --party {node.tenant}` brings it back",
+            )
+        elif ready[node.name] and node.source == "superlink":
+            yield problem(
+                f"node {node.name} is {node.state} to the SuperLink, while its pod is ready",
+                where=node.tenant,
+                remedy="wait for its next heartbeat (30 s); if it lasts, delete the pod",
+            )
 
 
 def _of_endpoints(plan: Plan, record: Record, answers: Answers) -> list[Finding]:

@@ -43,7 +43,6 @@ def superlink_values(  # noqa: PLR0913, PLR0917  (each is a fact of its own)
     it; `revoked` SHA-256s of `certificates` and `keys`. Tenants and users are not read from the plan.
     """
     superlink = plan.superlink
-    listed = plan.admission == "listed"
     apart = superlink.executor == "kubernetes"
     said = resources(superlink.pod)
     gateway = gateway_image_values(plan)
@@ -54,7 +53,8 @@ def superlink_values(  # noqa: PLR0913, PLR0917  (each is a fact of its own)
         "insecure": plan.insecure,
         "admission": {
             "mode": plan.admission,
-            "nodes": {name: {"publicKey": pem} for name, pem in public_keys.items()} if listed else {},
+            # With open admission too: a SuperNode that has a key does not register itself (flwr 1.41).
+            "nodes": {} if plan.insecure else {name: {"publicKey": pem} for name, pem in public_keys.items()},
         },
         "users": {} if plan.insecure else dict(users),
         **({"revoked": dict(revoked)} if revoked and any(revoked.values()) and not plan.insecure else {}),

@@ -8,6 +8,8 @@ from typing import Any
 from flowerbed.plan import Plan, Scalar, Tenant
 from flowerbed.values.common import fingerprints, image_values, pod_values, resources, secret_uses
 
+EVERYWHERE = ["0.0.0.0/0", "::/0"]
+
 
 def supernode_values(
     plan: Plan, tenant: Tenant, public_keys: Mapping[str, str], authority: str
@@ -20,14 +22,16 @@ def supernode_values(
     superexec, apart = tenant.isolation == "process", tenant.executor == "kubernetes"
     said = resources(tenant.pod)
     config, configs = node_configs(tenant)
-    near = beside_superlink(plan, tenant)
+    near, exposed = beside_superlink(plan, tenant), plan.superlink.fleet.type != "cluster"
     return {
         "flower": plan.flower,
         **({"clusterDomain": plan.superlink.cluster_domain} if near else {}),
         "superlink": {
             "address": tenant.fleet_address,
-            "namespace": plan.superlink.namespace if near and plan.superlink.fleet.type == "cluster" else "",
+            "namespace": plan.superlink.namespace if near else "",
         },
+        # An exposed address may lead to the SuperLink's pod within the cluster: policies see that pod then.
+        **({"networkPolicy": {"superlinkCidrs": EVERYWHERE}} if near and exposed else {}),
         "insecure": plan.insecure,
         "tls": _tls(plan, authority),
         "keys": {"enabled": not plan.insecure, "existingSecret": "" if plan.insecure else tenant.keys_secret},

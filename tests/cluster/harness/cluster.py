@@ -104,6 +104,12 @@ class Cluster:
             for name in names
         ]
         self.apply(*items)
+        with self.removed(*names):
+            yield
+
+    @contextmanager
+    def removed(self, *names: str) -> Iterator[None]:
+        """Remove namespaces, and what is in them, afterwards; whoever is inside makes them."""
         try:
             yield
         finally:
