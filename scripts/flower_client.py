@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING or __package__:
-    from .flower_connection import Connection, Invalid, Refused, Renewed, Unreachable
+    from .flower_connection import CLOCK, Connection, Invalid, Refused, Renewed, Unreachable
 else:  # lying beside the program that runs
-    from flower_connection import Connection, Invalid, Refused, Renewed, Unreachable
+    from flower_connection import CLOCK, Connection, Invalid, Refused, Renewed, Unreachable
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -36,11 +36,10 @@ LONGEST_ERROR_BODY = 64 * 1024
 AWAY = frozenset({502, 503, 504})
 # Seconds for which an idle connection is used again; uvicorn, in the SuperLink, closes it after 5.
 KEEP = 3.0
-_RENEW = "put the renewed one in its place: `flowerbed rotate certificate --user NAME` makes it"
 # OpenSSL's words (X509_verify_cert_error_string) on the dates of a server's certificate.
 _OVERDUE = {
     "certificate has expired": "who runs the federation renews it: `flowerbed rotate certificate --server`",
-    "certificate is not yet valid": "is the clock of this machine right?",
+    "certificate is not yet valid": CLOCK,
 }
 _importing = threading.RLock()  # one thread at a time may play with sys.modules
 
@@ -212,7 +211,7 @@ class FlowerClient:
         # A gateway that refuses a certificate may cut the connection off before its alert is read.
         cut = isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
         if (refused or cut) and (overdue := self.connection.overdue()):
-            return Unreachable(f"{address}: {overdue}", _RENEW, lost=cut)
+            return Unreachable(f"{address}: {overdue[0]}", overdue[1], lost=cut)
         if isinstance(error, ssl.SSLError):
             return Unreachable(f"{address}: TLS failed: {_tls_reason(error)}")
         if isinstance(error, socket.gaierror):

@@ -11,13 +11,17 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+from unittest import mock
 
 from flowerbed import runs
-from flowerbed.identities import CertificateAuthority, NodeKey
+from flowerbed.identities import CertificateAuthority, NodeKey, clock
 from flowerbed.scripts.flower_client import FlowerClient, messages
 from flowerbed.scripts.flower_connection import Connection, SubmitError
 
@@ -26,8 +30,8 @@ sys.path.append(str(ROOT / "tests" / "unit"))  # for submit_apps
 GATEWAY = ROOT / "charts" / "superlink" / "files" / "haproxy.cfg"
 BIN = Path(sys.executable).parent
 SUBMIT = ROOT / "scripts" / "submit.py"
-LIMIT = 120.0  # seconds that a run may take
-START = 60.0  # seconds that a part may take to start on a busy machine
+LIMIT = 300.0  # seconds that a run may take on a busy machine
+START = 120.0  # seconds that a part may take to start on a busy machine
 PORTS = ("superlink", "fleet", "control", "runtime", "readiness", "metrics")
 
 
@@ -65,9 +69,15 @@ class Federation:
         self.write("secret", os.urandom(32).hex().encode())
         self.write("users", b"analyst submitter\nguest viewer\n")
         for user in ("analyst", "guest", "stranger"):
-            certificate = self._authority.issue_client(user, "any", 2)
-            self.write(f"{user}.crt", certificate.certificate)
-            self.write(f"{user}.key", certificate.private_key)
+            self.issue(user)
+
+    def issue(self, user: str, *, file: str = "", seconds: float = 86400) -> None:
+        """Write a certificate of a user's that ends after so many seconds, as FILE.crt and FILE.key."""
+        begin = clock.now() + timedelta(seconds=seconds) - timedelta(days=1)
+        with mock.patch.object(clock, "now", return_value=begin):
+            certificate = self._authority.issue_client(user, "any", 1)
+        self.write(f"{file or user}.crt", certificate.certificate)
+        self.write(f"{file or user}.key", certificate.private_key)
 
     def write(self, name: str, content: bytes) -> Path:
         """Write a file that only we may read."""
@@ -154,7 +164,7 @@ class Federation:
         self._start("gateway", haproxy, "-db", "-W", "-f", str(GATEWAY), environment=environment)
 
     def start_supernode(self, name: str) -> None:
-        """Register a node's key with the SuperLink itself and start the SuperNode."""
+        """Register a node's key with the SuperLink itself and start the SuperNode, which knows its name."""
         key, control = NodeKey.generate(), messages()
         self.write(f"{name}.node", key.private)
         direct = Connection(
@@ -171,6 +181,8 @@ class Federation:
             "ca.crt",
             "--port",
             str(port),
+            "--node-config",
+            f'name="{name}"',
         ]
         self._start(name, "flower-supernode", *flags, "--auth-supernode-private-key", f"{name}.node")
 
@@ -241,11 +253,18 @@ def running(folder: Path, *, direct: bool = False) -> Iterator[Federation]:
 
 
 class Submission:
-    """A `submit.py` that runs; `await_line` and `end` read what it says."""
+    """A `submit.py` (or another `program`) that runs; `await_line` and `end` read what it says."""
 
-    def __init__(self, federation: Federation, app: Path, *arguments: str, user: str = "analyst") -> None:
+    def __init__(
+        self,
+        federation: Federation,
+        app: Path | str,
+        *arguments: str,
+        user: str = "analyst",
+        program: tuple[str, ...] = (str(SUBMIT),),
+    ) -> None:
         connection = federation.connection_file(user)
-        command = [sys.executable, str(SUBMIT), str(app), "--connection", str(connection), *arguments]
+        command = [sys.executable, *program, str(app), "--connection", str(connection), *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/"
         )
@@ -267,8 +286,19 @@ class Submission:
 
     def end(self) -> tuple[int, str, str]:
         """Wait for the end; return exit code, rest of stdout, all of stderr."""
-        output, errors = self.process.communicate(timeout=LIMIT)
-        return self.process.returncode, output, self.heard + errors
+        assert self.process.stdout
+        assert self.process.stderr
+        # Not `communicate`, which passes over what `readline` has read ahead.
+        limit = threading.Timer(LIMIT, self.process.kill)
+        limit.start()
+        with ThreadPoolExecutor(1) as pool:
+            output = pool.submit(self.process.stdout.read)
+            self.heard += self.process.stderr.read()
+        code = self.process.wait()
+        limit.cancel()
+        for stream in (self.process.stdout, self.process.stderr):
+            stream.close()
+        return code, output.result(), self.heard
 
 
 def submit(federation: Federation, app: Path, *arguments: str, user: str = "analyst") -> tuple[int, str, str]:

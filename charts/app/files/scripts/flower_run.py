@@ -53,12 +53,13 @@ def start(client: FlowerClient, app: App, config: dict[str, Scalar]) -> int:
     return int(reply.run_id)
 
 
-def runs(client: FlowerClient, run_id: int | None = None, limit: int | None = None) -> list[Any]:
-    """Return Flower's Run messages, newest first: one run, or the last `limit` (Flower's default: 20)."""
+def runs(
+    client: FlowerClient, run_id: int | None = None, limit: int | None = None, skip: int | None = None
+) -> list[Any]:
+    """Return Flower's Run messages, newest first: one run, or `limit` (Flower's default: 20) after `skip`."""
     control = messages()
-    reply = client.call(
-        "control/list-runs", control.ListRunsRequest(run_id=run_id, limit=limit), control.ListRunsResponse
-    )
+    request = control.ListRunsRequest(run_id=run_id, limit=limit, skip=skip)
+    reply = client.call("control/list-runs", request, control.ListRunsResponse)
     return sorted(reply.run_dict.values(), key=lambda run: str(run.pending_at), reverse=True)
 
 

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+RENEW = "put the renewed one in its place: `flowerbed rotate certificate --user NAME` makes it"
+CLOCK = "is the clock of this machine right?"
+
 
 class SubmitError(Exception):
     """An expected failure: `what` happened, and the `remedy`; `exit_code` is the program's."""
@@ -136,10 +139,10 @@ class Connection:
         files = (self.root_certificates, self.client_certificate, self.client_key)
         return [_stamp(file) for file in files if file]
 
-    def overdue(self) -> str:
-        """Return what is wrong with the dates of the client certificate, "" where nothing is."""
+    def overdue(self) -> tuple[str, str] | None:
+        """Return what is wrong with the dates of the client certificate, and the remedy; None: nothing is."""
         if not self.client_certificate:
-            return ""
+            return None
         from cryptography import x509
 
         with contextlib.suppress(OSError, ValueError):
@@ -150,10 +153,10 @@ class Connection:
                 f"the client certificate {self.client_certificate}",
             )
             if now > end:
-                return f"{what} expired at {end:%Y-%m-%d %H:%M:%S} UTC"
+                return f"{what} expired at {end:%Y-%m-%d %H:%M:%S} UTC", RENEW
             if now < begin:
-                return f"{what} is valid from {begin:%Y-%m-%d %H:%M:%S} UTC on"
-        return ""
+                return f"{what} is valid from {begin:%Y-%m-%d %H:%M:%S} UTC on", CLOCK
+        return None
 
 
 class Renewed:
