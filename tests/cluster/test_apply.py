@@ -7,20 +7,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from followed_runs import rounds_of, running
 from harness.cluster import Cluster
+from parties import Federation
 
+from flowerbed.declaration import load_plan
+
+Record = Callable[[str, object], None]
+CONTROL = 31893
 TEXT = """\
 version: 1
 name: applied
 flower: "1.41"
-superlink: {namespace: applied}
+superlink:
+  namespace: applied
+  exposure: {control: {type: node-port, host: ADDRESS, port: PORT}}
 tenants:
   - {name: north, namespace: applied-north, nodes: 2}
   - {name: south, namespace: applied-south, nodes: 3}
-users: [{name: watcher, role: viewer}]
+users: [{name: watcher, role: viewer}, {name: analyst, role: submitter}]
 """
 NAMESPACES = ("applied", "applied-north", "applied-south")
 PATIENCE = 300
@@ -28,10 +37,16 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def run(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Run `flowerbed VERB` about the declaration; its namespaces are removed at the end."""
+def file(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the declaration."""
     file = tmp_path_factory.mktemp("applied") / "federation.yaml"
-    file.write_text(TEXT)
+    file.write_text(TEXT.replace("ADDRESS", cluster.address).replace("PORT", str(CONTROL)))
+    return file
+
+
+@pytest.fixture(scope="module")
+def run(cluster: Cluster, file: Path) -> Iterator[Run]:
+    """Run `flowerbed VERB` about the declaration; its namespaces are removed at the end."""
 
     def flowerbed(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "flowerbed", verb, "-f", str(file), *arguments]
@@ -51,10 +66,10 @@ def applied(run: Run) -> dict[str, Any]:
     assert run("diff").returncode == 1
     began = time.monotonic()
     done = run("apply", "--timeout", str(PATIENCE), "--json")
-    sys.stderr.write(f"apply, five nodes online: {time.monotonic() - began:.0f} s\n")
+    seconds = time.monotonic() - began
     assert done.returncode == 0, done.stdout + done.stderr
     assert "$ kubectl create namespace applied-north" in done.stderr
-    return json.loads(done.stdout)
+    return {**json.loads(done.stdout), "seconds": seconds}
 
 
 def kubectl(cluster: Cluster, *words: str) -> str:
@@ -69,8 +84,9 @@ def pods(cluster: Cluster) -> str:
     return "".join(kubectl(cluster, "get", "pods", "-n", name, "-o", columns) for name in NAMESPACES)
 
 
-def test_apply_brings_every_party_to_readiness(applied: dict[str, Any]) -> None:
+def test_apply_brings_every_party_to_readiness(applied: dict[str, Any], record_property: Record) -> None:
     """Coordinator and tenants are ready, and everything that was made is named."""
+    record_property("apply, until five nodes are online", f"{applied['seconds']:.0f} s")
     assert applied["ready"]
     assert [party["party"] for party in applied["parties"]] == ["coordinator", "north", "south"]
     assert "Namespace applied-south" in applied["parties"][2]["changed"]
@@ -96,6 +112,18 @@ def test_status_tells_both_sides(applied: dict[str, Any], run: Run) -> None:
     gateway = next(each for each in found["certificates"] if each["owner"] == "gateway")
     assert {each["fingerprint"] for each in found["endpoints"]} == {gateway["fingerprint"]}
     assert found["flower"]["running"]["north"] == ["1.41.0"]
+
+
+@pytest.mark.usefixtures("applied")
+def test_the_first_round_begins_soon(file: Path, cluster: Cluster, record_property: Record) -> None:
+    """A run on all five nodes is submitted from outside; how long its app waits for its first round."""
+    federation = Federation(load_plan(file), file.parent / "bundles" / "applied", {"": cluster.environment})
+    started = time.monotonic()
+    with running(federation, rounds=1, work=0.1, nodes=5) as followed:
+        followed.wait_for("BEGIN", 1)
+        record_property("first round of the first run", f"{time.monotonic() - started:.1f} s after submit")
+        assert followed.end()["status"] == "completed"
+    record_property("its rounds", rounds_of(followed))
 
 
 def test_what_was_changed_by_hand_is_told_and_put_back(
