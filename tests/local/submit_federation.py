@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -32,6 +32,7 @@ BIN = Path(sys.executable).parent
 SUBMIT = ROOT / "scripts" / "submit.py"
 LIMIT = 300.0  # seconds that a run may take on a busy machine
 START = 120.0  # seconds that a part may take to start on a busy machine
+ALIAS = "superlink.example.org"  # a name that the gateway's certificate has, and no name server knows
 PORTS = ("superlink", "fleet", "control", "runtime", "readiness", "metrics")
 
 
@@ -57,13 +58,9 @@ class Federation:
         self._write_files()
 
     def _write_files(self) -> None:
-        # The gateway's certificate has one name, so that its address is a wrong one.
-        for name, server in {
-            "gateway": self._authority.issue_server(["localhost"], [], 2),
-            "loopback": self._authority.issue_server(["localhost"], ["127.0.0.1"], 2),
-        }.items():
-            self.write(f"{name}.crt", server.certificate)
-            self.write(f"{name}.key", server.private_key)
+        # The gateway's certificate has names alone, so that its address is a wrong one.
+        self.issue_server("gateway", ["localhost", ALIAS])
+        self.issue_server("loopback", ["localhost"], ["127.0.0.1"])
         self.write("ca.crt", self._authority.certificate)
         self.write("foreign.crt", CertificateAuthority.create("others").certificate)
         self.write("secret", os.urandom(32).hex().encode())
@@ -71,13 +68,32 @@ class Federation:
         for user in ("analyst", "guest", "stranger"):
             self.issue(user)
 
-    def issue(self, user: str, *, file: str = "", seconds: float = 86400) -> None:
+    def issue(
+        self,
+        user: str,
+        *,
+        file: str = "",
+        seconds: float = 86400,
+        authority: CertificateAuthority | None = None,
+    ) -> None:
         """Write a certificate of a user's that ends after so many seconds, as FILE.crt and FILE.key."""
         begin = clock.now() + timedelta(seconds=seconds) - timedelta(days=1)
         with mock.patch.object(clock, "now", return_value=begin):
-            certificate = self._authority.issue_client(user, "any", 1)
+            certificate = (authority or self._authority).issue_client(user, "any", 1)
         self.write(f"{file or user}.crt", certificate.certificate)
         self.write(f"{file or user}.key", certificate.private_key)
+
+    def issue_server(
+        self,
+        file: str,
+        names: Sequence[str],
+        addresses: Sequence[str] = (),
+        authority: CertificateAuthority | None = None,
+    ) -> None:
+        """Write a server's certificate, as FILE.crt and FILE.key."""
+        certificate = (authority or self._authority).issue_server(names, addresses, 2)
+        self.write(f"{file}.crt", certificate.certificate)
+        self.write(f"{file}.key", certificate.private_key)
 
     def write(self, name: str, content: bytes) -> Path:
         """Write a file that only we may read."""
@@ -147,8 +163,8 @@ class Federation:
         flags = ["--enable-supernode-auth", "--disable-runtime-dependency-installation"]
         self._start("superlink", "flower-superlink", "--port", port, *tls, *secret, *flags)
 
-    def start_gateway(self) -> None:
-        """Start HAProxy with the chart's configuration."""
+    def start_gateway(self, part: str = "gateway", **changes: str) -> None:
+        """Start HAProxy with the chart's configuration; `changes` to its environment make it another one."""
         environment = {f"GATEWAY_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
         environment |= {
             "GATEWAY_HOST": "127.0.0.1",
@@ -158,10 +174,11 @@ class Federation:
             "GATEWAY_CLIENT_CA": "ca.crt",
             "GATEWAY_USERS": "users",
             "GATEWAY_LOOPBACK_CA": "ca.crt",
+            **changes,
         }
         haproxy = shutil.which("haproxy")
         assert haproxy, "these tests need haproxy on the PATH"
-        self._start("gateway", haproxy, "-db", "-W", "-f", str(GATEWAY), environment=environment)
+        self._start(part, haproxy, "-db", "-W", "-f", str(GATEWAY), environment=environment)
 
     def start_supernode(self, name: str) -> None:
         """Register a node's key with the SuperLink itself and start the SuperNode, which knows its name."""
