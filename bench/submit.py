@@ -3,8 +3,7 @@
     python bench/submit.py [--runs N]
 
 Whole processes against one SuperLink with TLS on loopback, in turn, the same app. No SuperExec takes the
-runs, so nothing else works meanwhile. The floor is Python's start and one round trip over TLS. Then what
-following a run costs.
+runs, so nothing else works meanwhile. The floor is Python's start and one round trip over TLS.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ BIN = Path(sys.executable).parent
 SUBMIT = ROOT / "scripts" / "submit.py"
 APP = ROOT / "examples" / "digits"
 LIMIT = 60.0
-FOLLOWED = 10  # seconds
 QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 # In a process of its own: what this one imports would count into the peaks (see measure.py).
 CERTIFICATES = """
@@ -125,13 +123,6 @@ def _expect_started(output: str) -> None:
         raise BenchError(f"flwr run started nothing: {output!r}")
 
 
-def following(folder: Path, port: int) -> Command:
-    """Return following a run for a while, and then leaving it (exit code 5)."""
-    flags = f"--address localhost:{port} --root-certificates {folder / 'ca.crt'} --timeout {FOLLOWED}s"
-    script = f'"$0" "$1" "$2" {flags} >/dev/null; test $? -eq 5'
-    return Command(["bash", "-c", script, sys.executable, str(SUBMIT), str(APP)], limit=LIMIT)
-
-
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -141,13 +132,12 @@ def main() -> None:
         folder = Path(name)
         with superlink(folder) as port:
             found = interleave(commands(folder, port), runs)
-            followed = interleave({"following": following(folder, port)}, 1, warm_up=False)["following"]
-    report(found, followed)
+    report(found)
 
 
-def report(found: dict[str, Summary], followed: Summary) -> None:
+def report(found: dict[str, Summary]) -> None:
     """Print the table and write the figures."""
-    flwr, floor, submitted = (found[name] for name in ("flwr run", "floor", "submit.py"))
+    flwr, floor = found["flwr run"], found["floor"]
     rows = [
         (
             name,
@@ -159,16 +149,13 @@ def report(found: dict[str, Summary], followed: Summary) -> None:
         )
         for name, summary in found.items()
     ]
-    share = (followed.cpu_seconds - submitted.cpu_seconds) / FOLLOWED
     print(f"From the command to the run's id ({environment()})\n")
     print(table(("program", "s", "CPU s", "peak MB", "to flwr run", "to floor"), rows))
-    print(f"\nFollowing a run: {share:.2%} of a core, {followed.peak_mb:.0f} MB at most")
     write_results(
         "submit",
         {
             "programs": {name: asdict(summary) for name, summary in found.items()},
             "ratio to flwr run": {name: summary.seconds / flwr.seconds for name, summary in found.items()},
-            "following": {"core share": share, "peak_mb": followed.peak_mb},
         },
     )
 
