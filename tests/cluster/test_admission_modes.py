@@ -78,14 +78,14 @@ def warnings(found: dict[str, list[dict[str, str]]]) -> str:
 
 
 def test_listed_admission_refuses_a_visitor(doors: Applied, visitor: str, cluster: Cluster) -> None:
-    """Its SuperNode ends with Flower's words; the declared one is online, and nobody else."""
+    """The gateway tells it why; the declared one is online, and nobody else."""
 
     def words() -> str:
         (state,) = cluster.get("pod", visitor, "-n", "doors-north")["status"].get("containerStatuses") or [{}]
         ended = state.get("lastState", {}).get("terminated") or state.get("state", {}).get("terminated")
         return str((ended or {}).get("message", ""))
 
-    wait_until("the refusal", lambda: "must be registered" in words(), 60)
+    wait_until("the refusal", lambda: "admits declared keys only" in words(), 60)
     assert [node.name for node in nodes(doors)] == ["doors-north-0"]
     assert warnings(doors.status()) == ""
 
