@@ -138,6 +138,17 @@ def test_each_trouble_is_told(symptom: str, items: list[dict[str, Any]], kubectl
     assert found.where.startswith("north: hospitals-north")
 
 
+def test_the_last_words_stay_known_after_a_restart(kubectl: Programs) -> None:
+    """A container that runs again for a while still tells what ended the one before it, without colours."""
+    words = "\x1b[91mERROR\x1b[0m: Exit Code: 606\ndetected a runtime version mismatch\n"
+    ended = {"reason": "Error", "exitCode": 1, "message": words}
+    again = {"state": {"running": {}}, "lastState": {"terminated": ended}}
+    (fact,) = facts(kubectl, workload(), pod(again))
+    told = "Error, exit code 1; last words: ERROR: Exit Code: 606 | detected a runtime version mismatch"
+    assert fact.text == f"supernode is starting; before, it ended: {told}"
+    assert diagnose(fact).symptom == "versions-differ"
+
+
 def test_what_is_over_counts_no_longer(kubectl: Programs) -> None:
     """Events of a pod that is ready, and of a workload that is complete, are no facts."""
     there = pod({"state": {"running": {}}, "ready": True}, {"type": "Ready", "status": "True"})

@@ -75,6 +75,7 @@ def test_every_remedy_says_what_to_do() -> None:
     from flowerbed.cli.main import app
 
     verbs = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    verbs |= {group.name for group in app.registered_groups if group.name}
     for symptom in symptoms():
         assert symptom.cause
         assert symptom.remedy

@@ -18,6 +18,7 @@ from flowerbed.kubernetes.objects import (
     Event,
     Objects,
     Pod,
+    Terminated,
     Workload,
 )
 from flowerbed.kubernetes.parties import Commands
@@ -35,6 +36,8 @@ _PREFACE = re.compile(
     r"^(\(combined from similar events\): )?"
     r"(Error creating: |[Cc]reate Pod \S+ in StatefulSet \S+ failed error: )?"
 )
+# Flower colours the names of its log levels.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PROBE = "Readiness probe failed: "
 _MOUNTS = {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
 _CREATION = {"FailedCreate", "FailedScheduling", "ProvisioningFailed", "FailedBinding"}
@@ -132,18 +135,23 @@ def _ended(container: Container) -> str:
     """Return why a container waits, or how it ended; "" while nothing is wrong with it."""
     waiting, ended = container.state.waiting, container.state.terminated
     last = ended or container.last_state.terminated
-    words = f"; last words: {_last_lines(last.message)}" if last and last.message else ""
     if waiting and waiting.reason not in _PASSING:
         if waiting.reason == "CrashLoopBackOff" and last:
-            return f"CrashLoopBackOff: {last.reason}, exit code {last.exit_code}{words}"
+            return f"CrashLoopBackOff: {_end(last)}"
         return f"{waiting.reason}: {waiting.message}"
     if ended and (ended.exit_code or ended.reason == "OOMKilled"):
-        return f"{ended.reason}, exit code {ended.exit_code}{words}"
+        return _end(ended)
     return ""
 
 
+def _end(ended: Terminated) -> str:
+    """Return how a container ended, with the last that it said."""
+    words = f"; last words: {_last_lines(ended.message)}" if ended.message else ""
+    return f"{ended.reason}, exit code {ended.exit_code}{words}"
+
+
 def _last_lines(message: str) -> str:
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    lines = [line.strip() for line in _COLOUR.sub("", message).splitlines() if line.strip()]
     return " | ".join(lines[-3:])[-400:]
 
 
@@ -168,7 +176,7 @@ def _running(pod: Pod, name: str) -> bool:
 
 def _unready(name: str, container: Container, events: list[Event]) -> Fact:
     last = container.last_state.terminated
-    restarted = f"; before, it ended: {last.reason}, exit code {last.exit_code}" if last else ""
+    restarted = f"; before, it ended: {_end(last)}" if last else ""
     # What the probe said of the container before this one is over.
     since = container.state.running.started_at if container.state.running else LONG_AGO
     said = next((e.message for e in events if e.reason == "Unhealthy" and e.last >= since), "")
