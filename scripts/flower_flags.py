@@ -71,6 +71,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("--ci", action="store_true", help="the same without a name: one run of this app, config and user")
     add("--json", action="store_true", help="print the outcome as the last line on stdout")
     add("--outcome", type=Path, metavar="FILE", help="write the outcome as JSON to a file")
+    add("--record", type=Path, metavar="FOLDER", help="keep a record of the run in FOLDER/RUN")
     return made
 
 

@@ -12,7 +12,6 @@ import dataclasses
 import json
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING or __package__:
     from .flower_app import App, load_for_run
+    from .flower_artifacts import shown
     from .flower_client import FlowerClient
     from .flower_config import Scalar
     from .flower_connection import Connection, SubmitError, Unreachable
@@ -28,12 +28,16 @@ if TYPE_CHECKING or __package__:
     from .flower_interruptions import ignore_interruptions, interruptions
     from .flower_key import keyed, start_once, user_of
     from .flower_nodes import too_few
+    from .flower_opening import Opening
     from .flower_preview import preview
+    from .flower_record import FolderRecord
     from .flower_run import ENDS, INTERRUPTED, Outcome, colourless, runs, start
     from .flower_source import Request, Source, prepared
     from .flower_source_flags import request
+    from .flower_watch import Watcher
 else:  # lying beside the program that runs
     from flower_app import App, load_for_run
+    from flower_artifacts import shown
     from flower_client import FlowerClient
     from flower_config import Scalar
     from flower_connection import Connection, SubmitError, Unreachable
@@ -42,10 +46,13 @@ else:  # lying beside the program that runs
     from flower_interruptions import ignore_interruptions, interruptions
     from flower_key import keyed, start_once, user_of
     from flower_nodes import too_few
+    from flower_opening import Opening
     from flower_preview import preview
+    from flower_record import FolderRecord
     from flower_run import ENDS, INTERRUPTED, Outcome, colourless, runs, start
     from flower_source import Request, Source, prepared
     from flower_source_flags import request
+    from flower_watch import Watcher
 
 __all__ = ["Order", "attach", "seconds", "submit"]
 
@@ -58,7 +65,7 @@ class Order:
     hears of the run as soon as it is known: its id, the app, its source, what overrides the app's config.
     With a `key` the run is followed that the same user started before with it, of the same app and run
     config, if there is one. `attach` ignores `app`. `reload` reads the connection again, for when the
-    SuperLink moves under a long run.
+    SuperLink moves under a long run. A `watcher` is told what is told of the run, and its whole log.
     """
 
     app: Path | Request | str
@@ -76,6 +83,7 @@ class Order:
     libraries: frozenset[str] | None = None
     started: Callable[[int, App, Source, dict[str, Scalar]], None] | None = None
     reload: Callable[[], Connection] | None = None
+    watcher: Watcher = dataclasses.field(default_factory=Watcher)
 
 
 def submit(connection: Connection, order: Order) -> int:
@@ -107,7 +115,7 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
     status = "not-started"
     try:
         with FlowerClient(connection, reload=order.reload) as client:
-            opening = _Opening(client)
+            opening = Opening(client)
             with prepared(_request(order), say) as found:
                 app, config = load_for_run(found.path, *_config(order))
             say(f"source: {found.source}")
@@ -160,7 +168,7 @@ def _start(client: FlowerClient, app: App, config: dict[str, Scalar], order: Ord
 def _follow(client: FlowerClient, run_id: int, order: Order, how: str) -> Outcome:
     following = Following(
         say=say,
-        log=_write,
+        log=lambda text: _log(text, order.watcher),
         timeout=order.timeout,
         pending_timeout=order.pending_timeout,
         unreachable_timeout=order.unreachable_timeout,
@@ -171,12 +179,21 @@ def _follow(client: FlowerClient, run_id: int, order: Order, how: str) -> Outcom
     try:
         _answer(str(run_id))
         say(f"run {run_id} {how} {client.connection.address}")
-        return follower.detached() if order.detach else follower.follow()
+        if order.detach:
+            return follower.detached()
+        with order.watcher:
+            return follower.follow()
     except KeyboardInterrupt as interruption:
         return follower.interrupted(interruption)
 
 
+def _log(text: str, watcher: Watcher) -> None:
+    watcher.hear(text)
+    _write(shown(text))
+
+
 def _hand_in(outcome: Outcome, order: Order) -> None:
+    order.watcher.end(outcome)
     text = json.dumps(dataclasses.asdict(outcome))
     if order.json:
         _answer(text)
@@ -185,28 +202,6 @@ def _hand_in(outcome: Outcome, order: Order) -> None:
             order.outcome.write_text(f"{text}\n", encoding="utf-8")
         except OSError as error:
             say(f"error: {order.outcome}: {error.strerror}")
-
-
-class _Opening:
-    """Opens a client's connection while the app is packed."""
-
-    def __init__(self, client: FlowerClient) -> None:
-        self._client = client
-        self._error: SubmitError | None = None
-        self._thread = threading.Thread(target=self._open, daemon=True)
-        self._thread.start()
-
-    def _open(self) -> None:
-        try:
-            self._client.connect()
-        except SubmitError as error:
-            self._error = error
-
-    def wait(self) -> None:
-        """Return when the connection stands. Raises Unreachable."""
-        self._thread.join()
-        if self._error:
-            raise self._error
 
 
 def _introduce(app: App) -> None:
@@ -268,6 +263,9 @@ def run(argv: Sequence[str] | None = None) -> int:
             outcome=arguments.outcome,
             reload=lambda: connection_of(arguments),
         )
+        if arguments.record:
+            record = FolderRecord(arguments.record, say)
+            order = dataclasses.replace(order, started=record.started, watcher=record)
     except SubmitError as error:
         say(f"error: {error}")
         return error.exit_code

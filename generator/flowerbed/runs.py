@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -19,6 +21,7 @@ from flowerbed.scripts.flower_connection import Connection, Invalid, Refused, Un
 RunStatus = Literal["pending", "starting", "running", "finished"]
 RunEnd = Literal["", "completed", "failed", "stopped"]
 NodeStatus = Literal["online", "offline", "registered", "unregistered"]
+PAGE = 200  # runs that are asked for at once
 # How long to wait for the log of a run that has said nothing yet, in seconds.
 LOG_WAIT = 2.0
 
@@ -63,6 +66,45 @@ def list_runs(connection: Connection, limit: int | None = None) -> list[RunRecor
     """Return the latest runs, newest first; without `limit` as many as Flower gives (20)."""
     with _client(connection) as client:
         return [_run_record(run) for run in flower_run.runs(client, limit=limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs: `outcomes` any of these words (empty: all), `app` a name with or without its publisher,
+    `since` the earliest time of submission.
+    """
+
+    outcomes: frozenset[str] = frozenset()
+    app: str = ""
+    since: datetime | None = None
+
+    def takes(self, run: RunRecord) -> bool:
+        """Return whether a run is one of those."""
+        return (
+            (not self.outcomes or run.outcome in self.outcomes)
+            and (not self.app or self.app in {run.fab_id, run.fab_id.rpartition("/")[2]})
+            and not self.is_before(run)
+        )
+
+    def is_before(self, run: RunRecord) -> bool:
+        """Return whether a run was submitted before `since`."""
+        return self.since is not None and datetime.fromisoformat(run.pending_at) < self.since
+
+
+def find_runs(connection: Connection, wanted: RunFilter, limit: int) -> list[RunRecord]:
+    """Return the latest `limit` of the wanted runs, newest first; older ones are read page by page."""
+    found: list[RunRecord] = []
+    seen: set[str] = set()
+    with _client(connection) as client:
+        while len(found) < limit:
+            page = [_run_record(run) for run in flower_run.runs(client, limit=PAGE, skip=len(seen))]
+            # A run that is submitted meanwhile moves the others on by one.
+            fresh = [run for run in page if run.run_id not in seen]
+            found += filter(wanted.takes, fresh)
+            seen |= {run.run_id for run in fresh}
+            if len(page) < PAGE or not fresh or wanted.is_before(page[-1]):
+                break
+    return found[:limit]
 
 
 def get_run(connection: Connection, run_id: str) -> RunRecord:

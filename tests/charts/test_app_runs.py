@@ -16,6 +16,7 @@ from local_pod import LocalPod, wait_for
 from real_superlink import RealSuperLink, end, free_port, running
 
 from flowerbed.identities.nodekey import NodeKey
+from flowerbed.records import capture
 from flowerbed.scripts.flower_run import runs
 
 ECHO = Path(__file__).parent / "echo_app"
@@ -142,14 +143,20 @@ def outcome(pod: LocalPod) -> dict[str, Any]:
 def test_a_run_completes_on_nodes_of_both_kinds_and_every_value_arrives(
     federation: RealSuperLink, tmp_path: Path
 ) -> None:
-    """The Job ends with 0; node config, run config and environment arrive with types and letters."""
-    release = job_release(federation, "nodes = 2\nrate = 1.0\n")
-    with job_pod(federation, release, tmp_path) as pod:
+    """The Job ends with 0; node config, run config and environment arrive with types and letters.
+
+    The record is in the volume that was named, and from outside it is made of what the SuperLink has.
+    """
+    volume = {"volume": {"claim": "records", "path": "runs"}}
+    release = job_release(federation, "nodes = 2\nrate = 1.0\n", record=volume)
+    with job_pod(federation, release, tmp_path / "pod") as pod:
         assert pod.run("submit", 180) == 0, pod.log("submit")
         said = outcome(pod)
         assert (said["status"], said["exit_code"]) == ("completed", 0)
         found = re.search(r"ANSWERS (\{.*\})", pod.log("submit"))
         assert found, pod.log("submit")
+        assert "file rate.txt (1 part)" in pod.log("submit")
+        check_record(federation, pod.inside("submit", "/record/runs"), said["run_id"], tmp_path)
     answers = json.loads(found[1])
     assert (answers["rate"], answers["kind"]) == (1.0, "float")
     assert len(answers["nodes"]) == 2
@@ -157,6 +164,23 @@ def test_a_run_completes_on_nodes_of_both_kinds_and_every_value_arrives(
     for node in answers["nodes"]:
         assert node["config"] == {key: [type(value).__name__, value] for key, value in expected.items()}
         assert node["hostile"] == HOSTILE
+
+
+def check_record(federation: RealSuperLink, kept: Path, run_id: str, root: Path) -> None:
+    """Compare what the Job wrote into its volume with the record that is made outside, without it."""
+    inside = kept / run_id
+    assert {path.stat().st_mode & 0o077 for path in inside.rglob("*")} == {0}
+    assert (inside / "artifacts" / "rate.txt").read_text() == "1.0"
+    assert json.loads((inside / "outcome.json").read_text())["status"] == "completed"
+    assert json.loads((inside / "submission.json").read_text())["overrides"] == {"nodes": 2, "rate": 1.0}
+    with federation.client() as client:
+        outside = capture(client.connection, run_id, root / "outside")
+        volume = capture(client.connection, run_id, kept)
+    assert (root / "outside" / run_id / "artifacts" / "rate.txt").read_text() == "1.0"
+    assert (outside.source, outside.overrides) == (None, {})  # what only the submitter knew
+    assert volume.source is not None
+    assert volume.source.kind == "folder"
+    assert volume.overrides == {"nodes": 2, "rate": 1.0}
 
 
 def test_a_failed_run_fails_the_job(federation: RealSuperLink, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -22,6 +23,7 @@ from flowerbed.cli.main import run as flowerbed
 from flowerbed.local import Federation
 from flowerbed.local.guardian import marked
 
+SINGLE = "server = ServerApp()\nclient = ClientApp()"
 RUNS = "/v1/control/list-runs"
 
 
@@ -86,8 +88,11 @@ def test_the_stock_command_trains_through_it(
         .replace('certificate = "', f'certificate = "{kept.parent}/')
         .replace('key = "', f'key = "{kept.parent}/')
     )
+    app = shutil.copytree(hello, tmp_path / "app")  # flwr itself finds objects that a line alone assigns
+    text = (app / "hello.py").read_text()
+    (app / "hello.py").write_text(text.replace("server, client = ServerApp(), ClientApp()", SINGLE))
     before = folders()
-    script = f"flwr run {hello} --stream >&2 && flwr ls --format json && exit 7"
+    script = f"flwr run {app} --stream >&2 && flwr ls --format json && exit 7"
     done = verb("connection", "--connection", named, "--flwr", "--", "sh", "-c", script)
     assert done.returncode == 7, done.stderr
     assert "hello from the server" in done.stderr

@@ -10,32 +10,12 @@ from pathlib import Path
 
 import pytest
 from submit_federation import LIMIT, Federation, Submission, running
+from told_rounds import SERVER
 
 from flowerbed import runs
 from flowerbed.cli.main import run as flowerbed
 
 from submit_apps import write_app  # isort: skip  (found through submit_federation)
-
-# An app of its own kind: no strategy, no nodes; it tells its rounds itself.
-SERVER = """\
-import json
-import time
-
-from flwr.app import Context
-from flwr.serverapp import Grid, ServerApp
-
-app = ServerApp()
-
-
-@app.main()
-def main(grid: Grid, context: Context) -> None:
-    print("config", json.dumps(dict(sorted(context.run_config.items()))))
-    for number in range(1, int(context.run_config["ticks"]) + 1):
-        print("metrics", json.dumps({"round": number, "accuracy": 1 - 0.5 ** number}), flush=True)
-        time.sleep(float(context.run_config["pause"]))
-    if context.run_config["ending"] != "well":
-        raise RuntimeError(context.run_config["ending"])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +41,9 @@ def failed_run(federation: Federation, app: Path) -> str:
 
 
 def report(federation: Federation, *arguments: str, user: str = "analyst") -> int:
-    return flowerbed(["report", *arguments, "--connection", str(federation.connection_file(user))])
+    records = str(federation.folder / "records" / user)
+    connection = str(federation.connection_file(user))
+    return flowerbed(["report", *arguments, "--connection", connection, "--records", records])
 
 
 def test_table_and_page_of_a_run(

@@ -3,55 +3,17 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 import report_runs as runs
+from report_html import Page
 
 from flowerbed import report as report_package
-from flowerbed.report import Report, build, render_page
+from flowerbed.report import Report, SourceRecord, build, render_page, render_text
 
-VOID = {"meta", "br", "hr", "img", "input", "link"}
 HOSTILE = "<script>alert('x')</script>\"'&{{ 7*7 }}{% raw %}<!--]]>\u202e"
-
-
-class Page(HTMLParser):
-    """Checks nesting while it reads; keeps elements, attributes and text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == [], f"not closed: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        names = [name for name, _ in attrs]
-        assert len(names) == len(set(names)), f"<{tag}> has an attribute twice"
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if data.strip() and "style" not in self.open:
-            self.texts.append(data.strip())
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.texts)
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 REPORTS = {
@@ -131,6 +93,21 @@ def test_the_run_config_is_shown() -> None:
     page = Page(render_page(runs.completed()))
     place = page.texts.index("accuracy-floor")
     assert page.texts[place + 1] == "0.9"
+
+
+def test_source_and_overrides_are_shown() -> None:
+    """With the submitter's record, the page has where the app came from, and what was set for this run."""
+    source = SourceRecord(kind="git", location="https://git.example.org/apps", ref="main", commit="ab" * 20)
+    report = msgspec.structs.replace(
+        runs.completed(), source=source, config={"rounds": 3, "rate": 0.1}, overrides={"rate": 0.1}
+    )
+    page = Page(render_page(report))
+    assert {"git", "https://git.example.org/apps", "main", "ab" * 20} <= set(page.texts)
+    assert "SHA-256" not in page.texts[page.texts.index("Source") :]
+    assert page.texts[page.texts.index("rate") + 1] == "set for this run"
+    assert page.texts[page.texts.index("rounds", page.texts.index("Run config")) + 1] == "3"
+    assert f"commit {'ab' * 20}" in render_text(report)
+    assert "Source" not in Page(render_page(runs.completed())).texts
 
 
 def test_curves_are_described() -> None:

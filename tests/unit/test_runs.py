@@ -10,7 +10,7 @@ from submit_servers import Handler, plain, serving
 
 from flowerbed import runs
 from flowerbed.cli import main
-from flowerbed.cli.runs import _elapsed, _table
+from flowerbed.cli.run_list import _elapsed, _table
 from flowerbed.errors import NotAllowedError, UnreachableError, UsageError
 from flowerbed.scripts.flower_client import MEDIA, messages
 from flowerbed.scripts.flower_connection import Connection, Invalid

@@ -57,6 +57,9 @@ template:
           - --json
           # The run's id and outcome, in the pod's status.
           - --outcome=/dev/termination-log
+          {{- if .Values.record.volume.claim }}
+          - {{ printf "--record=/record/%s" .Values.record.volume.path | trimSuffix "/" | quote }}
+          {{- end }}
           {{- range .Values.extraArgs }}
           - {{ . | replace "$" "$$" | quote }}
           {{- end }}
@@ -78,6 +81,9 @@ template:
           {{- end }}
           {{- if $outcome }}
           - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+          {{- end }}
+          {{- if .Values.record.volume.claim }}
+          - {name: record, mountPath: /record}
           {{- end }}
           {{- with .Values.extraVolumeMounts }}
           {{- toYaml . | nindent 10 }}
@@ -102,6 +108,11 @@ template:
                 items:
                   - path: namespace
                     fieldRef: {fieldPath: metadata.namespace}
+      {{- end }}
+      {{- with .Values.record.volume.claim }}
+      - name: record
+        persistentVolumeClaim:
+          claimName: {{ . | quote }}
       {{- end }}
       {{- with .Values.extraVolumes }}
       {{- toYaml . | nindent 6 }}

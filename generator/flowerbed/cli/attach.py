@@ -10,6 +10,7 @@ from flowerbed.cli.submit import (
     OutcomeJsonOption,
     OutcomeOption,
     PendingOption,
+    PlainOption,
     RepliesOption,
     TimeoutOption,
     UnreachableOption,
@@ -30,8 +31,10 @@ def attach(  # noqa: PLR0913, PLR0917  (one parameter an option)
     json: OutcomeJsonOption = False,
     outcome: OutcomeOption = None,
     records: RecordsOption = None,
+    plain: PlainOption = False,
 ) -> int:
     """Follow a run that was started before, with its log, and end with its outcome and its record."""
+    from flowerbed.cli.live import watcher
     from flowerbed.runs import run_number, translated
     from flowerbed.scripts import flower_run
     from flowerbed.scripts import submit as script
@@ -51,6 +54,7 @@ def attach(  # noqa: PLR0913, PLR0917  (one parameter an option)
             json=json,
             outcome=outcome,
             reload=reload,
+            watcher=watcher(plain=plain),
         )
     code = script.attach(where, number, order)
     if code == flower_run.INTERRUPTED:

@@ -22,6 +22,7 @@ from flowerbed.cli import (
     records,
     report,
     rotate,
+    run_list,
     runs,
     submit,
 )
@@ -53,7 +54,6 @@ for verb in (
     cluster.doctor,
     submit.submit,
     attach.attach,
-    runs.runs,
     runs.logs,
     runs.stop,
     report.report,
@@ -62,6 +62,7 @@ for verb in (
 ):
     app.command()(verb)
 app.command(cls=connection.WithCommand)(connection.connection)
+app.add_typer(run_list.runs, name="runs")
 app.add_typer(rotate.rotate, name="rotate")
 app.add_typer(rotate.revoke, name="revoke")
 

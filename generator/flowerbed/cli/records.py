@@ -42,15 +42,13 @@ class Keeper:
 
     def started(self, run_id: int, app: App, source: Source, overrides: dict[str, Scalar]) -> None:
         """Write what is known when the run's id is."""
-        from flowerbed.records import SourceRecord, Submitted, capture
+        import msgspec
 
-        names = ("kind", "location", "ref", "commit", "path", "sha256")
-        submitted = Submitted(
-            source=SourceRecord(**{name: getattr(source, name) for name in names}),
-            config={**app.defaults, **overrides},
-            overrides=overrides,
-            packing_seconds=round(time.monotonic() - self._began, 3),
-        )
+        from flowerbed.records import Submitted, capture
+        from flowerbed.scripts.flower_record import submission
+
+        told = submission(app, source, overrides, time.monotonic() - self._began)
+        submitted = msgspec.convert(told, Submitted)
         self._run_id = str(run_id)
         try:
             capture(self._connection, self._run_id, self._root, submitted=submitted, with_log=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say, say_json
+from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection
 
 if TYPE_CHECKING:
@@ -23,16 +24,24 @@ def report(  # noqa: PLR0913, PLR0917  (one parameter an option)
         Path | None,
         typer.Option("-o", "--output", metavar="FILE.html", help="Also write a page with curves."),
     ] = None,
+    records: RecordsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the rounds of a run and who took part; -o writes them as one HTML file."""
-    from flowerbed import runs as known
-    from flowerbed.files import write_atomic
-    from flowerbed.report import build, render_page, render_text
+    """Show the rounds of a run and who took part; -o writes them as one HTML file.
 
-    where = find_connection(file, connection, user)
-    record, log = known.run_and_log(where, run)
-    found = build(record, log, known.list_nodes(where), _plan(file, connection))
+    A run with a complete record needs no SuperLink; the record of another is written on the way.
+    """
+    from flowerbed.files import write_atomic
+    from flowerbed.records import recorded
+    from flowerbed.report import render_page, render_text
+
+    found, log = recorded(
+        records_folder(records, file),
+        run,
+        lambda: find_connection(file, connection, user),
+        plan_of(file, connection),
+        lambda text: narrate(f"warning: {text}"),
+    )
     if output:
         write_atomic(output, render_page(found, log).encode())
     if json:
@@ -43,8 +52,9 @@ def report(  # noqa: PLR0913, PLR0917  (one parameter an option)
         narrate(f"written: {output.resolve()}")
 
 
-def _plan(file: Path | None, connection: Path | None) -> Plan | None:
-    """Return the plan, which knows the nodes' tenants; none for a federation elsewhere."""
+def plan_of(file: Path | None, connection: Path | None) -> Plan | None:
+    """Return the plan, which knows the nodes' tenants; none where no declaration is at hand."""
     from flowerbed.declaration import load_plan
 
-    return None if connection and not file else load_plan(declaration_file(file))
+    declaration = declaration_file(file)
+    return load_plan(declaration) if file or (not connection and declaration.exists()) else None

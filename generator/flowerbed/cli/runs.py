@@ -1,11 +1,10 @@
-"""The verbs on runs: runs, logs, stop; without --connection they go to the local federation."""
+"""The verbs on one run: logs, stop; without --connection they go to the local federation."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +23,6 @@ from flowerbed.cli.records import Keeper, RecordsOption, records_folder
 from flowerbed.errors import LocalError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
-    from flowerbed.runs import RunRecord
     from flowerbed.scripts.flower_connection import Connection
 
 ConnectionOption = Annotated[
@@ -40,31 +38,13 @@ RunArgument = Annotated[
 ]
 
 
-def runs(
-    file: FileOption = None,
-    connection: ConnectionOption = None,
-    user: UserOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show so many at most.")] = 20,
-    json: JsonOption = False,
-) -> None:
-    """List the runs, newest first."""
-    from flowerbed.runs import list_runs
-
-    records = list_runs(find_connection(file, connection, user), limit)
-    if json:
-        say_json(records)
-    elif records:
-        say(_table([("RUN", "APP", "STATUS", "ELAPSED", "SUBMITTED"), *map(_row, records)]))
-    else:
-        narrate("no runs yet")
-
-
 def logs(  # noqa: PLR0913, PLR0917  (one parameter an option)
     run: RunArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,
     user: UserOption = None,
     follow: Annotated[bool, typer.Option("--follow", help="Read on until the run ends.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="With the lines that carry the app's files.")] = False,
     records: RecordsOption = None,
 ) -> int:
     """Print a run's log; with --follow to its end, which then gives the exit code.
@@ -72,16 +52,20 @@ def logs(  # noqa: PLR0913, PLR0917  (one parameter an option)
     A record of the run that was left incomplete is completed.
     """
     from flowerbed import runs as known
+    from flowerbed.scripts.flower_artifacts import shown
+
+    def write(text: str) -> None:
+        _write(text if raw else shown(text))
 
     where = find_connection(file, connection, user)
     keeper = Keeper(where, records_folder(records, file), run_id=run)
     if not follow:
-        _write(known.read_log(where, run))
+        write(known.read_log(where, run))
         keeper.resume()
         return 0
     from flowerbed.scripts.flower_follow import Following
 
-    outcome = known.follow(where, run, Following(say=narrate, log=_write))
+    outcome = known.follow(where, run, Following(say=narrate, log=write))
     narrate(f"run {run}: {outcome.status}" + (f": {outcome.reason}" if outcome.reason else ""))
     keeper.resume()
     return outcome.exit_code
@@ -156,24 +140,3 @@ def _write(text: str) -> None:
 
     sys.stdout.write(text if sys.stdout.isatty() else colourless(text))
     sys.stdout.flush()
-
-
-def _row(run: RunRecord) -> tuple[str, ...]:
-    submitted = datetime.fromisoformat(run.pending_at).astimezone()
-    app = f"{run.fab_id} {run.fab_version}"
-    return (run.run_id, app, run.outcome, _elapsed(run), f"{submitted:%Y-%m-%d %H:%M:%S}")
-
-
-def _elapsed(run: RunRecord) -> str:
-    """Return how long a run has run, as minutes and seconds; "-" before it runs."""
-    if not run.running_at:
-        return "-"
-    end = datetime.fromisoformat(run.finished_at) if run.finished_at else datetime.now(UTC)
-    minutes, seconds = divmod(int((end - datetime.fromisoformat(run.running_at)).total_seconds()), 60)
-    return f"{minutes}:{seconds:02}"
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

@@ -104,6 +104,9 @@ LocalOption = Annotated[
 NodesOption = Annotated[
     int, typer.Option("--nodes", metavar="N", help="With --local: that many SuperNodes, 64 at most.")
 ]
+PlainOption = Annotated[
+    bool, typer.Option("--plain", help="Plain lines on a terminal, too: no table of rounds.")
+]
 
 # Flags that override what the connection file says.
 CONNECTION = (
@@ -160,12 +163,14 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
     local: LocalOption = False,
     nodes: NodesOption = 2,
     records: RecordsOption = None,
+    plain: PlainOption = False,
 ) -> int:
     """Pack an app, start it, print the run's id, follow it, and end with its outcome."""
     return _submit(dict(locals()))
 
 
 def _submit(given: dict[str, Any]) -> int:
+    from flowerbed.cli.live import watcher
     from flowerbed.runs import translated
     from flowerbed.scripts import submit as script
     from flowerbed.scripts.flower_flags import key_of
@@ -186,6 +191,7 @@ def _submit(given: dict[str, Any]) -> int:
             json=given["json"],
             outcome=given["outcome"],
             libraries=libraries_of(given),
+            watcher=watcher(plain=given["plain"]),
         )
         if given["dry_run"]:
             return script.dry_run(order)

@@ -9,12 +9,14 @@ A log is what strangers' code printed: nothing in it is evaluated, and a line th
 as one of the others.
 """
 
-from flowerbed.metrics.log import parse, plain
+from flowerbed.metrics.log import LogReader, parse
 from flowerbed.metrics.model import Failure, Metrics, NodeFigures, Phase, Replies, Round, Scalar
 from flowerbed.metrics.record import Number
+from flowerbed.scripts.flower_run import plain
 
 __all__ = [
     "Failure",
+    "LogReader",
     "Metrics",
     "NodeFigures",
     "Number",

@@ -9,33 +9,19 @@ from typing import Any, Literal, TypeGuard
 
 from flowerbed.metrics.model import Failure, Metrics, NodeFigures, Phase, Replies, Round, Scalar
 from flowerbed.metrics.record import NUMBER, Number, read_history, read_number, read_record
-from flowerbed.scripts.flower_run import colourless
+from flowerbed.scripts.flower_run import plain
 
 # Longer lines are no strategy's: Flower puts a handful of figures on one.
 LINE_LIMIT = 64 * 1024
 
 Source = Literal["train", "evaluate", "server"]
 
-# `INFO :      text`, or with FLWR_LOG_LEVEL=DEBUG `INFO 2026-01-31 08:00:00,123:      text` (flwr 1.41).
-_PREFIX = re.compile(
-    r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})?: {1,9}"
-)
-
 
 def parse(log: str) -> Metrics:
     """Return what a run's log says. Never fails: a log of other things has no rounds."""
-    reader = _Reader()
-    for line in log.splitlines():
-        if len(line) <= LINE_LIMIT:
-            reader.read(plain(line))
+    reader = LogReader()
+    reader.feed(log)
     return reader.finish()
-
-
-def plain(line: str) -> str:
-    """Return a log line without its colours and without the level that Flower puts in front."""
-    text = colourless(line)
-    prefix = _PREFIX.match(text)
-    return text[prefix.end() :] if prefix else text
 
 
 class _Draft:
@@ -56,13 +42,19 @@ class _Draft:
         )
 
 
-class _Reader:
-    """Where the training stands while its log is read."""
+class LogReader:
+    """Where the training stands while its log is read, piece by piece."""
 
     def __init__(self) -> None:
         self.config: dict[str, Scalar] = {}
         self.trainings = 0
         self.begin("")
+
+    def feed(self, text: str) -> None:
+        """Take whole lines of a log."""
+        for line in text.splitlines():
+            if len(line) <= LINE_LIMIT:
+                self.read(plain(line))
 
     def begin(self, strategy: str) -> None:
         """Forget the training before this one."""
@@ -95,7 +87,7 @@ class _Reader:
         return self.drafts.setdefault(number, _Draft())
 
     def finish(self) -> Metrics:
-        """Return all that was read."""
+        """Return all that was read by now. More may follow, but no more of a summary that had begun."""
         self._end_history()
         return Metrics(
             strategy=self.strategy,
@@ -115,61 +107,61 @@ class _Reader:
         self.history = None
 
 
-def _begin(reader: _Reader, match: re.Match[str]) -> None:
+def _begin(reader: LogReader, match: re.Match[str]) -> None:
     reader.begin(match["strategy"])
     reader.trainings += 1
 
 
-def _begin_older(reader: _Reader, match: re.Match[str]) -> None:
+def _begin_older(reader: LogReader, match: re.Match[str]) -> None:
     reader.begin("")
     reader.trainings += 1
     reader.planned = int(match["rounds"])
 
 
-def _plan(reader: _Reader, match: re.Match[str]) -> None:
+def _plan(reader: LogReader, match: re.Match[str]) -> None:
     reader.planned = int(match["rounds"])
 
 
-def _begin_round(reader: _Reader, match: re.Match[str]) -> None:
+def _begin_round(reader: LogReader, match: re.Match[str]) -> None:
     reader.round, reader.phase = int(match["round"]), "train"
     reader.draft(reader.round)
 
 
-def _begin_phase(reader: _Reader, match: re.Match[str]) -> None:
+def _begin_phase(reader: LogReader, match: re.Match[str]) -> None:
     reader.phase = "evaluate" if match["phase"] == "evaluate" else "train"
 
 
-def _count_replies(reader: _Reader, match: re.Match[str]) -> None:
+def _count_replies(reader: LogReader, match: re.Match[str]) -> None:
     _begin_phase(reader, match)
     replies = Replies(int(match["results"]), int(match["failures"]))
     reader.draft(reader.round).replies[reader.phase] = replies
 
 
-def _note_failure(reader: _Reader, match: re.Match[str]) -> None:
+def _note_failure(reader: LogReader, match: re.Match[str]) -> None:
     reader.failures.append(Failure(reader.round, reader.phase, match["node"], match["reason"].strip()))
 
 
-def _average(reader: _Reader, match: re.Match[str]) -> None:
+def _average(reader: LogReader, match: re.Match[str]) -> None:
     reader.add(reader.round, reader.phase, read_record(match["record"]))
 
 
-def _judge(reader: _Reader, match: re.Match[str]) -> None:
+def _judge(reader: LogReader, match: re.Match[str]) -> None:
     reader.add(reader.round, "server", read_record(match["record"]))
 
 
-def _judge_older(reader: _Reader, match: re.Match[str]) -> None:
+def _judge_older(reader: LogReader, match: re.Match[str]) -> None:
     number = int(match.groupdict().get("round", 0))
     reader.add(number, "server", {"loss": read_number(match["loss"]), **read_record(match["record"])})
 
 
-def _open_history(reader: _Reader, match: re.Match[str]) -> None:
+def _open_history(reader: LogReader, match: re.Match[str]) -> None:
     if match["where"] == "centralized":
         reader.history = ("server", [])
     else:
         reader.history = ("train" if match["phase"] == "fit" else "evaluate", [])
 
 
-def _tell(reader: _Reader, match: re.Match[str]) -> None:
+def _tell(reader: LogReader, match: re.Match[str]) -> None:
     told = _json_object(match["json"])
     number = told.pop("round", reader.round)
     node, examples = told.pop("node", None), told.pop("examples", None)
@@ -184,12 +176,12 @@ def _tell(reader: _Reader, match: re.Match[str]) -> None:
     reader.nodes[number, str(node)] = NodeFigures(number, str(node), counted, figures, labels)
 
 
-def _configure(reader: _Reader, match: re.Match[str]) -> None:
+def _configure(reader: LogReader, match: re.Match[str]) -> None:
     told = _json_object(match["json"])
     reader.config |= {name: value for name, value in told.items() if isinstance(value, Scalar)}
 
 
-def _pass_over(reader: _Reader, match: re.Match[str]) -> None:
+def _pass_over(reader: LogReader, match: re.Match[str]) -> None:
     """An empty line: it ends the older API's summary."""
 
 
@@ -210,7 +202,7 @@ def _is_count(value: object) -> TypeGuard[int]:
 
 
 _RECORD = r"(?P<record>\{.*)"
-_ACTS: tuple[tuple[re.Pattern[str], Callable[[_Reader, re.Match[str]], None]], ...] = tuple(
+_ACTS: tuple[tuple[re.Pattern[str], Callable[[LogReader, re.Match[str]], None]], ...] = tuple(
     (re.compile(pattern), act)
     for pattern, act in (
         # flwr.serverapp.strategy (flwr 1.41, strategy.py and fedavg.py)

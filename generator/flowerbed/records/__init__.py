@@ -7,10 +7,12 @@
 Each file is written whole or not at all, `record.json` last; whoever asks later completes what is missing.
 """
 
-from flowerbed.records.artifacts import Artifact, artifacts
 from flowerbed.records.capture import Submitted, capture
-from flowerbed.records.model import ArtifactRecord, Record, SourceRecord
+from flowerbed.records.model import ArtifactRecord, Record
+from flowerbed.records.reporting import recorded, report_of
 from flowerbed.records.store import folder_of, load, load_log, schema_text
+from flowerbed.report import SourceRecord
+from flowerbed.scripts.flower_artifacts import Artifact, artifacts
 
 __all__ = [
     "Artifact",
@@ -23,5 +25,7 @@ __all__ = [
     "folder_of",
     "load",
     "load_log",
+    "recorded",
+    "report_of",
     "schema_text",
 ]

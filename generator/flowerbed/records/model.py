@@ -6,21 +6,10 @@ import msgspec
 
 from flowerbed.metrics import Metrics
 from flowerbed.metrics.model import Scalar
-from flowerbed.report import Participant, Wait
+from flowerbed.report import Participant, SourceRecord, Wait
 from flowerbed.runs import RunRecord
 
 VERSION = 1
-
-
-class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the app came from; what does not apply is "" (see `scripts/flower_source.py`)."""
-
-    kind: str
-    location: str
-    ref: str = ""
-    commit: str = ""
-    path: str = ""
-    sha256: str = ""
 
 
 class ArtifactRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,8 @@ import msgspec
 
 from flowerbed.errors import UsageError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
-from flowerbed.records.artifacts import Artifact
 from flowerbed.records.model import ArtifactRecord, Record
+from flowerbed.scripts.flower_artifacts import Artifact
 
 RECORD_FILE, LOG_FILE, ARTIFACTS = "record.json", "log.txt", "artifacts"
 

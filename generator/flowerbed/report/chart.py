@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from flowerbed.metrics import Number
-from flowerbed.report.figures import SOURCE_WORDS, Column, Source, number, rank
+from flowerbed.report.figures import SOURCE_WORDS, Column, number, rank
 
 # In the units of the drawing; the page stretches it to the space that there is.
 WIDTH, HEIGHT = 440, 264
@@ -30,10 +31,19 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One source's curve: an SVG path, a mark with its full label per point, and what stands at its end."""
+class Curve:
+    """What a line shows: figures by round, whose they are in words, and the line's class on the page."""
 
-    source: Source
+    style: str
+    words: str
+    values: dict[int, Number]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve: an SVG path, a mark with its full label per point, and what stands at its end."""
+
+    style: str
     words: str
     path: str
     points: tuple[Mark, ...]
@@ -66,45 +76,54 @@ class _Scale:
 
 def charts(columns: list[Column]) -> list[Chart]:
     """Return a chart for each metric that has something to draw, accuracies and losses first."""
-    by_name: dict[str, list[Column]] = {}
+    by_name: dict[str, list[Curve]] = {}
     for column in sorted(columns, key=lambda column: rank(column.name)):
-        drawn = {at: value for at, value in column.values.items() if abs(value) < _DRAWN}
-        if drawn:
-            by_name.setdefault(column.name, []).append(Column(column.source, column.name, drawn))
-    return [_chart(name, found) for name, found in list(by_name.items())[:CHART_LIMIT]]
+        curve = Curve(column.source, SOURCE_WORDS[column.source], column.values)
+        by_name.setdefault(column.name, []).append(curve)
+    return overlays(by_name, labelled=True)[:CHART_LIMIT]
 
 
-def _chart(name: str, columns: list[Column]) -> Chart:
-    rounds = sorted({at for column in columns for at in column.values})
-    y_values = _ticks(*_range([value for column in columns for value in column.values.values()]), whole=False)
+def overlays(curves: Mapping[str, list[Curve]], *, labelled: bool = False) -> list[Chart]:
+    """Return a chart for each title whose curves have something to draw; `labelled`: values beside points."""
+    drawn = {title: [one for one in map(_drawable, found) if one.values] for title, found in curves.items()}
+    return [_chart(title, found, labelled=labelled) for title, found in drawn.items() if found]
+
+
+def _drawable(curve: Curve) -> Curve:
+    return replace(curve, values={at: value for at, value in curve.values.items() if abs(value) < _DRAWN})
+
+
+def _chart(name: str, curves: list[Curve], *, labelled: bool) -> Chart:
+    rounds = sorted({at for curve in curves for at in curve.values})
+    y_values = _ticks(*_range([value for curve in curves for value in curve.values.values()]), whole=False)
     x_values = _ticks(rounds[0], max(rounds[-1], rounds[0] + 1), whole=True)
     x = _Scale(rounds[0], max(rounds[-1], rounds[0] + 1), LEFT + 8, RIGHT - 8)
     y = _Scale(y_values[0], y_values[-1], BOTTOM, TOP)
     return Chart(
         name=name,
-        description="; ".join(_describe(column) for column in columns),
-        lines=tuple(_spread([_line(column, x, y) for column in columns])),
-        values=_values(columns, x, y) if len(rounds) <= LABELLED_ROUNDS else (),
+        description="; ".join(_describe(curve) for curve in curves),
+        lines=tuple(_spread([_line(curve, x, y) for curve in curves])),
+        values=_values(curves, x, y) if labelled and len(rounds) <= LABELLED_ROUNDS else (),
         x_ticks=tuple(Mark(x(at), BOTTOM, f"{at:.0f}") for at in x_values if at <= rounds[-1]),
         y_ticks=tuple(Mark(LEFT, y(at), _tick_label(at, y_values[1] - y_values[0])) for at in y_values),
         marked=len(rounds) <= MARKED_ROUNDS,
     )
 
 
-def _line(column: Column, x: _Scale, y: _Scale) -> Line:
+def _line(curve: Curve, x: _Scale, y: _Scale) -> Line:
     steps, points, last = [], [], None
-    for at, value in column.values.items():
+    for at, value in curve.values.items():
         # A round without a figure leaves a gap.
         steps.append(f"{'L' if last is not None and at == last + 1 else 'M'}{x(at)} {y(value)}")
         points.append(Mark(x(at), y(value), f"round {at}: {number(value)}"))
         last = at
-    end = Mark(RIGHT, points[-1].y, number(list(column.values.values())[-1]))
-    return Line(column.source, SOURCE_WORDS[column.source], " ".join(steps), tuple(points), end)
+    end = Mark(RIGHT, points[-1].y, number(list(curve.values.values())[-1]))
+    return Line(curve.style, curve.words, " ".join(steps), tuple(points), end)
 
 
-def _values(columns: list[Column], x: _Scale, y: _Scale) -> tuple[Mark, ...]:
+def _values(curves: list[Curve], x: _Scale, y: _Scale) -> tuple[Mark, ...]:
     """Return the first source's values, each on the side of its point where no other line runs."""
-    first, *others = columns
+    first, *others = curves
     shown = list(first.values.items())[:-1]  # the last value stands at the end of the line already
     marks = []
     for at, value in shown:
@@ -126,10 +145,10 @@ def _spread(lines: list[Line]) -> list[Line]:
     return [replace(line, end=replace(line.end, y=moved[index])) for index, line in enumerate(lines)]
 
 
-def _describe(column: Column) -> str:
-    first, last = next(iter(column.values)), list(column.values)[-1]
-    start, end = number(column.values[first]), number(column.values[last])
-    return f"{SOURCE_WORDS[column.source]}: {start} in round {first}, {end} in round {last}"
+def _describe(curve: Curve) -> str:
+    first, last = next(iter(curve.values)), list(curve.values)[-1]
+    start, end = number(curve.values[first]), number(curve.values[last])
+    return f"{curve.words}: {start} in round {first}, {end} in round {last}"
 
 
 def _range(values: list[Number]) -> tuple[float, float]:

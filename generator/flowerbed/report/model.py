@@ -8,11 +8,22 @@ from itertools import pairwise
 
 import msgspec
 
-from flowerbed.metrics import Failure, Metrics, NodeFigures, parse, plain
+from flowerbed.metrics import Failure, Metrics, NodeFigures, Scalar, parse, plain
 from flowerbed.plan import Plan
 from flowerbed.runs import NodeRecord, RunRecord
 
 LOG_END = 25
+
+
+class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the app came from; what does not apply is "" (see `scripts/flower_source.py`)."""
+
+    kind: str
+    location: str
+    ref: str = ""
+    commit: str = ""
+    path: str = ""
+    sha256: str = ""
 
 
 class Participant(msgspec.Struct, frozen=True):
@@ -42,6 +53,8 @@ class Report(msgspec.Struct, frozen=True):
     """All that a page or a table shows. Equal input gives an equal report.
 
     `log_end` holds the last lines of a failed run's log, which say more than its reason; else nothing.
+    `config` is the run config, of it `overrides` what the submitter changed; without the submitter's record
+    `config` is what the app told in its log, `overrides` is empty and `source` None.
     """
 
     federation: str
@@ -50,6 +63,9 @@ class Report(msgspec.Struct, frozen=True):
     metrics: Metrics
     participants: tuple[Participant, ...]
     log_end: tuple[str, ...]
+    source: SourceRecord | None
+    config: dict[str, Scalar]
+    overrides: dict[str, Scalar]
 
 
 def build(run: RunRecord, log: str, nodes: Iterable[NodeRecord] = (), plan: Plan | None = None) -> Report:
@@ -63,11 +79,17 @@ def build(run: RunRecord, log: str, nodes: Iterable[NodeRecord] = (), plan: Plan
         stages=_stages(run),
         metrics=metrics,
         participants=tuple(_participants(metrics, names, tenants)),
-        log_end=_log_end(log) if run.outcome == "failed" else (),
+        log_end=log_end(run, log),
+        source=None,
+        config=metrics.config,
+        overrides={},
     )
 
 
-def _log_end(log: str) -> tuple[str, ...]:
+def log_end(run: RunRecord, log: str) -> tuple[str, ...]:
+    """Return the last lines of a failed run's log, nothing of another's."""
+    if run.outcome != "failed":
+        return ()
     return tuple(plain(line).rstrip() for line in log.splitlines()[-LOG_END:])
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from flowerbed import __version__
 from flowerbed.metrics import Metrics, Replies, Round, plain
 from flowerbed.report.chart import HEIGHT, WIDTH, charts
@@ -32,18 +34,26 @@ if TYPE_CHECKING:
 # Of so many failures the page shows each; more would drown the rest.
 FAILURE_LIMIT = 100
 LOG_LIMIT = 10_000  # lines on a page
+_SOURCE_WORDS = {
+    "kind": "kind",
+    "location": "from",
+    "ref": "branch, tag or commit asked for",
+    "commit": "commit",
+    "path": "folder",
+    "sha256": "SHA-256",
+}
 _OUTCOMES = {"completed": "good", "failed": "bad", "stopped": "bad"}
 
 
 def render_page(report: Report, log: str = "") -> str:
     """Return the whole page, with the log if it is given. Equal input gives equal pages."""
     all_columns = columns(report.metrics)
-    return _template().render(
+    return template("page.html.j2").render(
         report=report,
         run=report.run,
         metrics=report.metrics,
         title=f"Run {report.run.run_id} of {report.run.fab_id}",
-        mood=_OUTCOMES.get(report.run.outcome, "open"),
+        mood=mood(report.run.outcome),
         facts=_facts(report, all_columns),
         charts=charts(all_columns),
         groups=[
@@ -60,9 +70,23 @@ def render_page(report: Report, log: str = "") -> str:
         log_end=[_Verbatim(harmless(line)) for line in report.log_end],
         log=_log(log),
         script=_script(),
+        source=_source(report),
         version=__version__,
         size=(WIDTH, HEIGHT),
     )
+
+
+def mood(outcome: str) -> str:
+    """Return whether a run's outcome is good, bad, or open."""
+    return _OUTCOMES.get(outcome, "open")
+
+
+def _source(report: Report) -> list[tuple[str, str]]:
+    """Return what is known of the app's source, in words; nothing where there is no record of it."""
+    if report.source is None:
+        return []
+    found = msgspec.structs.asdict(report.source)
+    return [(_SOURCE_WORDS[key], value) for key, value in found.items() if value]
 
 
 def _script() -> tuple[str, str]:
@@ -128,7 +152,8 @@ def _last(column: Column) -> tuple[str, str]:
     return f"{printable(column.name)}, round {at}", number(value)
 
 
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a page's template: strangers' text escaped and made harmless, undefined names an error."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -141,7 +166,7 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     environment.filters.update(number=number, duration=duration, answers=answers, moment=moment)
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 class _Verbatim(str):

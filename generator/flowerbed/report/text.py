@@ -23,6 +23,9 @@ def _head(report: Report) -> list[str]:
     if run.details:
         lines.append(f"  {printable(run.details)}")
     lines.append(f"app {printable(run.fab_id)} {printable(run.fab_version)}, FAB {run.fab_hash[:8]}")
+    if source := report.source:
+        commit = f", commit {source.commit}" if source.commit else ""
+        lines.append(f"source {printable(source.location)}{printable(commit)}")
     if failures := len(report.metrics.failures):
         lines.append(f"failures of nodes: {failures}, listed on the page and by --json")
     stages = ", ".join(f"{wait.stage} {_lasted(wait.seconds)}" for wait in report.stages)
@@ -45,7 +48,7 @@ def _rounds(report: Report) -> str:
     ]
     table += [_row(entry, shown) for entry in metrics.rounds]
     rest = len(all_columns) - len(shown)
-    return _aligned(table) + (f"\nand {rest} more metrics, which the page and --json show" if rest else "")
+    return aligned(table) + (f"\nand {rest} more metrics, which the page and --json show" if rest else "")
 
 
 def _row(entry: Round, shown: list[Column]) -> list[str]:
@@ -72,7 +75,7 @@ def _participants(report: Report) -> str:
         return ""
     table = [["node", "tenant", "examples", "rounds", "failures"]]
     table += [_participant(one) for one in report.participants]
-    return _aligned(table, left=2)
+    return aligned(table, left=2)
 
 
 def _participant(one: Participant) -> list[str]:
@@ -81,8 +84,8 @@ def _participant(one: Participant) -> list[str]:
     return [printable(one.name or one.node), printable(one.tenant), examples, rounds, str(one.failures)]
 
 
-def _aligned(table: list[list[str]], left: int = 0) -> str:
-    # The first `left` columns hold words, the others figures.
+def aligned(table: list[list[str]], left: int = 0) -> str:
+    """Return rows as text: the first `left` columns hold words, the others figures."""
     widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     lines = (
         "  ".join(

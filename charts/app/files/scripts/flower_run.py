@@ -22,6 +22,10 @@ COMPLETED, FAILED, UNREACHABLE, STOPPED, TIMED_OUT, INTERRUPTED = 0, 1, 3, 4, 5,
 # The last word on a run (flwr 1.41: SubStatus) and the exit code that says it.
 ENDS = {"completed": COMPLETED, "failed": FAILED, "stopped": STOPPED}
 NO_RUN, RUN_FINISHED = 16, 18  # error codes of flwr 1.41: supercore/error/base.py
+# `INFO :      text`, or with FLWR_LOG_LEVEL=DEBUG `INFO 2026-01-31 08:00:00,123:      text` (flwr 1.41).
+_PREFIX = re.compile(
+    r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})?: {1,9}"
+)
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -86,6 +90,13 @@ def log(client: FlowerClient, run_id: int, after: float = 0.0) -> Iterator[tuple
 def colourless(text: str) -> str:
     """Return log text without the escape sequences by which Flower colours it."""
     return _COLOURS.sub("", text)
+
+
+def plain(line: str) -> str:
+    """Return a log line without its colours and without the level that Flower puts in front."""
+    text = colourless(line)
+    prefix = _PREFIX.match(text)
+    return text[prefix.end() :] if prefix else text
 
 
 def passing(error: SubmitError) -> bool:

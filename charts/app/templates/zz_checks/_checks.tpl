@@ -87,7 +87,7 @@ app.archive.path: a .fab has no folders to choose from; leave it out
 {{- if hasPrefix "toml: " $error }}
 runConfig: is not TOML: {{ trimPrefix "toml: " $error }}
 {{- end }}
-{{- $own := list "--connection" "--source-record" "--address" "--root-certificates" "--client-certificate" "--client-key" "--insecure" "--federation" "--config" "--detach" "--timeout" "--on-interrupt" "--json" "--outcome" }}
+{{- $own := list "--connection" "--source-record" "--address" "--root-certificates" "--client-certificate" "--client-key" "--insecure" "--federation" "--config" "--detach" "--timeout" "--on-interrupt" "--json" "--outcome" "--record" }}
 {{- range $argument := .Values.extraArgs }}
 {{- $flag := first (splitList "=" $argument) }}
 {{- if has $flag $own }}

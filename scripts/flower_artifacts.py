@@ -12,12 +12,17 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from flowerbed.metrics import plain
+if TYPE_CHECKING or __package__:
+    from .flower_run import plain
+else:  # lying beside the program that runs
+    from flower_run import plain
 
 # All artifacts of a run together, in bytes: a log goes through the SuperLink's database.
 SIZE_LIMIT = 8 * 1024 * 1024
 COUNT_LIMIT = 100
+_MARK = "artifact {"
 _LINE = re.compile(r"artifact (\{.*\})\s*$")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -45,7 +50,7 @@ def artifacts(log: str) -> list[Artifact]:
     refused: dict[str, str] = {}
     taken = 0
     for line in log.splitlines():
-        if "artifact {" not in line or not (found := _LINE.match(plain(line))):
+        if _MARK not in line or not (found := _LINE.match(plain(line))):
             continue
         told = _read(found[1])
         if told is None:
@@ -88,3 +93,23 @@ def _finish(name: str, draft: _Draft) -> Artifact:
     if hashlib.sha256(data).hexdigest() != draft.sha256:
         return Artifact(name, draft.sha256, None, "its SHA-256 is not the one that was told")
     return Artifact(name, draft.sha256, data)
+
+
+def shown(text: str) -> str:
+    """Return whole lines of a log as people read them: a line for each file instead of all its parts."""
+    if _MARK not in text:
+        return text
+    lines = (_shown_line(line) if _MARK in line else line for line in text.splitlines(keepends=True))
+    return "".join(lines)
+
+
+def _shown_line(line: str) -> str:
+    found = _LINE.match(plain(line.rstrip("\r\n")))
+    told = _read(found[1]) if found else None
+    if told is None:
+        return line
+    name, part, draft, _ = told
+    if part > 1:
+        return ""
+    parts = f"{draft.parts} part{'s' * (draft.parts > 1)}"
+    return f"file {name if _NAME.fullmatch(name) else '(refused)'} ({parts})\n"

@@ -1,0 +1,29 @@
+"""Who watches a run while it is followed: for instance a record on disk, or a table on a terminal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING or __package__:
+    from .flower_run import Outcome
+else:  # lying beside the program that runs
+    from flower_run import Outcome
+
+
+class Watcher:
+    """Does nothing; others override what they need. It is entered for the time of following."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Show nothing more: whoever interrupted may be asked something now."""
+
+    def hear(self, text: str) -> None:
+        """Take whole lines of the run's log, in a thread of the follower's. Must not raise."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Take the outcome, of an attempt that started no run as well. Must not raise."""

@@ -1,0 +1,124 @@
+"""`flowerbed runs`, its filters and its comparison, and what reports need no SuperLink for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from submit_federation import Federation, running, submit
+from told_rounds import SERVER
+
+from flowerbed.cli.main import run as flowerbed
+from flowerbed.runs import RunFilter, find_runs
+
+from submit_apps import write_app  # isort: skip  (found through submit_federation)
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    with running(tmp_path_factory.mktemp("federation")) as federation:
+        yield federation
+
+
+@pytest.fixture(scope="module")
+def ids(federation: Federation, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return the ids of a run that completed and of a later one that failed."""
+    app = write_app(tmp_path_factory.mktemp("app"), {"tiny/server.py": SERVER})
+    quick = ("--set", "pause=0", "--set", "ticks=3")
+    first = submit(federation, app, *quick, "--set", "ending=well")
+    second = submit(federation, app, *quick, "--set", "ending=no <data>")
+    assert (first[0], second[0]) == (0, 1)
+    return [first[1].split()[0], second[1].split()[0]]
+
+
+def call(federation: Federation, *arguments: str) -> int:
+    return flowerbed([*arguments, "--connection", str(federation.connection_file())])
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ([], [1, 0]),
+        (["--status", "failed"], [1]),
+        (["--status", "failed", "--status", "completed"], [1, 0]),
+        (["--status", "running"], []),
+        (["--app", "tiny"], [1, 0]),
+        (["--app", "flowerbed/tiny"], [1, 0]),
+        (["--app", "tin"], []),
+        (["--since", "1h"], [1, 0]),
+        (["--since", "0s"], []),
+        (["--since", "2026-01-31T08:00"], [1, 0]),
+        (["--limit", "1"], [1]),
+    ],
+)
+def test_runs_are_filtered(
+    federation: Federation,
+    ids: list[str],
+    options: list[str],
+    found: list[int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By how they ended, their app, their time: newest first, as text and for programs."""
+    assert call(federation, "runs", *options, "--json") == 0
+    assert [run["run_id"] for run in json.loads(capsys.readouterr().out)] == [ids[at] for at in found]
+    assert call(federation, "runs", *options) == 0
+    output, errors = capsys.readouterr()
+    assert [line.split()[0] for line in output.splitlines()[1:]] == [ids[at] for at in found]
+    assert errors == ("" if found else "no such runs\n")
+
+
+def test_older_pages_are_read(
+    federation: Federation, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wanted run that is not on the first page is found on a later one; none is told twice."""
+    monkeypatch.setattr("flowerbed.runs.PAGE", 1)
+    connection = federation.connection()
+    completed = find_runs(connection, RunFilter(frozenset({"completed"})), 5)
+    assert [run.run_id for run in completed] == [ids[0]]
+    assert [run.run_id for run in find_runs(connection, RunFilter(), 5)] == ids[::-1]
+
+
+@pytest.mark.parametrize("arguments", [["--since", "yesterday"], ["--status", "lost"], ["compare", "1"]])
+def test_wrong_wishes_are_2(
+    federation: Federation, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A time that is none, an unknown status, a comparison of one run."""
+    assert call(federation, "runs", *arguments) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_runs_are_compared(
+    federation: Federation, ids: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Table, JSON and one page with both curves in a real browser; afterwards without a SuperLink."""
+    page, records = tmp_path / "both.html", str(tmp_path / "records")
+    assert call(federation, "runs", "compare", *ids, "-o", str(page), "--records", records) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("run  ")
+    assert "no <data>" in output
+    elsewhere = tmp_path / "elsewhere.toml"
+    elsewhere.write_text('[superlink]\naddress = "127.0.0.1:1"\ninsecure = true\n')
+    away = ["--connection", str(elsewhere), "--records", records]
+    assert flowerbed(["runs", "compare", *ids, "--json", *away]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["differences"] == {"ending": ["well", "no <data>"]}
+    assert [run["run"]["sub_status"] for run in found["runs"]] == ["completed", "failed"]
+    [figure] = found["figures"]
+    assert figure["runs"] == [{"1": 0.5, "2": 0.75, "3": 0.875}] * 2
+    assert flowerbed(["report", ids[1], *away]) == 0
+    assert f"run {ids[1]}: failed" in capsys.readouterr().out
+    assert flowerbed(["report", "12345", *away]) == 3  # positive control: nobody answers there
+    browser = shutil.which("chromium")
+    if not browser:
+        pytest.skip("chromium is not installed")
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [browser, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "<title>2 runs compared</title>" in done.stdout
+    assert done.stdout.count('<path d="M') >= 2
+    assert "no &lt;data&gt;" in done.stdout
