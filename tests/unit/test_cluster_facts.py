@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,22 @@ def test_the_last_words_stay_known_after_a_restart(kubectl: Programs) -> None:
     told = "Error, exit code 1; last words: ERROR: Exit Code: 606 | detected a runtime version mismatch"
     assert fact.text == f"supernode is starting; before, it ended: {told}"
     assert diagnose(fact).symptom == "versions-differ"
+
+
+@pytest.mark.parametrize(("restarts", "minutes", "told"), [(3, 1, True), (2, 1, False), (9, 20, False)])
+def test_what_ends_again_and_again_is_told_while_it_is_ready(
+    restarts: int, minutes: int, told: bool, kubectl: Programs
+) -> None:
+    """Between two ends a container looks well: often and lately ended, it is a problem all the same."""
+    moment = datetime.now(UTC) - timedelta(minutes=minutes)
+    ended = {"reason": "Error", "exitCode": 1, "message": "x", "finishedAt": moment.isoformat()}
+    again = {"ready": True, "restartCount": restarts, "state": {"running": {}}}
+    again["lastState"] = {"terminated": ended}
+    found = facts(kubectl, workload(ready=1), pod(again, {"type": "Ready", "status": "True"}))
+    assert [fact.text for fact in found] == [
+        "supernode keeps ending: Error, exit code 1; last words: x"
+    ] * told
+    assert healthy(diagnose(fact) for fact in found) is not told
 
 
 def test_what_is_over_counts_no_longer(kubectl: Programs) -> None:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from flowerbed.kubernetes.objects import (
     COMPONENT,
@@ -24,6 +25,10 @@ from flowerbed.kubernetes.objects import (
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.kubernetes.programs import Programs
 
+# A container that ended so often, the last time so lately, will end again: one that runs for ten minutes is
+# restarted without delay the next time (Kubernetes, Concepts: pod lifecycle).
+_AGAIN = 3
+_LATELY = timedelta(minutes=10)
 # How `scripts/supernode.py` begins its lines, and those that say why it waits.
 SUPERNODE = "supernode: "
 WAITING = f"{SUPERNODE}waiting: "
@@ -53,13 +58,14 @@ class Fact:
 
 
 def gather(objects: Objects, programs: Programs, commands: Commands) -> list[Fact]:
-    """Return a fact for each pod that is not ready and each workload that lacks pods.
+    """Return a fact for each pod that is not ready, or ends again and again, and each workload without pods.
 
     Reads the logs of SuperNodes that wait, which say why; where these may not be read, events do.
     """
     found = list(_of_workloads(objects))
     reasons = _reasons(objects, programs, commands)
     found += [_of_pod(pod, objects, reasons) for pod in objects.pods if not pod.ready]
+    found += [fact for pod in objects.pods if pod.ready for fact in _of_restarts(pod)]
     found += [
         Fact(service.metadata.name, "the load balancer has no address yet")
         for service in objects.services
@@ -108,6 +114,16 @@ def _of_pod(pod: Pod, objects: Objects, reasons: dict[str, str]) -> Fact:
     if running:
         return _unready(name, running[0], events)
     return Fact(name, "its containers are being created", passing=True)
+
+
+def _of_restarts(pod: Pod) -> Iterator[Fact]:
+    """Yield which containers of a pod that is ready for now end again and again, and how."""
+    for container in pod.status.container_statuses:
+        ended = container.last_state.terminated
+        if container.restart_count < _AGAIN or not ended or not ended.exit_code:
+            continue
+        if datetime.now(UTC) - ended.finished_at < _LATELY:
+            yield Fact(pod.metadata.name, f"{container.name} keeps ending: {_end(ended)}")
 
 
 def _broken(pod: Pod, events: list[Event]) -> str:

@@ -46,6 +46,7 @@ class Terminated(Object, frozen=True):
     reason: str = ""
     message: str = ""
     exit_code: int = 0
+    finished_at: datetime = LONG_AGO
 
 
 class Running(Object, frozen=True):
