@@ -210,6 +210,7 @@ class Image(Frozen, frozen=True):
     wheelhouse: str = ""
     platform: Platform = "linux/amd64"
     repository: str = ""
+    pull_secret: str = ""
     built: BuiltImage | None = None
 
 

@@ -1,4 +1,4 @@
-"""A base image made from this machine: its Python, a shell, the core utilities, and what they link to."""
+"""Images made from this machine: its Python or buildah, a shell, the core utilities, what they link to."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ ENV PATH=/python/venv/bin:/usr/bin:/bin
 WORKDIR /app
 USER 49999
 """
+BUILDER = """\
+FROM scratch
+COPY rootfs /
+ENV PATH=/usr/bin:/bin
+"""
+POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}'
 
 
 def make_base(folder: Path, lock: Path) -> None:
@@ -57,18 +63,35 @@ def make_base(folder: Path, lock: Path) -> None:
     (folder / "Containerfile").write_text(CONTAINERFILE)
 
 
+def make_builder(folder: Path) -> None:
+    """Fill `folder` with the context of an image that has buildah, and trusts no registry yet."""
+    root = folder / "rootfs"
+    add_programs(root, [Path(str(shutil.which("buildah")))])
+    policy = inside(root, Path("/etc/containers/policy.json"))
+    policy.parent.mkdir()
+    policy.write_text(POLICY)
+    inside(root, Path("/var/tmp")).mkdir(parents=True)
+    (folder / "Containerfile").write_text(BUILDER)
+
+
 def make_rootfs(folder: Path) -> Path:
     """Fill `folder` with a root file system and return the interpreter's path inside it."""
     prefix = Path(sys.base_prefix)
     python = prefix / "bin" / f"python{sysconfig.get_python_version()}"
     library = Path(sysconfig.get_path("stdlib"))
     shutil.copytree(library, inside(folder, library), ignore=NOT_NEEDED)
-    programs = [python, *(Path(str(shutil.which(name))) for name in PROGRAMS)]
+    add_programs(folder, [python], library.rglob("*.so"))
+    for linked in known_libraries("libstdc++.so.6", "libgcc_s.so.1"):
+        copy(linked.resolve(), inside(folder, linked))
+    return python
+
+
+def add_programs(folder: Path, more: Iterable[Path], loaded: Iterable[Path] = ()) -> None:
+    """Add PROGRAMS and some more, what these and `loaded` link to, and the accounts that images have."""
+    programs = [*more, *(Path(str(shutil.which(name))) for name in PROGRAMS)]
     for program in programs:
         copy(program.resolve(), inside(folder, program))
-    for linked in libraries([*programs, *library.rglob("*.so")]) | known_libraries(
-        "libstdc++.so.6", "libgcc_s.so.1"
-    ):
+    for linked in libraries([*programs, *loaded]):
         copy(linked.resolve(), inside(folder, linked))
     for name in ("tmp", "root", "etc", "app"):
         inside(folder, Path("/") / name).mkdir(parents=True, exist_ok=True)
@@ -79,7 +102,6 @@ def make_rootfs(folder: Path) -> Path:
     inside(folder, Path("/etc/group")).write_text("root:x:0:\napp:x:49999:\n")
     if not inside(folder, Path("/bin/sh")).exists():
         copy(Path("/bin/sh").resolve(), inside(folder, Path("/bin/sh")))
-    return python
 
 
 def inside(folder: Path, path: Path) -> Path:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,7 @@ CONFIG = """\
 version: 0.1
 storage: {{filesystem: {{rootdirectory: {folder}/data}}}}
 http:
-  addr: 127.0.0.1:{port}
+  addr: {registry}
   tls: {{certificate: {folder}/tls.crt, key: {folder}/tls.key}}
 auth: {{htpasswd: {{realm: flowers, path: {folder}/htpasswd}}}}
 """
@@ -93,13 +94,19 @@ def _login(accept: str) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     """Start the registry and push a base image to it; all of it is gone at the end."""
-    folder = tmp_path_factory.mktemp("workshop")
+    with open_workshop(tmp_path_factory.mktemp("workshop"), "127.0.0.1") as shop:
+        yield shop
+
+
+@contextmanager
+def open_workshop(folder: Path, host: str) -> Iterator[Workshop]:
+    """Serve a registry on an address of this machine, with a base image in it, out of a folder."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port = probe.getsockname()[1]
-    registry = f"127.0.0.1:{port}"
+    registry = f"{host}:{port}"
     environment = _environment(folder, registry)
-    (folder / "registry.yml").write_text(CONFIG.format(folder=folder, port=port))
+    (folder / "registry.yml").write_text(CONFIG.format(folder=folder, registry=registry))
     (folder / "htpasswd").write_text(HTPASSWD)
     log = (folder / "registry.log").open("wb")
     process = subprocess.Popen(
@@ -110,7 +117,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     )
     shop = Workshop(registry, f"{registry}/flower/base:1.41.0", environment, folder / "tls.crt")
     try:
-        _await(port, process)
+        _await(host, port, process)
         _push_base(shop, folder)
         yield shop
     finally:
@@ -125,7 +132,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 
 def _environment(folder: Path, registry: str) -> dict[str, str]:
-    subject = ["-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-nodes"]
+    host = registry.partition(":")[0]
+    subject = ["-subj", "/CN=registry", "-addext", f"subjectAltName=IP:{host}", "-days", "2", "-nodes"]
     files = ["-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt")]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
     subprocess.run(["openssl", "req", "-x509", *key, *subject, *files], check=True, capture_output=True)
@@ -140,15 +148,15 @@ def _environment(folder: Path, registry: str) -> dict[str, str]:
         "REGISTRY_AUTH_FILE": str(folder / "auth.json"),
         "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
         "BUILDAH_ISOLATION": "chroot",
-        "NO_PROXY": "127.0.0.1,localhost",
+        "NO_PROXY": f"127.0.0.1,localhost,{host}",
     }
 
 
-def _await(port: int, process: subprocess.Popen[bytes]) -> None:
+def _await(host: str, port: int, process: subprocess.Popen[bytes]) -> None:
     limit = time.monotonic() + 20
     while process.poll() is None and time.monotonic() < limit:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((host, port)) == 0:
                 return
         time.sleep(0.05)
     raise AssertionError("the registry does not come up")

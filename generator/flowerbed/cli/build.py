@@ -13,7 +13,36 @@ from flowerbed.plan import Component
 
 if TYPE_CHECKING:
     from flowerbed.images.build import Built
+    from flowerbed.images.builders import ImageBuilder
     from flowerbed.plan import Plan
+
+_CLUSTER = "In a cluster"
+InClusterOption = Annotated[
+    bool, typer.Option("--in-cluster", help="Build and push by a Job in a cluster.", rich_help_panel=_CLUSTER)
+]
+ContextOption = Annotated[
+    str,
+    typer.Option("--context", help="Kubeconfig context (default: the current).", rich_help_panel=_CLUSTER),
+]
+NamespaceOption = Annotated[
+    str,
+    typer.Option("-n", "--namespace", help="Namespace of the level `baseline`.", rich_help_panel=_CLUSTER),
+]
+RegistrySecretOption = Annotated[
+    str,
+    typer.Option(
+        "--registry-secret", help="Secret there: the registry's login, and ca.crt.", rich_help_panel=_CLUSTER
+    ),
+]
+BuilderImageOption = Annotated[
+    str, typer.Option("--builder-image", help="An image with buildah.", rich_help_panel=_CLUSTER)
+]
+UnconfinedOption = Annotated[
+    bool,
+    typer.Option(
+        "--unconfined", help="No seccomp, no AppArmor; level `privileged`.", rich_help_panel=_CLUSTER
+    ),
+]
 
 
 def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
@@ -37,6 +66,12 @@ def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
     builder: Annotated[
         str, typer.Option("--builder", help="buildah, podman or docker (default: the first that is here).")
     ] = "",
+    in_cluster: InClusterOption = False,
+    context: ContextOption = "",
+    namespace: NamespaceOption = "",
+    registry_secret: RegistrySecretOption = "",
+    builder_image: BuilderImageOption = "",
+    unconfined: UnconfinedOption = False,
     json: JsonOption = False,
 ) -> None:
     """Build the declared images: packages locked with hashes, tagged by content, built only when changed."""
@@ -46,6 +81,12 @@ def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
     from flowerbed.images.build import build as make
 
     path = declaration_file(None, option)
+    elsewhere = None
+    if in_cluster:
+        elsewhere = _cluster_builder(builder, context, namespace, registry_secret, builder_image, unconfined)
+        push = True
+    elif context or namespace or registry_secret or builder_image or unconfined:
+        raise UsageError("this is said of a build in a cluster", remedy="add --in-cluster")
     if sign and not push:
         raise UsageError("only what is pushed is signed", remedy="add --push")
     plan = load_plan(path)
@@ -54,13 +95,34 @@ def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
     if dry_run:
         made = preview(plan, path, components, narrate)
     else:
-        made = make(plan, path, components, BuildOptions(push, update, sign, builder), narrate)
+        made = make(plan, path, components, BuildOptions(push, update, sign, builder, elsewhere), narrate)
     if json:
         say_json({"images": [asdict(one) for one in made]})
         return
     for one in made:
         for line in _lines(one, begun):
             say(line)
+
+
+def _cluster_builder(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    builder: str, context: str, namespace: str, secret: str, image: str, unconfined: bool
+) -> ImageBuilder:
+    from flowerbed.errors import UsageError
+    from flowerbed.images.reference import parse
+    from flowerbed.kubernetes.image_builds import ClusterBuilder
+    from flowerbed.kubernetes.image_jobs import BUILDER_IMAGE, Place
+
+    if builder:
+        raise UsageError("a cluster builds with buildah", remedy="leave --builder out, or --in-cluster")
+    if not namespace:
+        remedy = "name one with --namespace; docs/images.md tells how to make it"
+        raise UsageError("a build in a cluster takes a namespace of its own", remedy=remedy)
+    image = image or BUILDER_IMAGE
+    try:
+        parse(image)
+    except ValueError as error:
+        raise UsageError(f"--builder-image: {error}", where=image, remedy=f"e.g. {BUILDER_IMAGE}") from None
+    return ClusterBuilder(Place(namespace, context, secret, image, unconfined))
 
 
 def _components(plan: Plan, wanted: str | None) -> tuple[Component, ...]:

@@ -20,6 +20,7 @@ from flowerbed.cli.common import (
     narrate,
     say,
     say_json,
+    warn_of_images,
 )
 from flowerbed.errors import FlowerbedError, UsageError
 
@@ -64,6 +65,7 @@ def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
 
     path, plan, parties = _selected(file, option, party)
     programs = find_programs()
+    warn_of_images(plan, path)
     if dry_run:
         with _generated_aside(path, plan, party or ()) as (aside, _):
             # They are printed as they would run: with the files of the bundles themselves.
@@ -165,6 +167,7 @@ def status(  # noqa: PLR0913, PLR0917  (one parameter an option)
     from flowerbed.kubernetes.report import lines
     from flowerbed.kubernetes.status import status as ask
 
+    warn_of_images(plan, path)
     found = ask(find_programs(), plan, bundle_folder(path, plan.name), parties)
     if json:
         say_json(found)

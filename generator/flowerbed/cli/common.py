@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
+
+if TYPE_CHECKING:
+    from flowerbed.plan import Plan
 
 DEFAULT_FILE = Path("federation.yaml")
 
@@ -51,6 +54,15 @@ def narrate(text: str) -> None:
     """Print narration or progress."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def warn_of_images(plan: Plan, file: Path) -> None:
+    """Narrate which declared images are not built, or not from what is declared now."""
+    if plan.images:
+        from flowerbed.images.freshness import unbuilt
+
+        for sentence in unbuilt(plan, file):
+            narrate(f"warning: {sentence}")
 
 
 def say_json(value: object) -> None:

@@ -15,6 +15,7 @@ from flowerbed.cli.common import (
     narrate,
     say,
     say_json,
+    warn_of_images,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def check(file: FileArgument = None, option: FileOption = None, as_json: JsonOpt
         if as_json:
             say_json({"file": error.file, "problems": [asdict(problem) for problem in error.problems]})
         raise
+    warn_of_images(plan, path)
     if as_json:
         say_json(plan)
     else:

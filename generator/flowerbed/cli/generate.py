@@ -18,6 +18,7 @@ from flowerbed.cli.common import (
     narrate,
     say,
     say_json,
+    warn_of_images,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def generate(
     path = declaration_file(file, option)
     plan = load_plan(path)
     folder = output / plan.name if output else bundle_folder(path, plan.name)
+    warn_of_images(plan, path)
     report = write_bundles(plan, folder, prune=prune, tell=_tell)
     if as_json:
         say_json(

@@ -60,5 +60,6 @@ def _image(
         wheelhouse=first("wheelhouse", ""),
         platform=first("platform", "linux/amd64"),
         repository=first("repository", ""),
+        pull_secret=first("pull_secret", ""),
         built=built,
     )

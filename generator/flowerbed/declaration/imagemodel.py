@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from flowerbed.declaration import grammar
 from flowerbed.declaration.podmodel import Model, text
 from flowerbed.plan import Platform
 
@@ -66,6 +67,14 @@ class Image(Model, frozen=True, kw_only=True):
     ] = UNSET
     repository: Annotated[
         str, text("Where the image is pushed, without a tag: `registry.example.org/team/flower`.", "", 512)
+    ] = ""
+    pull_secret: Annotated[
+        str,
+        text(
+            "Secret with that registry's login, in each namespace that runs the image (imagePullSecrets).",
+            grammar.DNS_NAME,
+            253,
+        ),
     ] = ""
 
 

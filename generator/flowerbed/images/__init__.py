@@ -1,6 +1,6 @@
 """Images: declared dependencies, locked with hashes, built once, named by digest.
 
-plan -> inputs -> lock -> wheels -> Containerfile -> builder -> registry -> images.lock.yaml -> values
+plan -> inputs -> lock -> target -> wheels -> builder -> registry -> images.lock.yaml -> values
 
 `record` and `reference` are read by the declaration; the rest is for `flowerbed build` and `flowerbed up`.
 """

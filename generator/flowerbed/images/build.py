@@ -19,29 +19,49 @@ import msgspec
 
 from flowerbed.errors import UsageError
 from flowerbed.files import make_private_folder
-from flowerbed.images.builders import COMPONENT_LABEL, Builder, Recipe, find_builder
-from flowerbed.images.containerfile import WHEELS, containerfile
-from flowerbed.images.inputs import Inputs, inputs_of, sha256
-from flowerbed.images.locking import Lock, lock, write_lock
+from flowerbed.images.builders import (
+    COMPONENT_LABEL,
+    Download,
+    ImageBuilder,
+    Recipe,
+    Secret,
+    find_builder,
+)
+from flowerbed.images.containerfile import WHEELS
+from flowerbed.images.inputs import inputs_of
+from flowerbed.images.locking import lock, write_lock
 from flowerbed.images.materials import bill_of_materials, sign, signer
 from flowerbed.images.record import Entry, Record, read_record, write_record
-from flowerbed.images.reference import parse
+from flowerbed.images.target import Target, known_base, target_of
 from flowerbed.images.tools import Tell, silent
-from flowerbed.images.wheels import wheels
+from flowerbed.images.wheels import (
+    WHEEL_LIST,
+    download_arguments,
+    download_failure,
+    wheel_list,
+    wheels,
+)
 from flowerbed.plan import Component, Image, Plan
 
-_TAG_DIGITS = 16
 State = Literal["unchanged", "built", "pushed", "planned"]
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """`push` to the declared repository; `update`: base and versions anew; `sign` with cosign."""
+    """`push` to the declared repository; `update`: base and versions anew; `sign` with cosign.
+
+    `builder` is a program of this machine; `elsewhere`, where it is given, builds in its place.
+    """
 
     push: bool = False
     update: bool = False
     sign: bool = False
     builder: str = ""
+    elsewhere: ImageBuilder | None = None
+
+    def find_builder(self) -> ImageBuilder:
+        """Return what builds. Raises UsageError."""
+        return self.elsewhere or find_builder(self.builder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +79,6 @@ class Built:
     lock: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    inputs: Inputs
-    lock: Lock
-    base: str
-    text: str
-    content: str
-    name: str
-
-
 def build(
     plan: Plan,
     declaration: Path,
@@ -84,11 +94,15 @@ def build(
     options = options or BuildOptions()
     folder = declaration.resolve().parent
     for component in components:
-        if options.push and not inputs_of(plan, component, folder).image.repository:
+        image, where = inputs_of(plan, component, folder).image, f"images.{component}"
+        if options.push and not image.repository:
+            raise UsageError("there is no `repository` to push to", where=where, remedy="add it to `images`")
+        if image.wheelhouse and options.elsewhere and not options.elsewhere.needs_wheels:
+            remedy = "build here, or serve its wheels as an `index`"
             raise UsageError(
-                "there is no `repository` to push to",
-                where=f"images.{component}",
-                remedy="add it to `images`",
+                f"{options.elsewhere.program} cannot see this machine's wheelhouse",
+                where=where,
+                remedy=remedy,
             )
     if options.sign:
         signer()
@@ -105,7 +119,7 @@ def preview(
         inputs = inputs_of(plan, component, declaration.resolve().parent)
         locked = lock(inputs, declaration, tell=tell)
         entry = read_record(declaration, plan.name).images.get(component)
-        target = _target(plan, inputs, locked, _known_base(inputs.image, entry) or inputs.image.base)
+        target = target_of(plan, inputs, locked, known_base(inputs.image, entry) or inputs.image.base)
         made.append(_built(target, "planned", target.name))
     return made
 
@@ -126,37 +140,53 @@ class _Build:
         entry = None if self._options.update else record.images.get(component)
         inputs = inputs_of(self._plan, component, self._declaration.resolve().parent)
         locked = lock(inputs, self._declaration, update=self._options.update, tell=self._tell)
-        base = _known_base(inputs.image, entry)
+        base = known_base(inputs.image, entry)
         if base and entry and not locked.fresh:
-            target = _target(self._plan, inputs, locked, base)
+            target = target_of(self._plan, inputs, locked, base)
             if (entry.content == target.content and entry.image) or self._is_kept(target):
                 return _built(target, "unchanged", entry.image or target.name)
-        builder = find_builder(self._options.builder)
+        builder = self._options.find_builder()
         base = base or builder.pinned(inputs.image.base, inputs.image.platform, self._tell)
-        target = _target(self._plan, inputs, locked, base)
+        target = target_of(self._plan, inputs, locked, base)
         if not builder.has(target.name):
             self._make(target, builder)
         return self._finish(target, builder, record)
 
-    def _is_kept(self, target: _Target) -> bool:
-        return not self._options.push and find_builder(self._options.builder).has(target.name)
+    def _is_kept(self, target: Target) -> bool:
+        return not self._options.push and self._options.find_builder().has(target.name)
 
-    def _make(self, target: _Target, builder: Builder) -> None:
-        component = target.inputs.component
+    def _make(self, target: Target, builder: ImageBuilder) -> None:
+        component, inputs = target.inputs.component, target.inputs
         log = self._logs / f"{component}.log"
         log.unlink(missing_ok=True)
-        found = wheels(target.inputs, target.lock, self._tell)
-        with tempfile.TemporaryDirectory(prefix="flowerbed-build-", dir=found.parent) as folder:
+        secrets = tuple(_secrets(inputs.image, self._declaration.resolve().parent))
+        found = wheels(inputs, target.lock, self._tell) if builder.needs_wheels else None
+        # Beside the wheels: links between folders take one file system.
+        place = found.parent if found else self._logs
+        with tempfile.TemporaryDirectory(prefix="flowerbed-build-", dir=place) as folder:
             context = Path(folder)
             (context / "Containerfile").write_text(target.text, encoding="utf-8")
-            shutil.copytree(found, context / WHEELS, copy_function=os.link)
+            if found:
+                shutil.copytree(found, context / WHEELS, copy_function=os.link)
+            else:
+                (context / WHEELS).mkdir()
+                (context / WHEELS / WHEEL_LIST).write_text(wheel_list(inputs, target.lock), encoding="utf-8")
             self._tell(f"{component}: building {target.name} with {builder.program}")
-            labels = {COMPONENT_LABEL: component, "dev.flowerbed.content": f"sha256:{target.content}"}
-            image = target.inputs.image
-            secrets = tuple(_secrets(image, self._declaration.resolve().parent))
-            builder.build(Recipe(context, target.name, image.platform, labels, secrets, log), self._tell)
+            recipe = Recipe(
+                context=context,
+                image=target.name,
+                platform=inputs.image.platform,
+                labels={COMPONENT_LABEL: component, "dev.flowerbed.content": f"sha256:{target.content}"},
+                secrets=secrets,
+                log=log,
+                base=target.base,
+                download=Download(
+                    tuple(download_arguments(inputs)), lambda said: download_failure(inputs, said)
+                ),
+            )
+            builder.build(recipe, self._tell)
 
-    def _finish(self, target: _Target, builder: Builder, record: Record) -> Built:
+    def _finish(self, target: Target, builder: ImageBuilder, record: Record) -> Built:
         component = target.inputs.component
         image = ""
         if self._options.push:
@@ -180,38 +210,22 @@ class _Build:
         return _built(target, "pushed" if image else "built", image or target.name)
 
 
-def _built(target: _Target, state: State, image: str) -> Built:
+def _built(target: Target, state: State, image: str) -> Built:
     return Built(target.inputs.component, state, image, target.content, target.text, target.lock.text)
 
 
-def _target(plan: Plan, inputs: Inputs, locked: Lock, base: str) -> _Target:
-    text = containerfile(inputs, locked, base)
-    content = sha256(f"{inputs.image.platform}\n{text}")
-    repository = parse(inputs.image.repository).name if inputs.image.repository else f"localhost/{plan.name}"
-    name = f"{repository}:{inputs.component}-{content[:_TAG_DIGITS]}"
-    return _Target(inputs, locked, base, text, content, name)
-
-
-def _known_base(image: Image, entry: Entry | None) -> str:
-    """Return the base by the digest of the last build, "" if that was another base or there was none."""
-    declared, _, pinned = entry.base.partition(" ") if entry else ("", "", "")
-    return pinned if declared == image.base else ""
-
-
-def _secrets(image: Image, folder: Path) -> Iterator[str]:
+def _secrets(image: Image, folder: Path) -> Iterator[Secret]:
     for secret in image.build_secrets:
         if secret.env and secret.env not in os.environ:
             raise UsageError(
                 f"the build secret {secret.id} is missing", remedy=f"set the variable {secret.env}"
             )
-        if secret.file and not (folder / secret.file).is_file():
+        file = folder / secret.file
+        if secret.file and not file.is_file():
             raise UsageError(
-                f"the build secret {secret.id} is missing",
-                where=str(folder / secret.file),
-                remedy="write it there",
+                f"the build secret {secret.id} is missing", where=str(file), remedy="write it there"
             )
-        source = f"env={secret.env}" if secret.env else f"src={folder / secret.file}"
-        yield f"id={secret.id},{source}"
+        yield Secret(secret.id, secret.env, file)
 
 
 @contextmanager

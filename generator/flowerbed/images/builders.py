@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.images.reference import parse
@@ -26,15 +27,70 @@ _FULL = "no space left on device"
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """A build secret by its id: an environment variable, or where `env` is "" a file."""
+
+    id: str
+    env: str
+    file: Path
+
+    @property
+    def flag(self) -> str:
+        """Return what a builder's `--secret` takes; the secret itself is not in it."""
+        return f"id={self.id},{f'env={self.env}' if self.env else f'src={self.file}'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """The arguments by which a pip elsewhere gets the wheels, but for their list and folder.
+
+    `explain` returns the error for what that pip said.
+    """
+
+    arguments: tuple[str, ...]
+    explain: Callable[[str], FlowerbedError]
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """One build: the folder with `Containerfile` and wheels, the image's name, flags, and where it logs."""
+    """One build: the folder with `Containerfile` and wheels, the image's name, flags, and where it logs.
+
+    A builder that is not on this machine finds the wheels' list in the folder, and gets them by `download`
+    with the Python of `base`.
+    """
 
     context: Path
     image: str
     platform: str
     labels: dict[str, str]
-    secrets: tuple[str, ...]
+    secrets: tuple[Secret, ...]
     log: Path
+    base: str
+    download: Download
+
+
+class ImageBuilder(Protocol):
+    """What builds images, here or elsewhere. The methods raise as those of Builder do."""
+
+    @property
+    def program(self) -> str:
+        """Return what it is called in messages."""
+
+    @property
+    def needs_wheels(self) -> bool:
+        """Return whether wheels are downloaded to this machine for it."""
+
+    def has(self, image: str) -> bool:
+        """Return whether it keeps an image."""
+
+    def pinned(self, base: str, platform: str, tell: Tell) -> str:
+        """Return a base image by digest."""
+
+    def build(self, recipe: Recipe, tell: Tell) -> None:
+        """Build an image."""
+
+    def push(self, image: str, log: Path) -> str:
+        """Push an image and return its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +98,11 @@ class Builder:
     """One of BUILDERS, by its program."""
 
     program: str
+
+    @property
+    def needs_wheels(self) -> bool:
+        """Return True: it builds from this machine's folders."""
+        return True
 
     def has(self, image: str) -> bool:
         """Return whether an image is kept on this machine."""
@@ -62,7 +123,7 @@ class Builder:
         flags = ["--quiet"] if self.program != "docker" else []
         outcome = run([self.program, "pull", *flags, "--platform", platform, base])
         if outcome.code:
-            raise _base_failure(base, outcome)
+            raise base_failure(base, outcome)
         shown = self._digest_of(base)
         return f"{name.name}@{shown}" if shown else base
 
@@ -74,7 +135,7 @@ class Builder:
         # Every file and the image itself get one date, so that equal steps give equal layers.
         dates = ("--build-arg", "SOURCE_DATE_EPOCH=0") if self.program == "docker" else ("--timestamp", "0")
         labels = [part for key, value in recipe.labels.items() for part in ("--label", f"{key}={value}")]
-        secrets = [part for secret in recipe.secrets for part in ("--secret", secret)]
+        secrets = [part for secret in recipe.secrets for part in ("--secret", secret.flag)]
         command = [self.program, *head, *dates, "--platform", recipe.platform, *labels, *secrets]
         command += [
             "--file",
@@ -86,9 +147,9 @@ class Builder:
         steps: list[str] = []
 
         def follow(line: str) -> None:
-            if found := _STEP.match(line):
-                steps.append(found[1])
-                tell(f"  {_short(found[1])}")
+            if step := step_of(line):
+                steps.append(step)
+                tell(f"  {short(step)}")
 
         try:
             outcome = run(command, log=recipe.log, tell=follow)
@@ -97,7 +158,7 @@ class Builder:
             raise
         if outcome.code:
             self.tidy(recipe)
-            raise _build_failure(recipe, steps, outcome)
+            raise build_failure(recipe, steps, outcome)
 
     def push(self, image: str, log: Path) -> str:
         """Push an image to the registry in its name and return its digest there. Raises FlowerbedError."""
@@ -106,7 +167,7 @@ class Builder:
             extra = ["--digestfile", str(file)] if self.program != "docker" else []
             outcome = run([self.program, "push", *extra, image], log=log)
             if outcome.code:
-                raise _push_failure(image, log, outcome)
+                raise push_failure(image, log, outcome)
             said = file.read_text(encoding="ascii") if extra else outcome.text
         if not (found := _DIGEST.search(said)):
             raise FlowerbedError(f"{self.program} did not say which digest it pushed", where=image)
@@ -146,23 +207,32 @@ def find_builder(wanted: str = "") -> Builder:
 _BASE = "correct `base` in `images`; a private registry needs a login first"
 
 
-def _base_failure(base: str, outcome: Outcome) -> FlowerbedError:
+def step_of(line: str) -> str:
+    """Return the instruction that a builder's line says it begins, "" if it says none."""
+    found = _STEP.match(line)
+    return found[1] if found else ""
+
+
+def base_failure(base: str, outcome: Outcome) -> FlowerbedError:
+    """Return the error for a base image that cannot be had."""
     remedy = _full_or(outcome, _BASE)
     return FlowerbedError(
         f"the base image cannot be pulled: {_reason(outcome.lines)}", where=base, remedy=remedy
     )
 
 
-def _build_failure(recipe: Recipe, steps: Sequence[str], outcome: Outcome) -> FlowerbedError:
+def build_failure(recipe: Recipe, steps: Sequence[str], outcome: Outcome) -> FlowerbedError:
+    """Return the error for the last of `steps`, with the last lines that were said."""
     step = steps[-1] if steps else "reading the Containerfile"
     shown = "\n    ".join(line for line in outcome.lines[-_SHOWN_LINES:] if line)
     remedy = _full_or(outcome, f"the whole log is in {recipe.log}")
     return FlowerbedError(
-        f"this instruction failed: {_short(step)}\n    {shown}", where=recipe.image, remedy=remedy
+        f"this instruction failed: {short(step)}\n    {shown}", where=recipe.image, remedy=remedy
     )
 
 
-def _push_failure(image: str, log: Path, outcome: Outcome) -> FlowerbedError:
+def push_failure(image: str, log: Path, outcome: Outcome) -> FlowerbedError:
+    """Return the error for an image that is built and kept, but not in its registry."""
     remedy = f"the image is built and kept: push again when that is put right; log in {log}"
     if re.search("unauthorized|authentication required|denied", outcome.text, re.IGNORECASE):
         remedy = f"log in first, e.g. `buildah login {parse(image).registry}`; the image is built and kept"
@@ -178,6 +248,7 @@ def _reason(lines: Sequence[str]) -> str:
     return said[-1].removeprefix("Error: ").strip() if said else "it said nothing"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return a text as one line of at most 120 characters."""
     line = " ".join(text.split())
     return line if len(line) <= 120 else f"{line[:117]}..."

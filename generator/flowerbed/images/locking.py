@@ -51,16 +51,29 @@ def lock(inputs: Inputs, declaration: Path, *, update: bool = False, tell: Tell)
     With `update` versions are chosen anew. Nothing is written. Raises UsageError where packages do not fit
     together, and FlowerbedError where an index cannot be read.
     """
-    path = lock_file(declaration, inputs.component)
-    found = read_file(path, _MODE)
-    old = found.data.decode(errors="replace") if found else ""
-    head = _HEAD.match(old)
-    if head and head[1] == inputs.digest and not update:
+    old = _on_disk(inputs, declaration)
+    if _is_of(inputs, old) and not update:
         return Lock(old, sha256(old), fresh=False)
     tell(f"{inputs.component}: locking {len(inputs.requirements)} packages and what they need")
     text = _resolved(inputs, "" if update else old)
     text = f"# Locked by `flowerbed build` from inputs {inputs.digest}. Commit it.\n{text}"
     return Lock(text, sha256(text), fresh=text != old)
+
+
+def kept_lock(inputs: Inputs, declaration: Path) -> Lock | None:
+    """Return the lock on the disk if it is that of `inputs`, else None."""
+    old = _on_disk(inputs, declaration)
+    return Lock(old, sha256(old), fresh=False) if _is_of(inputs, old) else None
+
+
+def _on_disk(inputs: Inputs, declaration: Path) -> str:
+    found = read_file(lock_file(declaration, inputs.component), _MODE)
+    return found.data.decode(errors="replace") if found else ""
+
+
+def _is_of(inputs: Inputs, text: str) -> bool:
+    head = _HEAD.match(text)
+    return head is not None and head[1] == inputs.digest
 
 
 def write_lock(made: Lock, declaration: Path, component: str) -> bool:

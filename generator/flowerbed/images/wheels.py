@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import make_private_folder
@@ -21,6 +22,8 @@ from flowerbed.images.tools import Tell, run
 # By platform: the machine as Python and as wheels call it. 2.36 is the C library of Debian 12.
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _OLDEST, _NEWEST = 5, 36
+WHEEL_LIST = "requirements.txt"
+"""The list's name in a folder of wheels."""
 
 
 def cache_folder() -> Path:
@@ -52,16 +55,15 @@ def wheels(inputs: Inputs, made: Lock, tell: Tell) -> Path:
     not answer. What is half downloaded is removed.
     """
     image = inputs.image
-    lines = for_target(made.requirements, target_environment(image.python, image.platform))
-    text = "".join(f"{line}\n" for line in lines)
+    text = wheel_list(inputs, made)
     kept = cache_folder() / "wheels" / sha256(f"{image.python} {image.platform}\n{text}")[:32]
     if kept.is_dir():
         return kept
-    tell(f"{inputs.component}: downloading {len(lines)} wheels")
+    tell(f"{inputs.component}: downloading {len(text.splitlines())} wheels")
     make_private_folder(kept.parent)
     temporary = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".new-"))
     try:
-        (temporary / "requirements.txt").write_text(text, encoding="utf-8")
+        (temporary / WHEEL_LIST).write_text(text, encoding="utf-8")
         _download(inputs, temporary)
         temporary.rename(kept)
     finally:
@@ -69,30 +71,37 @@ def wheels(inputs: Inputs, made: Lock, tell: Tell) -> Path:
     return kept
 
 
-def _download(inputs: Inputs, folder: Path) -> None:
+def wheel_list(inputs: Inputs, made: Lock) -> str:
+    """Return the part of a lock that applies to the image's platform, in pip's form with hashes."""
+    image = inputs.image
+    lines = for_target(made.requirements, target_environment(image.python, image.platform))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def download_arguments(inputs: Inputs) -> list[str]:
+    """Return pip's arguments that download wheels for an image, but for their list and folder."""
     image = inputs.image
     machine = _MACHINES[image.platform]
     tags = [f"manylinux_2_{minor}_{machine}" for minor in range(_NEWEST, _OLDEST - 1, -1)]
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-input",
-        "--no-deps",
-        "--require-hashes",
-    ]
-    command += ["--disable-pip-version-check", "--only-binary", ":all:", "--python-version", image.python]
+    arguments = ["download", "--quiet", "--no-input", "--no-deps", "--require-hashes"]
+    arguments += ["--disable-pip-version-check", "--only-binary", ":all:", "--python-version", image.python]
     for tag in (*tags, f"manylinux2014_{machine}", f"linux_{machine}"):
-        command += ["--platform", tag]
-    command += ["--requirement", str(folder / "requirements.txt"), "--dest", str(folder)]
-    outcome = run([*command, *index_flags(inputs)])
+        arguments += ["--platform", tag]
+    # uv reads from an http address that is declared; pip does so where it is told. Hashes are checked anyway.
+    plain = {urlsplit(url).hostname for url in (image.index, *image.extra_index) if url.startswith("http:")}
+    arguments += [part for host in sorted(filter(None, plain)) for part in ("--trusted-host", host)]
+    return [*arguments, *index_flags(inputs)]
+
+
+def _download(inputs: Inputs, folder: Path) -> None:
+    command = [sys.executable, "-m", "pip", *download_arguments(inputs)]
+    outcome = run([*command, "--requirement", str(folder / WHEEL_LIST), "--dest", str(folder)])
     if outcome.code:
-        raise _failure(inputs, outcome.text)
+        raise download_failure(inputs, outcome.text)
 
 
-def _failure(inputs: Inputs, said: str) -> FlowerbedError:
+def download_failure(inputs: Inputs, said: str) -> FlowerbedError:
+    """Return the error for what pip said when it could not download wheels."""
     where = f"images.{inputs.component}"
     last = next((line for line in reversed(said.splitlines()) if line.strip()), "pip said nothing")
     if "DO NOT MATCH THE HASHES" in said:

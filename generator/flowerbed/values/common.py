@@ -52,6 +52,13 @@ def image_values(plan: Plan, component: Component, above: Component | None = Non
     return {"image": {"registry": DOCKER_HUB}} if above and _built(plan, above) else {}
 
 
+def pull_secret_values(plan: Plan, *components: Component) -> dict[str, Any]:
+    """Return `imagePullSecrets` for those of a chart's components that were built, if they need any."""
+    images = [plan.images[name] for name in components if _built(plan, name)]
+    wanted = sorted({image.pull_secret for image in images if image.pull_secret})
+    return {"imagePullSecrets": [{"name": name} for name in wanted]} if wanted else {}
+
+
 def gateway_image_values(plan: Plan) -> dict[str, Any]:
     """Return where the gateway's image comes from when the SuperLink's has a registry of its own."""
     return {"image": {"registry": DOCKER_HUB}} if _built(plan, "superlink") else {}

@@ -12,6 +12,7 @@ from flowerbed.values.common import (
     gateway_image_values,
     image_values,
     pod_values,
+    pull_secret_values,
     resources,
     secret_uses,
 )
@@ -74,6 +75,7 @@ def superlink_values(  # noqa: PLR0913, PLR0917  (each is a fact of its own)
         "persistence": {"size": superlink.storage.size, "storageClass": superlink.storage.storage_class},
         **pod_values(superlink.pod),
         **image_values(plan, "superlink"),
+        **pull_secret_values(plan, "superlink", "superexec"),
         **({"gateway": gateway} if gateway else {}),
     }
 

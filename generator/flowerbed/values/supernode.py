@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowerbed.plan import Plan, Scalar, Tenant
-from flowerbed.values.common import fingerprints, image_values, pod_values, resources, secret_uses
+from flowerbed.values.common import (
+    fingerprints,
+    image_values,
+    pod_values,
+    pull_secret_values,
+    resources,
+    secret_uses,
+)
 
 EVERYWHERE = ["0.0.0.0/0", "::/0"]
 
@@ -54,6 +61,7 @@ def supernode_values(
         "secrets": secret_uses(tenant.secrets),
         **pod_values(tenant.pod),
         **image_values(plan, "supernode"),
+        **pull_secret_values(plan, "supernode", "superexec"),
     }
 
 

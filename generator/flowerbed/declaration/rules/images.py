@@ -16,6 +16,7 @@ from flowerbed.declaration.places import KeyPath, show
 from flowerbed.images.reference import parse
 
 _ENV_NAME = re.compile(grammar.ENV_NAME)
+_DNS_NAME = re.compile(grammar.DNS_NAME)
 _SECRET_ID = re.compile("[A-Za-z0-9_.-]{1,64}")
 _PYTHON = re.compile(r"3\.1[1-4]")
 _URL = re.compile(r"https?://(?P<user>[^/@\s]*@)?[^/@\s]+(?:/\S*)?")
@@ -48,6 +49,9 @@ def references(declaration: Declaration) -> Iterator[Finding]:
             if key == "repository" and (found.tag or found.digest):
                 message = "the tag is the hash of what is built, and Flowerbed's to choose"
                 yield Finding((*path, key), message, f"write {found.name}")
+        if image.pull_secret and not _DNS_NAME.fullmatch(image.pull_secret):
+            message = f"{show(image.pull_secret)} is no name of a Secret"
+            yield Finding((*path, "pull-secret"), message, "use small letters, digits, - and .")
         if image.python and not _PYTHON.fullmatch(image.python):
             yield Finding(
                 (*path, "python"),
