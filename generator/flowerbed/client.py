@@ -16,6 +16,7 @@ from flowerbed import runs
 if TYPE_CHECKING:
     from flowerbed.metrics import Metrics
     from flowerbed.plan import Plan
+    from flowerbed.report import Report
     from flowerbed.runs import NodeRecord, RunRecord
     from flowerbed.scripts.flower_connection import Connection
     from flowerbed.scripts.flower_run import Outcome
@@ -71,6 +72,12 @@ class Federation:
         """Return all SuperNodes that were ever registered, by name."""
         return runs.list_nodes(self.connection)
 
+    def compare(self, *compared: Run) -> str:
+        """Return runs side by side, with their curves over one another, as one HTML page."""
+        from flowerbed.report import compare, render_comparison_page
+
+        return render_comparison_page(compare(run.figures() for run in compared))
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the address and the latest runs."""
         rows = [(run.run_id, run.status) for run in self.runs(limit=10)]
@@ -123,11 +130,20 @@ class Run:
 
     def report(self) -> str:
         """Return the report as one HTML page."""
-        from flowerbed.report import build, render_page
+        from flowerbed.report import render_page
+
+        found, log = self._seen()
+        return render_page(found, log)
+
+    def figures(self) -> Report:
+        """Return what the report shows, as data."""
+        return self._seen()[0]
+
+    def _seen(self) -> tuple[Report, str]:
+        from flowerbed.report import build
 
         record, log = runs.run_and_log(self.federation.connection, self.run_id)
-        plan = self.federation.plan
-        return render_page(build(record, log, self.federation.nodes(), plan), log)
+        return build(record, log, self.federation.nodes(), self.federation.plan), log
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: outcome and the last figures."""

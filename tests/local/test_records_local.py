@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from local_helpers import LIMIT, ROOT, flowerbed, run, until
 
-from flowerbed.records import load, load_log
-from flowerbed.report import build, render_page
+from flowerbed.records import load, load_log, report_of
+from flowerbed.report import render_page
 
 SETTINGS = ("num-server-rounds=1", "min-nodes=2", "accuracy-floor=0.1", "local-epochs=1")
 XSS = "<script>document.title = 'broken'</script>"
@@ -62,13 +62,15 @@ def test_the_page_in_a_browser(first_try: tuple[Path, str], tmp_path: Path) -> N
     assert record is not None
     log = load_log(root, run_id) + f"\n{XSS}\n"
     page = tmp_path / "page.html"
-    page.write_text(render_page(build(record.run, log), log), encoding="utf-8")
+    page.write_text(render_page(report_of(record, log), log), encoding="utf-8")
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
         [browser, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=60, check=True
     )
     assert re.search(r"<title>Run \d+ of flowerbed/digits: completed</title>", done.stdout)
     assert "&lt;script&gt;document.title = 'broken'" in done.stdout
+    assert f"<code>{ROOT / 'examples' / 'digits'}</code>" in done.stdout  # the source, from the record
+    assert done.stdout.count("set for this run") == len(SETTINGS)
     assert '<p hidden=""><label for="search">' not in done.stdout  # the script has shown the field
 
 

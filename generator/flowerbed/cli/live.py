@@ -83,17 +83,20 @@ def table(metrics: Metrics) -> Table:
     found = columns(metrics)[:COLUMNS]
     title = f"rounds: {sum(one.number > 0 for one in metrics.rounds)}"
     title += f" of {metrics.planned}" if metrics.planned else ""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    made = Table(title=title, title_justify="left", title_style="bold cyan", header_style="cyan")
     if not metrics.rounds:
         return Table.grid()
     made.add_column("round", justify="right")
     for column in found:
         made.add_column(Text(f"{printable(column.name)}\n{SOURCE_WORDS[column.source]}"), justify="right")
-    made.add_column("answers", justify="right")
+    answered = any(entry.train_replies or entry.evaluate_replies for entry in metrics.rounds)
+    if answered:
+        made.add_column("answers", justify="right")
     for entry in metrics.rounds[-ROUNDS:]:
         values = (column.values.get(entry.number) for column in found)
         cells = ["" if value is None else number(value) for value in values]
         replies = entry.train_replies or entry.evaluate_replies
         style = "red" if replies and replies.failures else ""
-        made.add_row(str(entry.number), *cells, Text(answers(replies), style=style))
+        cells += [answers(replies)] if answered else []
+        made.add_row(str(entry.number), *cells, style=style)
     return made
