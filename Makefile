@@ -110,6 +110,7 @@ generated: $(READY) ## Rebuild every generated file that is committed
 	@$(BIN)/python tools/shipped_values.py
 	@$(BIN)/python tests/charts/test_network_docs.py
 	@$(BIN)/python tests/local/test_route_docs.py
+	@$(BIN)/python tests/local/test_outcomes.py
 
 .PHONY: generated-check
 generated-check: $(READY) ## Fail if a generated file is not what its sources give
