@@ -52,6 +52,7 @@ def inputs_of(plan: Plan, component: Component, folder: Path) -> Inputs:
         "python": image.python,
         "indexes": [image.index, *image.extra_index],
         "wheels": _wheels(wheelhouse) if wheelhouse else {},
+        **({"platform": image.platform} if wheelhouse else {}),
     }
     return Inputs(component, image, flower, tuple(requirements), wheelhouse, sha256(json.dumps(covered)))
 

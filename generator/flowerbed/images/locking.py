@@ -1,5 +1,7 @@
 """The lock: every package with its version and the hashes of its wheels, for every platform at once.
 
+From a wheelhouse it is for the image's platform alone.
+
 It lies in `images.lock/COMPONENT.txt` beside the declaration, in pip's own form, and is made by uv. Its first
 line says from which inputs: equal inputs are not locked again. Only wheels are locked: nothing is
 compiled, and no package's own code runs while it is installed.
@@ -27,6 +29,8 @@ _NO_WHEEL = re.compile(
 )
 
 
+# The same C library as `wheels` downloads for.
+_PLATFORMS = {"linux/amd64": "x86_64-manylinux_2_36", "linux/arm64": "aarch64-manylinux_2_36"}
 _FREE = "free some space on the disk first; nothing was kept of it"
 
 
@@ -116,7 +120,11 @@ def _resolved(inputs: Inputs, old: str) -> str:
         wanted.write_text("".join(f"{one}\n" for one in inputs.requirements), encoding="utf-8")
         output.write_text(old, encoding="utf-8")
         command = [uv(), "pip", "compile", "--quiet", str(wanted), "--output-file", str(output)]
-        command += ["--universal", "--python-version", inputs.image.python, "--generate-hashes"]
+        # A wheelhouse has the wheels of one platform; an index has those of all.
+        reach = (
+            ["--python-platform", _PLATFORMS[inputs.image.platform]] if inputs.wheelhouse else ["--universal"]
+        )
+        command += [*reach, "--python-version", inputs.image.python, "--generate-hashes"]
         command += ["--no-header", "--no-annotate", "--only-binary", ":all:", "--no-python-downloads"]
         outcome = run([*command, *index_flags(inputs)])
         if outcome.code:

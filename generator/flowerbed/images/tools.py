@@ -55,7 +55,7 @@ def run(command: Sequence[str], *, log: Path | None = None, tell: Tell = silent)
         file = stack.enter_context(log.open("a", encoding="utf-8")) if log else None
         try:
             assert process.stdout is not None  # noqa: S101  (it is a pipe)
-            for line in process.stdout:
+            for line in stack.enter_context(process.stdout):
                 lines.append(line.rstrip())
                 if file:
                     file.write(line)
