@@ -9,6 +9,7 @@ import pytest
 from image_builds import workshop  # noqa: F401  (a fixture)
 from local_helpers import HOSPITALS, declare, write_app
 from source_servers import scratch, served  # noqa: F401  (fixtures)
+from told_rounds import told_app, told_federation, told_runs  # noqa: F401  (fixtures)
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up

@@ -7,15 +7,11 @@ import pty
 import re
 import select
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from local_helpers import flowerbed as command_line
-from submit_federation import LIMIT, Federation, last_word, running, submit
-from told_rounds import SERVER
-
-from submit_apps import write_app  # isort: skip  (found through submit_federation)
+from submit_federation import LIMIT, Federation, last_word
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38)[;m]")
 SHOW_CURSOR = "\x1b[?25h"
@@ -63,32 +59,15 @@ class Terminal:
         return bool(piece)
 
 
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
-    with running(tmp_path_factory.mktemp("federation")) as federation:
-        yield federation
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_app(tmp_path_factory.mktemp("app"), {"tiny/server.py": SERVER})
-
-
-@pytest.fixture(scope="module")
-def ended(federation: Federation, app: Path) -> str:
-    """Return the id of a run of three rounds that has completed."""
-    code, output, _ = submit(federation, app, "--set", "ticks=3", "--set", "pause=0", "--set", "ending=well")
-    assert code == 0
-    return output.split()[0]
-
-
-def test_rounds_appear_while_the_run_goes_on(federation: Federation, app: Path, tmp_path: Path) -> None:
+def test_rounds_appear_while_the_run_goes_on(
+    told_federation: Federation, told_app: Path, tmp_path: Path
+) -> None:
     """The table grows below the log; Ctrl-C takes it away, and the question can be answered."""
-    options = ("--connection", federation.connection_file(), "--records", tmp_path)
-    terminal = Terminal("submit", app, *options, "--set", "ticks=500", "--set", "pause=0.2")
+    options = ("--connection", told_federation.connection_file(), "--records", tmp_path)
+    terminal = Terminal("submit", told_app, *options, "--set", "ticks=500", "--set", "pause=0.2")
     terminal.until("0.8750 │")
     assert "rounds: 3" in terminal.seen
-    run_id = re.findall(r"run (\d+) is running", terminal.seen)[0]
+    run_id = re.findall(r"run (\d+) was started", terminal.seen)[0]
     assert 'metrics {"round": 2' in terminal.seen
     terminal.type("\x03")
     terminal.until("y stops it")
@@ -98,7 +77,7 @@ def test_rounds_appear_while_the_run_goes_on(federation: Federation, app: Path, 
     shown = terminal.end()
     assert terminal.code == 130
     assert "rounds: " not in shown[before:]
-    assert last_word(federation, run_id) == "stopped"
+    assert last_word(told_federation, run_id) == "stopped"
 
 
 @pytest.mark.parametrize(
@@ -111,8 +90,8 @@ def test_rounds_appear_while_the_run_goes_on(federation: Federation, app: Path, 
     ],
 )
 def test_who_gets_a_table(
-    federation: Federation,
-    ended: str,
+    told_federation: Federation,
+    told_runs: list[str],
     tmp_path: Path,
     options: tuple[str, ...],
     environment: dict[str, str],
@@ -120,12 +99,12 @@ def test_who_gets_a_table(
     colours: bool | None,
 ) -> None:
     """A terminal does, in colours unless NO_COLOR is set; with --plain, or on a dumb one, lines alone."""
-    where = ("--connection", federation.connection_file(), "--records", tmp_path)
-    terminal = Terminal("attach", ended, *where, *options, **environment)
+    where = ("--connection", told_federation.connection_file(), "--records", tmp_path)
+    terminal = Terminal("attach", told_runs[0], *where, *options, **environment)
     shown = terminal.end()
     assert terminal.code == 0
     assert 'metrics {"round": 3' in shown
-    assert f"run {ended}: completed" in shown
+    assert f"run {told_runs[0]}: completed" in shown
     assert ("rounds: 3" in shown) is table
     assert (SHOW_CURSOR in shown) is table
     if colours is not None:

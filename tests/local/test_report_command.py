@@ -5,39 +5,29 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from submit_federation import LIMIT, Federation, Submission, running
-from told_rounds import SERVER
+from submit_federation import LIMIT, Federation, Submission
 
 from flowerbed import runs
 from flowerbed.cli.main import run as flowerbed
 
-from submit_apps import write_app  # isort: skip  (found through submit_federation)
+
+@pytest.fixture
+def federation(told_federation: Federation) -> Federation:
+    return told_federation
 
 
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
-    with running(tmp_path_factory.mktemp("federation")) as federation:
-        yield federation
+@pytest.fixture
+def app(told_app: Path) -> Path:
+    return told_app
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_app(tmp_path_factory.mktemp("app"), {"tiny/server.py": SERVER})
-
-
-@pytest.fixture(scope="module")
-def failed_run(federation: Federation, app: Path) -> str:
+@pytest.fixture
+def failed_run(told_runs: list[str]) -> str:
     """Return the id of a run of three rounds that failed in the end."""
-    submission = Submission(
-        federation, app, "--set", "pause=0", "--set", "ticks=3", "--set", "ending=no <data>"
-    )
-    run_id = submission.run_id
-    assert submission.end()[0] == 1
-    return run_id
+    return told_runs[1]
 
 
 def report(federation: Federation, *arguments: str, user: str = "analyst") -> int:

@@ -1,0 +1,104 @@
+"""docs/python.md, run as it stands against a real federation; what a notebook shows."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from flowerbed import Federation as Client
+from flowerbed.local import Federation
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "python.md"
+PYPROJECT = """\
+[project]
+name = "told"
+version = "1.0.0"
+[tool.flwr.app]
+publisher = "tests"
+[tool.flwr.app.components]
+serverapp = "told:server"
+clientapp = "told:client"
+[tool.flwr.app.config]
+num-server-rounds = 1
+"""
+APP = """\
+import json
+from flwr.clientapp import ClientApp
+from flwr.serverapp import ServerApp
+
+server, client = ServerApp(), ClientApp()
+
+
+@server.main()
+def main(grid, context):
+    for number in range(1, context.run_config["num-server-rounds"] + 1):
+        print("metrics", json.dumps({"round": number, "accuracy": 1 - 0.5**number, "<b>": number}))
+    told = {"name": "model.txt", "part": 1, "parts": 1, "data": "aGk="}
+    told["sha256"] = "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"
+    print("artifact", json.dumps(told), flush=True)
+"""
+
+
+class Rows(HTMLParser):
+    """The cells of a table, row by row, as a browser would show them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.rows: list[list[str]] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag in {"tr", "caption"}:
+            self.rows.append([])
+
+    def handle_data(self, data: str) -> None:
+        self.rows[-1].append(data)
+
+
+def test_the_document_runs_as_it_stands(
+    hospitals: Federation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each block does what it says, one after the other; afterwards a notebook shows federation and run."""
+    (tmp_path / "federation.yaml").symlink_to(hospitals.file)
+    (tmp_path / ".flowerbed").symlink_to(hospitals.file.parent / ".flowerbed")
+    (tmp_path / "my-app").mkdir()
+    (tmp_path / "my-app" / "pyproject.toml").write_text(PYPROJECT)
+    (tmp_path / "my-app" / "told.py").write_text(APP)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, object] = {}
+    told = []
+    for number, block in enumerate(blocks):
+        exec(compile(block, f"{DOCUMENT.name}, block {number + 1}", "exec"), names)
+        told.append(capsys.readouterr().out)
+    assert told[0] == "completed {'accuracy': 0.875, '<b>': 3}\n"
+    run = names["run"]
+    lines = told[1].splitlines()
+    assert f"{run.run_id} tests/told completed" in lines  # type: ignore[attr-defined]
+    assert lines[-1] == "['hospitals-north-0', 'hospitals-west-0']"
+    assert told[2].startswith("2 no-such-app: no such app")
+    assert (tmp_path / "model.txt").read_bytes() == b"hi"
+    assert "0.8750" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "2 runs compared" in (tmp_path / "compared.html").read_text(encoding="utf-8")
+    check_notebook(names["hospitals"], run)  # type: ignore[arg-type]
+    shutil.rmtree(tmp_path / "my-app")
+
+
+def check_notebook(hospitals: Client, run: object) -> None:
+    """Both are tables, with strangers' names as text, and their plain form hides nothing secret."""
+    shown = Rows(run._repr_html_())  # type: ignore[attr-defined]
+    assert ["status", "completed"] in shown.rows
+    assert ["accuracy", "0.875"] in shown.rows
+    assert ["<b>", "3"] in shown.rows
+    assert shown.tags == {"table", "caption", "tr", "th", "td"}
+    listed = Rows(hospitals._repr_html_())
+    assert listed.rows[0] == [f"Federation at {hospitals.connection.address}"]
+    assert [run.run_id, "completed"] in listed.rows  # type: ignore[attr-defined]
+    assert "PRIVATE KEY" not in repr(hospitals) + repr(run)
