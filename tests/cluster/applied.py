@@ -34,8 +34,8 @@ class Applied:
         bundles = self.file.parent / "bundles" / plan.name
         return Federation(plan, bundles, dict.fromkeys(contexts, self.environment))
 
-    def run(self, *words: str, code: int = 0) -> str:
-        """Run `flowerbed WORDS` about the declaration; return stdout. Raises AssertionError."""
+    def run(self, *words: str, code: int | None = 0) -> str:
+        """Run `flowerbed WORDS` about the declaration; return stdout. `code` None takes any exit code."""
         done = subprocess.run(
             [FLOWERBED, *words, "--file", self.file],
             env={**self.environment, "NO_COLOR": "1"},
@@ -44,10 +44,11 @@ class Applied:
             timeout=PATIENCE + 60,
             check=False,
         )
-        assert done.returncode == code, f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        failure = f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        assert code in {None, done.returncode}, failure
         return done.stdout
 
-    def status(self, *words: str, code: int = 0) -> dict[str, Any]:
+    def status(self, *words: str, code: int | None = 0) -> dict[str, Any]:
         """Return what `flowerbed status --json` tells."""
         found: dict[str, Any] = json.loads(self.run("status", "--cluster", "--json", *words, code=code))
         return found
