@@ -110,6 +110,11 @@ class Trials:
         until(lambda: text in runs.read_log(connection, run_id), LIMIT, f"{text!r} in the log")
         return run_id
 
+    def logs(self, run_id: str) -> int:
+        """Run `flowerbed logs`; return its exit code."""
+        program = (*FLOWERBED, "logs")
+        return Submission(self.federation, run_id, "--records", str(self.records), program=program).end()[0]
+
     def stop(self, run_id: str) -> None:
         """Stop a run as somebody else would."""
         runs.stop(self.federation.connection(), run_id)
@@ -194,7 +199,12 @@ def _hands(trials: Trials) -> None:
         trials.end("the follower is killed, then `flowerbed attach`", trials.begin(attach=run_id))
 
     def detached() -> None:
-        trials.stop(trials.end("it is not followed: `--detach`", trials.begin(*LONG, "--detach")))
+        run_id = trials.end("it is not followed: `--detach`", trials.begin(*LONG, "--detach"))
+        trials.stop(run_id)
+        assert trials.logs(run_id) == 0
+        found = records.load(trials.records, run_id)
+        assert found is not None
+        assert (found.complete, found.run.outcome) == (True, "stopped")
 
     _together(
         trials,

@@ -251,8 +251,9 @@ def test_the_verbs(federation: Federation, app: Path, tmp_path: Path) -> None:
     assert json.loads(output.splitlines()[-1])["status"] == "completed"
     code, output, _ = flowerbed(federation, "stop", run_id, "--json")
     assert (code, json.loads(output)) == (0, {"run_id": run_id, "stopped": False, "status": "completed"})
-    code, _, errors = flowerbed(federation, "stop", "12")
-    assert (code, "Run ID not found" in errors) == (2, True)
+    for verb in ("stop", "attach"):
+        code, _, errors = flowerbed(federation, verb, "12")
+        assert (code, "Run ID not found" in errors, "record" in errors) == (2, True, False)
 
 
 def test_the_calls_from_python(federation: Federation, app: Path) -> None:
