@@ -59,6 +59,8 @@ def test_an_example_leads_to_its_symptom(symptom: Symptom) -> None:
 def test_the_unknown_is_told_as_such() -> None:
     """A text that nobody foresaw gets the advice where to look."""
     assert symptom_of("the moon is full") is OTHER
+    # Helm's words on an API server that is away are no word on the SuperLink.
+    assert symptom_of('kubernetes cluster unreachable: Get "https://192.0.2.1:6443/version"') is OTHER
     assert "kubectl" in OTHER.remedy
 
 
