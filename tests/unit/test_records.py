@@ -12,8 +12,8 @@ import report_runs
 
 from flowerbed.errors import UsageError
 from flowerbed.records import ArtifactRecord, Record, artifacts, folder_of, load, load_log, schema_text
-from flowerbed.scripts.flower_artifacts import SIZE_LIMIT
 from flowerbed.records.store import described, save
+from flowerbed.scripts.flower_artifacts import SIZE_LIMIT
 
 SCHEMA = Path(__file__).parents[2] / "schema" / "run.schema.json"
 
