@@ -25,7 +25,7 @@ from flowerbed.scripts.flower_run import Outcome
 from submit_apps import write_app  # isort: skip  (found through submit_federation)
 
 LINES = 10_000
-PAUSE = 0.002  # seconds between two lines
+PAUSE = 0.003  # seconds between two lines
 MOVED = "127.0.0.2"
 ASLEEP = 5.0  # seconds: longer than the sleeper bears with an absent SuperLink
 
