@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import signal
+import socket
+import socketserver
 import subprocess
+import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -165,3 +172,79 @@ def test_a_dry_run_writes_nothing(workshop: Workshop, built: Path, tmp_path: Pat
     assert shown["state"] == "planned"
     assert sorted(path for path in built.rglob("*")) == before
     assert load_plan(built / "federation.yaml").images["superexec"].built is not None
+
+
+@pytest.fixture
+def held_back(workshop: Workshop) -> Iterator[tuple[str, threading.Event]]:
+    """Forward a port to the registry, but only once the event is set; until then clients wait."""
+    host, _, port = workshop.registry.partition(":")
+    opened = threading.Event()
+
+    class Forwarder(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            opened.wait()
+            with socket.create_connection((host, int(port))) as other:
+                back = threading.Thread(target=_copy, args=(other, self.request), daemon=True)
+                back.start()
+                _copy(self.request, other)
+                back.join()
+
+    with socketserver.ThreadingTCPServer((host, 0), Forwarder) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"{host}:{server.server_address[1]}", opened
+        opened.set()
+        server.shutdown()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+def test_an_interrupted_push(
+    workshop: Workshop, built: Path, held_back: tuple[str, threading.Event], tmp_path: Path
+) -> None:
+    """It leaves no record; the next one pushes what was built, and its packages came from the cache."""
+    registry, opened = held_back
+    text = DECLARATION.format(base=workshop.base, python=PYTHON, registry=workshop.registry)
+    # Another instruction after the packages, and another address: the packages' layer stays.
+    text = text.replace(f"{workshop.registry}/team", f"{registry}/team").replace(
+        "/etc/greeting", "/etc/hello"
+    )
+    declare(tmp_path, text)
+    (tmp_path / "images.lock").mkdir()
+    lock = tmp_path / "images.lock" / "superexec.txt"
+    lock.write_bytes((built / "images.lock" / "superexec.txt").read_bytes())
+    logins = json.loads(Path(workshop.environment["REGISTRY_AUTH_FILE"]).read_text())
+    logins["auths"][registry] = logins["auths"][workshop.registry]
+    (tmp_path / "auth.json").write_text(json.dumps(logins))
+    more = {"REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"), "BUILD_TOKEN": SECRET}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flowerbed", "build", "superexec", "--push"],
+        cwd=tmp_path,
+        env=workshop.environment | more,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    told = []
+    for line in process.stderr:
+        told.append(line)
+        if line.startswith("superexec: pushing"):
+            break
+    process.send_signal(signal.SIGINT)
+    process.stderr.close()
+    assert process.wait(40) == 130, told
+    assert not (tmp_path / "images.lock.yaml").exists()
+    log = (tmp_path / ".flowerbed/hospitals/build/superexec.log").read_text()
+    _, _, installed = log.partition("python -m pip install")
+    assert installed.partition("STEP")[0].count("Using cache") == 1, log
+    opened.set()
+    done = workshop.flowerbed(tmp_path, "build", "superexec", "--push", **more)
+    assert done.returncode == 0, done.stderr
+    assert "building" not in done.stderr
+    assert entry(tmp_path)["image"].startswith(f"{registry}/team/flower:superexec-")
