@@ -15,6 +15,9 @@ PREVIOUS = "previous.crt"
 
 
 def trusted(folder: Path) -> bytes:
-    """Return the certificates (PEM) that parties of the bundle folder trust, the one that signs first."""
-    found = (read_file(folder / "ca" / name, PUBLIC_MODE) for name in (CURRENT, NEXT, PREVIOUS))
+    """Return the certificates (PEM) that parties of the bundle folder trust, the oldest first.
+
+    So they stay the same bytes when the new one begins to sign: nothing that has read them has to restart.
+    """
+    found = (read_file(folder / "ca" / name, PUBLIC_MODE) for name in (PREVIOUS, CURRENT, NEXT))
     return b"".join(dict.fromkeys(file.data for file in found if file))
