@@ -75,7 +75,7 @@ class Supervisor:
         api = Api(self.kubeconfig)
         self._wait("API server", api.ready)
         control_plane.start_controllers(self.daemons, built, authority, self.folder, server)
-        self._wait("containerd", lambda: all(node.socket.exists() for node in self.nodes))
+        self._wait("containerd", lambda: all(node.containerd_answers() for node in self.nodes))
         for node in self.nodes:
             node.start(self.daemons, built, authority, server)
         self._fill(api)
