@@ -93,11 +93,25 @@ state = "{self.run}/state"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{programs}"
     conf_dir = "{plugins}"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{self.folder}/registries"
 """
         (self.folder / "containerd.toml").write_text(config)
         daemons.start(
             f"containerd-{self.index}", self.index, "containerd", "-c", self.folder / "containerd.toml"
         )
+
+    def containerd_answers(self) -> bool:
+        """Tell whether containerd serves kubelets, which end where its socket is there but it is not."""
+        import grpc
+
+        with grpc.insecure_channel(f"unix://{self.socket}") as channel:
+            version = channel.unary_unary("/runtime.v1.RuntimeService/Version")
+            try:
+                version(b"", timeout=2)
+            except grpc.RpcError:
+                return False
+        return True
 
     def start(self, daemons: Daemons, programs: Programs, authority: Authority, server: str) -> None:
         """Start the rest: it needs the API server."""
