@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from harness.cluster import Cluster
 from parties import FLOWERBED, Federation
@@ -77,11 +78,14 @@ def running(federation: Federation, **config: object) -> Iterator[Run]:
 
 
 def rounds_of(run: Run) -> str:
-    """Return a run's rounds as a table: answered of asked, and the seconds."""
-    told = run.told("ROUND")
-    return "; ".join(
-        f"{one['round']}: {len(one['answered'])}/{one['asked']} in {one['seconds']} s" for one in told
-    )  # type: ignore[arg-type]
+    """Return a run's rounds as a table: answered of asked, the seconds, the codes of failed replies."""
+
+    def line(told: dict[str, Any]) -> str:
+        codes = ", ".join(f"error {code}" for code in told["failed"])
+        answered = f"{told['round']}: {len(told['answered'])}/{told['asked']} in {told['seconds']} s"
+        return f"{answered} ({codes})" if codes else answered
+
+    return "; ".join(map(line, run.told("ROUND")))
 
 
 def wait_until(what: str, condition: Callable[[], object], seconds: float) -> float:

@@ -63,11 +63,11 @@ class Party:
         assert len(found) >= block, f"{self.bundle}/INSTALL.md has no commands {block} below {heading!r}"
         return str(found[block - 1])
 
-    def install(self) -> None:
-        """Run the commands of the chapter Install."""
+    def install(self, charts: Path = CHARTS) -> None:
+        """Run the commands of the chapter Install, which also upgrade, with the charts of a folder."""
         # The chart's place is the one thing that the reader is told to fill in.
         text = re.sub(
-            r"^CHART=\S+", f"CHART={CHARTS / self.chart}", self.commands("Install"), flags=re.MULTILINE
+            r"^CHART=\S+", f"CHART={charts / self.chart}", self.commands("Install"), flags=re.MULTILINE
         )
         self.run(text)
 
@@ -128,10 +128,10 @@ class Federation:
             for tenant in self.plan.tenants
         ]
 
-    def install(self) -> None:
+    def install(self, charts: Path = CHARTS) -> None:
         """Install every party by its own commands and wait until each is ready."""
         for party in (self.coordinator, *self.tenants):
-            party.install()
+            party.install(charts)
         for party in (self.coordinator, *self.tenants):
             party.check()
 

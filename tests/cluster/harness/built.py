@@ -8,7 +8,7 @@ import signal as signals
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,42 @@ class BuiltCluster(Cluster):
         """Let the cluster's DNS know a name outside, within a second."""
         file = self.folder / "dns/hosts"
         file.write_text(file.read_text() + f"{address} {name}\n")
+
+    def trust(self, registry: str, certificate: Path) -> None:
+        """Let every node pull from a registry with a certificate of its own; it is read at each pull."""
+        for index in range(1, len(self.nodes) + 1):
+            folder = self.folder / f"node{index}/registries/{registry}"
+            folder.mkdir(parents=True)
+            address = f"https://{registry}"
+            (folder / "hosts.toml").write_text(
+                f'server = "{address}"\n[host."{address}"]\n  ca = "{certificate}"\n'
+            )
+
+    @contextmanager
+    def secluded(self, *allowed: str) -> Iterator[Callable[[], int]]:
+        """Drop what pods begin to say, but to these addresses; DNS pods stay free.
+
+        Yields a function that returns how many packets were dropped until then.
+        """
+        found = self.get("pods", "-n", "kube-system", "-l", "k8s-app=kube-dns")["items"]
+        free = [("-s", pod["status"]["podIP"]) for pod in found] + [("-d", one) for one in allowed]
+        new = ("-m", "conntrack", "--ctstate", "NEW", "-m", "comment", "--comment", "secluded")
+        # Each is put before the one above it here.
+        rules = [("FORWARD", "-s", network.PODS, *new, "-j", "DROP")]
+        rules += [("FORWARD", *one, "-j", "RETURN") for one in free]
+        self._iptables("-I", rules)
+        try:
+            yield self._dropped
+        finally:
+            self._iptables("-D", rules)
+
+    def _dropped(self) -> int:
+        spaces = [network.namespace(self.name, index + 1) for index in range(len(self.nodes))]
+        listed = "".join(
+            run("nsenter", f"--net=/run/netns/{space}", "iptables", "-w", "-t", "mangle", "-nvxL", "FORWARD")
+            for space in spaces
+        )
+        return sum(int(line.split()[0]) for line in listed.splitlines() if "/* secluded */" in line)
 
     def volume(self, namespace: str, claim: str) -> Path:
         """Return the folder behind a claim."""

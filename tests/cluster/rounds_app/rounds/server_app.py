@@ -24,6 +24,9 @@ def main(grid: Grid, context: Context) -> None:
         messages = [Message(content=order, dst_node_id=node, message_type="query") for node in ids]
         replies = list(grid.send_and_receive(messages, timeout=config["patience"]))
         answered = [str(reply.metadata.src_node_id) for reply in replies if not reply.has_error()]
+        # What the SuperLink answers in a node's place carries its own id, so codes are all that can be told.
+        failed = sorted(int(one.error.code) for one in replies if one.has_error())
         seconds = round(time.monotonic() - started, 1)
         told = {"round": number, "asked": len(ids), "answered": sorted(answered), "seconds": seconds}
+        told["failed"] = failed
         log(INFO, "ROUND %s", json.dumps(told))

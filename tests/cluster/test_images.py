@@ -1,0 +1,232 @@
+"""Images built here and in the cluster: the same, pulled with a login, and trained with off the network."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from harness.built import BuiltCluster
+from harness.cache import HarnessError, say
+from harness.cluster import Cluster
+from image_garden import LOGIN, Garden, open_garden
+from parties import DIGITS, HALVES, Federation, declare, final_accuracy
+
+FLEET, CONTROL = 31492, 31493
+LEARNED = (
+    "instructions: {after: [\"RUN python -c 'import sklearn; print(sklearn.__version__)' > /etc/learned\"]}"
+)
+HEAD = "version: 1\nname: garden\ntenants: [{name: north, nodes: 1}]\n"
+PULLING = {"ErrImagePull", "ImagePullBackOff"}
+KINDS = "jobs,pods,configmaps,secrets"
+
+
+@pytest.fixture(scope="module")
+def garden(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Garden]:
+    """Give the cluster a registry, an index and a namespace to build in."""
+    if not isinstance(cluster, BuiltCluster):
+        pytest.skip("a registry whose certificate its nodes trust is only given to a cluster built here")
+    with (
+        open_garden(cluster, tmp_path_factory.mktemp("garden")) as found,
+        cluster.namespaces("builds", level="baseline"),
+    ):
+        found.give_login("builds")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def here(garden: Garden, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Build and push the image on this machine; return its entry of the record."""
+    folder = tmp_path_factory.mktemp("here")
+    (folder / "federation.yaml").write_text(HEAD + garden.images(LEARNED))
+    done = garden.build(folder, "--push")
+    assert done.returncode == 0, done.stderr
+    return entry(folder)
+
+
+@pytest.fixture(scope="module")
+def there(garden: Garden, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Build and push it in the cluster; return the folder and what was told."""
+    folder = tmp_path_factory.mktemp("there")
+    (folder / "federation.yaml").write_text(HEAD + garden.images(LEARNED))
+    started = time.monotonic()
+    done = garden.build(folder, *garden.there("builds"))
+    say(f"built in the cluster: {time.monotonic() - started:.0f} s")
+    assert done.returncode == 0, done.stderr
+    return folder, done.stderr
+
+
+def entry(folder: Path) -> dict[str, str]:
+    found: dict[str, str] = yaml.safe_load((folder / "images.lock.yaml").read_text())["images"]["superexec"]
+    return found
+
+
+def kept(cluster: Cluster) -> list[str]:
+    """Return what the build's namespace holds beside its login and what Kubernetes puts there."""
+    items = cluster.get(KINDS, "-n", "builds")["items"]
+    names = [f"{item['kind']} {item['metadata']['name']}" for item in items]
+    return sorted(set(names) - {f"Secret {LOGIN}", "ConfigMap kube-root-ca.crt"})
+
+
+def test_the_cluster_builds_the_same(here: dict[str, str], there: tuple[Path, str]) -> None:
+    """Content, lock, base and tag are those of the build on this machine."""
+    found = entry(there[0])
+    assert found.pop("image").partition("@")[0] == here["image"].partition("@")[0]
+    assert found == {name: value for name, value in here.items() if name != "image"}
+
+
+def test_a_build_in_the_cluster_is_followed_and_leaves_nothing(
+    garden: Garden, there: tuple[Path, str]
+) -> None:
+    """Instructions are told while they run, the log is kept here, and the namespace is as before."""
+    folder, told = there
+    assert "  RUN python -c" in told
+    log = (folder / ".flowerbed/garden/build/superexec.log").read_text()
+    assert "STEP" in log
+    assert "flowerbed: pushing" in log
+    garden.cluster.wait("an empty namespace", lambda: not kept(garden.cluster))
+    done = garden.build(folder, *garden.there("builds"))
+    assert done.stdout.startswith("superexec: unchanged ")
+    assert not done.stderr
+
+
+def test_a_namespace_that_refuses(garden: Garden, tmp_path: Path) -> None:
+    """Under the level `restricted` nothing is built, and the error says which level it takes."""
+    (tmp_path / "federation.yaml").write_text(HEAD + garden.images())
+    with garden.cluster.namespaces("too-strict"):
+        garden.give_login("too-strict")
+        done = garden.build(tmp_path, *garden.there("too-strict"))
+    assert done.returncode == 1
+    assert "violates PodSecurity" in done.stderr
+    assert "pod-security.kubernetes.io/enforce=baseline" in done.stderr
+    assert not (tmp_path / "images.lock.yaml").exists()
+
+
+def test_an_instruction_that_fails_in_the_cluster(garden: Garden, tmp_path: Path) -> None:
+    """It is named with its last words; nothing is recorded, nothing stays."""
+    failing = "instructions: {before: ['RUN echo about to fail; exit 3']}"
+    (tmp_path / "federation.yaml").write_text(HEAD + garden.images(failing))
+    done = garden.build(tmp_path, *garden.there("builds"))
+    assert done.returncode == 1
+    assert "this instruction failed: RUN echo about to fail; exit 3" in done.stderr
+    assert not (tmp_path / "images.lock.yaml").exists()
+    garden.cluster.wait("an empty namespace", lambda: not kept(garden.cluster))
+
+
+def test_an_interrupted_build_in_the_cluster(garden: Garden, tmp_path: Path) -> None:
+    """Ctrl-C takes the Job away with all that it was given."""
+    forever = "instructions: {before: ['RUN cat /dev/zero > /dev/null']}"
+    (tmp_path / "federation.yaml").write_text(HEAD + garden.images(forever))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flowerbed", "build", "superexec", *garden.there("builds")],
+        cwd=tmp_path,
+        env=garden.shop.environment | garden.reach,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    told = []
+    for line in process.stderr:
+        told.append(line)
+        if "RUN cat" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    process.stderr.close()
+    assert process.wait(40) == 130, told
+    assert not (tmp_path / "images.lock.yaml").exists()
+    garden.cluster.wait("an empty namespace", lambda: not kept(garden.cluster))
+
+
+def test_the_registry_asks_for_a_login(garden: Garden, there: tuple[Path, str]) -> None:
+    """Without the Secret the same image is not pulled: what the pods below do is no accident."""
+    image = entry(there[0])["image"]
+    spec = {"name": "stranger", "image": image, "imagePullPolicy": "Always"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "stranger", "namespace": "builds"}}
+    garden.cluster.apply({**pod, "spec": {"containers": [spec]}})
+
+    def refused() -> bool:
+        states = garden.cluster.get("pod", "stranger", "-n", "builds")["status"].get("containerStatuses", [])
+        return any(one["state"].get("waiting", {}).get("reason") in PULLING for one in states)
+
+    garden.cluster.wait("a refused pull", refused)
+    events = garden.cluster.kubectl("get", "events", "-n", "builds", "-o", "json")
+    assert "401 Unauthorized" in events
+    garden.cluster.kubectl("delete", "pod", "stranger", "-n", "builds", "--grace-period=0", "--force")
+
+
+@pytest.fixture(scope="module")
+def secluded(garden: Garden, there: tuple[Path, str]) -> Iterator[tuple[Federation, Callable[[], int]]]:
+    """Install a federation whose apps run in the built image; its nodes' pods reach the SuperLink alone."""
+    cluster, (folder, _) = garden.cluster, there
+    north, south = HALVES
+    text = f"""
+version: 1
+name: garden
+superlink:
+  namespace: garden
+  executor: sidecar
+  exposure:
+    fleet: {{type: node-port, host: {cluster.address}, port: {FLEET}}}
+    control: {{type: node-port, host: {cluster.address}, port: {CONTROL}}}
+tenants:
+  - {{name: north, nodes: 1, namespace: garden-north, isolation: process, executor: sidecar, config: {north}}}
+  - {{name: south, nodes: 1, namespace: garden-north, isolation: process, executor: sidecar, config: {south}}}
+users: [{{name: analyst, role: submitter}}]
+{garden.images(LEARNED)}"""
+    with cluster.namespaces("garden", "garden-north"):
+        garden.give_login("garden", "garden-north")
+        declared = declare(folder, text, {"": cluster.environment})
+        declared.coordinator.install()
+        declared.coordinator.check()
+        pods = cluster.get("pods", "-n", "garden")["items"]
+        with cluster.secluded(cluster.address, *(pod["status"]["podIP"] for pod in pods)) as dropped:
+            for tenant in declared.tenants:
+                tenant.install()
+            for tenant in declared.tenants:
+                tenant.check()
+            yield declared, dropped
+
+
+def test_digits_train_in_the_built_image(
+    garden: Garden, secluded: tuple[Federation, Callable[[], int]], there: tuple[Path, str]
+) -> None:
+    """Pulled by digest, both sides train with it; no pod said anything to anybody but the SuperLink."""
+    federation, dropped = secluded
+    rounds = ("--set", "num-server-rounds=3", "--set", "accuracy-floor=0.9")
+    outcome = federation.submit(DIGITS, *rounds)
+    assert (outcome.code, outcome.result["status"]) == (0, "completed"), outcome.narration
+    assert final_accuracy(outcome) > 0.9
+    assert dropped() == 0
+    image = entry(there[0])["image"]
+    digest = image.partition("@")[2]
+    pods = [
+        item
+        for space in ("garden", "garden-north")
+        for item in garden.cluster.get("pods", "-n", space)["items"]
+    ]
+    apps = [
+        status
+        for pod in pods
+        for status in pod["status"]["containerStatuses"] + pod["status"].get("initContainerStatuses", [])
+        if digest in status["imageID"]
+    ]
+    assert len(apps) == 3, json.dumps([pod["status"] for pod in pods])[:3000]
+
+
+def test_there_is_no_dns_for_them(garden: Garden, secluded: tuple[Federation, Callable[[], int]]) -> None:
+    """A look-up in such a pod fails, and is seen: the silence above is a silence of the pods."""
+    _, dropped = secluded
+    code = "import os, socket, sklearn; os.environ['RES_OPTIONS'] = 'timeout:1 attempts:1'; "
+    code += "print(open('/etc/learned').read()); socket.getaddrinfo('example.org', 443)"
+    pod = garden.cluster.get("pods", "-n", "garden-north")["items"][0]["metadata"]["name"]
+    command = ("python", "-c", code)
+    before = dropped()
+    with pytest.raises(HarnessError, match="gaierror"):
+        garden.cluster.kubectl("exec", "-n", "garden-north", pod, "-c", "superexec", "--", *command)
+    assert dropped() > before

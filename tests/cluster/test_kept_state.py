@@ -1,0 +1,237 @@
+"""What stays when the SuperLink's chart, machine or storage changes; and what all of it takes of memory.
+
+The machines of a built cluster share their disks, so a volume follows its pod, as network storage would. A
+SuperLink whose volume is bound to one machine waits for that machine when it is drained.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import bare_flower
+import pytest
+from absence import absence
+from earlier_version import EARLIER, earlier_charts
+from followed_runs import ready, running, wait_until
+from harness.built import BuiltCluster
+from harness.cluster import Cluster
+from machines import drained, fill, machine_of, place
+from memory_use import MEGABYTE, settled, total
+from parties import FLOWERBED, Federation, declare
+
+from flowerbed.errors import FlowerbedError
+from flowerbed.runs import NodeRecord, RunRecord, list_nodes, list_runs, load_connection
+
+CONTROL = 31593
+SPACE, TENANT = "lasting", "lasting-near"
+SUPERLINK = "lasting-superlink-0"
+SUPEREXEC = "app.kubernetes.io/component=superexec"
+CLAIM = "lasting-superlink-state"
+Record = Callable[[str, object], None]
+
+
+@pytest.fixture(scope="module")
+def federation(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    """Install a SuperLink with 32 MiB of storage and two nodes, from the earlier charts."""
+    if not cluster.built:
+        pytest.skip("faults are only for clusters that are built here")
+    with cluster.namespaces(SPACE, TENANT):
+        declared = declare(
+            tmp_path_factory.mktemp("lasting"),
+            f"""
+version: 1
+name: lasting
+superlink:
+  namespace: {SPACE}
+  exposure: {{control: {{type: node-port, host: {cluster.address}, port: {CONTROL}}}}}
+  storage: {{size: 32Mi, class: limited}}
+tenants: [{{name: near, namespace: {TENANT}, nodes: 2}}]
+users: [{{name: analyst, role: submitter}}]
+""",
+            {"": cluster.environment},
+        )
+        declared.install(earlier_charts(tmp_path_factory.mktemp("earlier")))
+        yield declared
+
+
+def nodes(federation: Federation) -> list[NodeRecord]:
+    """Return the nodes that the SuperLink knows."""
+    return sorted(list_nodes(load_connection(federation.connection())), key=lambda node: node.node_id)
+
+
+def runs(federation: Federation) -> list[RunRecord]:
+    """Return the runs that the SuperLink knows."""
+    return list_runs(load_connection(federation.connection()))
+
+
+def identity(found: list[NodeRecord]) -> list[tuple[str, str, str]]:
+    """Return what must never change of nodes."""
+    return [(node.node_id, node.name, node.public_key) for node in found]
+
+
+def pods(cluster: Cluster) -> dict[str, Any]:
+    """Return the federation's pods by name, without those of `helm test`."""
+    items = [one for space in (SPACE, TENANT) for one in cluster.get("pods", "-n", space)["items"]]
+    return {
+        one["metadata"]["name"]: one
+        for one in items
+        if "helm.sh/hook" not in one["metadata"].get("annotations", {})
+    }
+
+
+def test_an_upgrade_and_a_rollback_keep_runs_and_nodes(
+    federation: Federation, cluster: BuiltCluster, record_property: Record
+) -> None:
+    """Both in the middle of one run, which completes; the claim, the nodes' ids and the runs stay.
+
+    All pods but the SuperExec's are replaced both times: it is unchanged, and holds the ServerApp.
+    """
+    parties = (federation.coordinator, *federation.tenants)
+    known = identity(nodes(federation))
+    claim, database = cluster.get("pvc", CLAIM, "-n", SPACE)["metadata"]["uid"], cluster.volume(SPACE, CLAIM)
+    inode = (database / "state.db").stat().st_ino
+    # Enough rounds that the last one is after the rollback.
+    settings = {"rounds": 8, "work": 2.0, "nodes": 2, "patience": 20.0}
+    with running(federation, **settings) as run, absence(federation) as away:
+        run.wait_for("BEGIN", 2)
+        before = uids(cluster)
+        federation.install()
+        upgraded = uids(cluster)
+        assert charts(cluster) != {EARLIER}
+        assert cluster.get("poddisruptionbudgets", "-n", TENANT)["items"]
+        reached = len(run.told("BEGIN"))
+        # Between the two the ServerApp must have been heard of; over is over, which is judged below.
+        wait_until("the next round", lambda: len(run.told("BEGIN")) > reached or run.process.poll() == 1, 120)
+        for party in parties:
+            cluster.helm("rollback", party.release, "-n", party.namespace, "--wait", "--timeout", "5m")
+        rolled_back = uids(cluster)
+        assert charts(cluster) == {EARLIER}
+        assert not cluster.get("poddisruptionbudgets", "-n", TENANT)["items"]
+        outcome = run.end()
+    record_property("rounds", away.judge(run, outcome, 2))
+    for earlier, later in ((before, upgraded), (upgraded, rolled_back)):
+        stayed = {name for name, uid in earlier.items() if later.get(name) == uid}
+        assert all("superexec" in name for name in stayed), stayed
+        assert any("superexec" in name for name in stayed), later
+    assert identity(nodes(federation)) == known
+    assert [one.run_id for one in runs(federation)] == [outcome["run_id"]]
+    assert cluster.get("pvc", CLAIM, "-n", SPACE)["metadata"]["uid"] == claim
+    assert (database / "state.db").stat().st_ino == inode
+    federation.install()
+
+
+def uids(cluster: Cluster) -> dict[str, str]:
+    """Return what tells a pod from its successor, by its name."""
+    return {name: pod["metadata"]["uid"] for name, pod in pods(cluster).items()}
+
+
+def charts(cluster: Cluster) -> set[str]:
+    """Return the versions of the charts whose releases are installed."""
+    found = [one for space in (SPACE, TENANT) for one in cluster.get("statefulsets", "-n", space)["items"]]
+    return {one["metadata"]["labels"]["helm.sh/chart"].rpartition("-")[2] for one in found}
+
+
+def test_a_drained_machine_costs_no_run(
+    federation: Federation, cluster: BuiltCluster, record_property: Record
+) -> None:
+    """The SuperLink and a node move to the other machine in the middle of a run, which completes.
+
+    The SuperExec is on the other machine: no ServerApp is resumed, so a drain that takes it ends the run.
+    """
+    machine = machine_of(cluster, TENANT, "apps.kubernetes.io/pod-index=0")
+    other = next(name for name in cluster.nodes if name != machine)
+    place(cluster, SPACE, SUPEREXEC, other)
+    place(cluster, SPACE, "app.kubernetes.io/component=superlink", machine)
+    wait_until("both nodes online", lambda: online(federation) == 2, 120)
+    known, before = identity(nodes(federation)), [one.run_id for one in runs(federation)]
+    settings = {"rounds": 8, "work": 2.0, "nodes": 2, "patience": 20.0}
+    with running(federation, **settings) as run, absence(federation) as away:
+        run.wait_for("BEGIN", 2)
+        started = time.monotonic()
+        with drained(cluster, machine):
+            emptied = time.monotonic() - started
+            wait_until("the SuperLink elsewhere", lambda: ready(cluster, SPACE, SUPERLINK), 120)
+            moved = time.monotonic() - started
+            wait_until("both nodes online", lambda: online(federation) == 2, 120)
+            back = time.monotonic() - started
+            where = {name: pod["spec"]["nodeName"] for name, pod in pods(cluster).items()}
+            outcome = run.end()
+    record_property(
+        "drained", f"in {emptied:.1f} s; SuperLink ready after {moved:.1f} s, nodes online after {back:.1f} s"
+    )
+    record_property("rounds", away.judge(run, outcome, 2))
+    assert set(where.values()) == {other}
+    assert identity(nodes(federation)) == known
+    assert [one.run_id for one in runs(federation)] == [outcome["run_id"], *before]
+
+
+def online(federation: Federation) -> int:
+    """Return how many nodes the SuperLink sees online; none while it does not answer."""
+    try:
+        return sum(node.status == "online" for node in nodes(federation))
+    except FlowerbedError:
+        return 0
+
+
+def test_full_storage_is_named(federation: Federation, cluster: BuiltCluster) -> None:
+    """`status` says that the federation is not well, `doctor` why; when room is made both are content."""
+    volume = cluster.volume(SPACE, CLAIM)
+    fill(volume)
+    wait_until("the pod not ready", lambda: not ready(cluster, SPACE, SUPERLINK), 60)
+    words = {
+        "status": "HTTP probe failed with statuscode: 500",
+        "doctor": "the SuperLink's volume is 100% full",
+    }
+    try:
+        for command, named in words.items():
+            code, said = flowerbed(federation, command)
+            assert (code, named in said) == (1, True), said
+    finally:
+        (volume / "ballast").unlink()
+    wait_until("the pod ready", lambda: ready(cluster, SPACE, SUPERLINK), 60)
+    wait_until("both nodes online", lambda: online(federation) == 2, 60)
+    wait_until("a healthy federation", lambda: flowerbed(federation, "status")[0] == 0, 120)
+
+
+def flowerbed(federation: Federation, command: str) -> tuple[int, str]:
+    """Ask the cluster about the declaration; return the exit code and what was said."""
+    done = subprocess.run(
+        [FLOWERBED, command, "--file", federation.bundles.parent.parent / "federation.yaml"],
+        env=dict(federation.coordinator.environment),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_what_flowerbed_adds_to_flower_is_small(
+    federation: Federation, cluster: BuiltCluster, record_property: Record
+) -> None:
+    """Of memory that cannot be dropped: under 60 MB for a SuperLink, under 25 MB for a SuperNode, both idle.
+
+    Bare Flower stands beside it in a pod of its own, with TLS, the same image and an idle SuperExec.
+    """
+    cluster.kubectl("delete", "pod", SUPERLINK, "-n", SPACE)
+    cluster.kubectl("delete", "pod", "-n", TENANT, "-l", "app.kubernetes.io/component=supernode")
+    cluster.apply(bare_flower.pod("bare", SPACE, "lasting-superlink-files"))
+    for space, name in ((SPACE, SUPERLINK), (SPACE, "bare"), (TENANT, "lasting-near-0")):
+        wait_until(name, lambda space=space, name=name: ready(cluster, space, name), 180)
+    wait_until("both nodes online", lambda: online(federation) == 2, 120)
+    bare = settled(cluster, SPACE, "bare")
+    superlink = settled(cluster, SPACE, SUPERLINK)
+    supernode = settled(cluster, TENANT, "lasting-near-0")
+    for name, uses in (("bare", bare), ("superlink pod", superlink), ("supernode pod", supernode)):
+        for container, use in uses.items():
+            record_property(f"{name}: {container}", use)
+    added = {
+        "SuperLink": (total(superlink.values()).held - bare["superlink"].held, 60),
+        "SuperNode": (total(supernode.values()).held - bare["supernode"].held, 25),
+    }
+    for name, (much, limit) in added.items():
+        record_property(f"added to a bare {name}", f"{much / MEGABYTE:.1f} MB of {limit} MB")
+    assert all(much < limit * MEGABYTE for much, limit in added.values()), added
