@@ -14,14 +14,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from local_helpers import ONE_NODE, ROOT, declare, flowerbed, health, kill, run, until, until_gone
+from local_helpers import GONE, ONE_NODE, ROOT, declare, flowerbed, health, kill, run, until, until_gone
 
 from flowerbed import runs
 from flowerbed.declaration import load_plan
 from flowerbed.errors import LocalError
 from flowerbed.identities import NodeKey
 from flowerbed.local import Federation, Options, connection_file, state_of, up
-from flowerbed.local.state import StateFolder
+from flowerbed.local.state import StateFolder, running
 from flowerbed.scripts import flower_app, flower_run
 from flowerbed.scripts.flower_client import FlowerClient
 from flowerbed.scripts.flower_connection import Connection, Unreachable
@@ -299,6 +299,7 @@ def test_a_federation_ends_with_the_python_that_started_it(tmp_path: Path) -> No
         assert holder.stdout.readline().strip().endswith("users/default.toml")
         kill(holder.pid)
     until_gone(file)
+    until(lambda: running(state_of(file, "held")) is None, GONE, "its supervisor is left")
     with pytest.raises(LocalError, match="no local federation runs here"):
         connection_file(state_of(file, "held").path)
 
