@@ -33,9 +33,12 @@ superlink:
   executor: kubernetes
   exposure: {{control: {{type: node-port, host: {cluster.address}, port: {CONTROL}}}}}
 tenants:
-  - {{name: pods, namespace: podwise-pods, isolation: process, executor: kubernetes, config: {north}}}
-  - {{name: apart, namespace: podwise-apart, isolation: process, executor: deployment, config: {south}}}
-  - {{name: beside, namespace: podwise-apart, isolation: process, executor: sidecar, config: {south}}}
+  - {{name: pods, nodes: 1, namespace: podwise-pods, isolation: process, executor: kubernetes,
+     config: {north}}}
+  - {{name: apart, nodes: 1, namespace: podwise-apart, isolation: process, executor: deployment,
+     config: {south}}}
+  - {{name: beside, nodes: 1, namespace: podwise-apart, isolation: process, executor: sidecar,
+     config: {south}}}
 users: [{{name: analyst, role: submitter}}]
 """,
             {"": cluster.environment},
