@@ -107,6 +107,7 @@ def test_open_admission_lets_it_in(
     )
     assert (outcome.code, outcome.result["status"]) == (0, "completed"), outcome.narration
     assert final_accuracy(outcome) > 0.9
+    cluster.helm("uninstall", "doors-visitor", "--namespace", "doors-north", "--wait")
 
 
 def test_a_ca_in_the_trust_store_is_enough(doors: Applied, cluster: Cluster) -> None:
