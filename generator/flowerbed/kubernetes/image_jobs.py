@@ -25,7 +25,7 @@ PUSHING = "flowerbed: pushing"
 # Seconds after which a build is given up, and for which a Job stays that nobody could clean up.
 LONGEST, KEPT = 3600, 600
 _ROOM = 1_000_000  # bytes of a ConfigMap; its limit is 1 MiB
-_STORAGE = '[storage]\ndriver = "overlay"\ngraphroot = "/work/storage"\nrunroot = "/work/run"\n'
+_STORAGE = '[storage]\ndriver = "overlay"\ngraphroot = "/build/storage"\nrunroot = "/build/run"\n'
 # What a user namespace with all of its users takes, and what writes files of several users.
 _CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETFCAP", "SETGID", "SETUID"]
 _RESOURCES = {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "4Gi"}}
@@ -42,10 +42,10 @@ buildah inspect --type image --format '{{{{.FromImageDigest}}}}' "$IMAGE" >/dev/
 # The list goes with the wheels: the Containerfile's installation reads both there.
 BUILD_AND_PUSH = f"""\
 {_LOGIN}
-cp /context/Containerfile /work/context/Containerfile
-cp /context/{WHEEL_LIST} /work/context/{WHEELS}/
+cp /context/Containerfile /build/context/Containerfile
+cp /context/{WHEEL_LIST} /build/context/{WHEELS}/
 buildah build --layers --force-rm --timestamp 0 $trust --platform "$PLATFORM" "$@" \\
-  --file /work/context/Containerfile --tag "$IMAGE" /work/context 2>&1
+  --file /build/context/Containerfile --tag "$IMAGE" /build/context 2>&1
 echo '{PUSHING}'
 buildah push --quiet $trust --digestfile /dev/termination-log "$IMAGE" 2>&1
 """
@@ -112,8 +112,8 @@ def building(place: Place, name: str, recipe: Recipe) -> dict[str, Any]:
         "name": DOWNLOAD,
         "image": recipe.base,
         "command": ["python", "-m", "pip", *recipe.download.arguments, "--no-cache-dir"],
-        "args": ["--requirement", f"/context/{WHEEL_LIST}", "--dest", f"/work/context/{WHEELS}"],
-        "env": [{"name": "HOME", "value": "/work/tmp"}, {"name": "TMPDIR", "value": "/work/tmp"}],
+        "args": ["--requirement", f"/context/{WHEEL_LIST}", "--dest", f"/build/context/{WHEELS}"],
+        "env": [{"name": "HOME", "value": "/build/tmp"}, {"name": "TMPDIR", "value": "/build/tmp"}],
         "securityContext": {
             "runAsUser": names.IMAGE_USER,
             "runAsNonRoot": True,
@@ -151,8 +151,8 @@ def _builder(
         "PLATFORM": platform,
         "BUILDAH_ISOLATION": "chroot",
         "CONTAINERS_STORAGE_CONF": "/context/storage.conf",
-        "HOME": "/work/tmp",
-        "TMPDIR": "/work/tmp",
+        "HOME": "/build/tmp",
+        "TMPDIR": "/build/tmp",
         **({"REGISTRY_AUTH_FILE": "/registry/.dockerconfigjson"} if place.login else {}),
     }
     login = [{"name": "registry", "mountPath": "/registry", "readOnly": True}] if place.login else []
@@ -170,9 +170,9 @@ def _builder(
 def _mounts() -> list[dict[str, Any]]:
     return [
         {"name": "context", "mountPath": "/context", "readOnly": True},
-        {"name": "work", "mountPath": "/work"},
-        {"name": "work", "mountPath": "/work/context", "subPath": "context"},
-        {"name": "work", "mountPath": "/work/tmp", "subPath": "tmp"},
+        {"name": "work", "mountPath": "/build"},
+        {"name": "work", "mountPath": "/build/context", "subPath": "context"},
+        {"name": "work", "mountPath": "/build/tmp", "subPath": "tmp"},
     ]
 
 
