@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -18,7 +19,6 @@ from local_helpers import LIMIT, call, until
 from local_helpers import flowerbed as command_line
 from local_helpers import run as verb
 
-from flowerbed.access.proxy import credentials
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.local import Federation
 from flowerbed.local.guardian import marked
@@ -102,6 +102,11 @@ def test_the_stock_command_trains_through_it(
     assert listed["runs"][0]["fab-name"] == "hello"
     assert not own.exists()
     assert folders() <= before
+
+
+def credentials(address: str) -> str:
+    """Return the Authorization header that an address with a password stands for."""
+    return "Basic " + base64.b64encode(address.rpartition("@")[0].encode()).decode()
 
 
 def test_other_accounts_stay_out(hospitals: Federation, tmp_path: Path) -> None:

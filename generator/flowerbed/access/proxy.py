@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
 import ipaddress
@@ -202,8 +201,3 @@ def _await(running: Proxy) -> None:
         if time.monotonic() > end:
             raise FlowerbedError(f"HAProxy does not answer on {HOST}:{running.port}")
         time.sleep(_STEP)
-
-
-def credentials(address: str) -> str:
-    """Return the Authorization header that an address with a password stands for."""
-    return "Basic " + base64.b64encode(address.rpartition("@")[0].encode()).decode()
