@@ -57,20 +57,29 @@ def _namespaces() -> set[str]:
     return {entry["name"] for entry in json.loads(run("ip", "-json", "netns") or "[]")}
 
 
-def plug_host() -> None:
-    """Make the bridge and the host's end of it, if they are not there."""
+def plug(name: str, number: int, nodes: int) -> None:
+    """Make the network namespaces of a cluster's nodes, and the bridge for them if it is not there."""
+    # In one go: a cluster that ends meanwhile takes a bridge away that nobody is at.
     with locked(RUN / "wan.lock"):
-        if WAN in _namespaces() and run("ip", "-json", "link", "show", HOST_LINK, check=False):
-            return
-        _refuse_a_clash()
-        run("ip", "netns", "del", WAN, check=False)
-        run("ip", "netns", "add", WAN)
-        run("ip", "-n", WAN, "link", "add", "wan", "type", "bridge")
-        run("ip", "-n", WAN, "link", "set", "wan", "up")
-        run("ip", "link", "add", HOST_LINK, "type", "veth", "peer", "name", "host", "netns", WAN)
-        run("ip", "-n", WAN, "link", "set", "host", "master", "wan", "up")
-        run("ip", "address", "add", f"{HOST}/16", "dev", HOST_LINK)
-        run("ip", "link", "set", HOST_LINK, "up")
+        _plug_host()
+        for node in range(1, nodes + 1):
+            _connect(name, number, node)
+    for node in range(1, nodes + 1):
+        _route(name, number, node, nodes)
+
+
+def _plug_host() -> None:
+    if WAN in _namespaces() and run("ip", "-json", "link", "show", HOST_LINK, check=False):
+        return
+    _refuse_a_clash()
+    run("ip", "netns", "del", WAN, check=False)
+    run("ip", "netns", "add", WAN)
+    run("ip", "-n", WAN, "link", "add", "wan", "type", "bridge")
+    run("ip", "-n", WAN, "link", "set", "wan", "up")
+    run("ip", "link", "add", HOST_LINK, "type", "veth", "peer", "name", "host", "netns", WAN)
+    run("ip", "-n", WAN, "link", "set", "host", "master", "wan", "up")
+    run("ip", "address", "add", f"{HOST}/16", "dev", HOST_LINK)
+    run("ip", "link", "set", HOST_LINK, "up")
 
 
 def unplug_host() -> None:
@@ -84,17 +93,21 @@ def unplug_host() -> None:
             run("ip", "netns", "del", WAN)
 
 
-def plug_node(name: str, number: int, node: int, nodes: int) -> None:
-    """Make a node's network namespace: address, routes to other nodes' pods, queue for policies."""
+def _connect(name: str, number: int, node: int) -> None:
+    """Make a node's namespace, with a link to the bridge."""
     space, link = namespace(name, node), _link(number, node)
     run("ip", "netns", "add", space)
     run("ip", "-n", space, "link", "set", "lo", "up")
-    with locked(RUN / "wan.lock"):
-        # An address keeps its hardware address when clusters follow each other: the host may remember it.
-        hardware = ("address", f"02:f1:0e:00:{number:02x}:{node:02x}")
-        peer = ("type", "veth", "peer", "name", link, "netns", WAN)
-        run("ip", "-n", space, "link", "add", "node0", *hardware, *peer)
-        run("ip", "-n", WAN, "link", "set", link, "master", "wan", "up")
+    # An address keeps its hardware address when clusters follow each other: the host may remember it.
+    hardware = ("address", f"02:f1:0e:00:{number:02x}:{node:02x}")
+    peer = ("type", "veth", "peer", "name", link, "netns", WAN)
+    run("ip", "-n", space, "link", "add", "node0", *hardware, *peer)
+    run("ip", "-n", WAN, "link", "set", link, "master", "wan", "up")
+
+
+def _route(name: str, number: int, node: int, nodes: int) -> None:
+    """Give a node its address, routes to other nodes' pods, and a queue for policies."""
+    space = namespace(name, node)
     run("ip", "-n", space, "address", "add", f"{node_address(number, node)}/16", "dev", "node0")
     run("ip", "-n", space, "link", "set", "node0", "up")
     run("ip", "-n", space, "route", "add", "default", "dev", "node0")

@@ -63,9 +63,7 @@ class Supervisor:
         authority = Authority(self.folder / "pki")
         with ThreadPoolExecutor() as threads:
             linked = [threads.submit(node.link_images, images) for node in self.nodes]
-            network.plug_host()
-            for node in self.nodes:
-                network.plug_node(self.name, self.number, node.index, len(self.nodes))
+            network.plug(self.name, self.number, len(self.nodes))
             cgroups.make(self.name, "daemons", *(f"node{node.index}" for node in self.nodes))
             control_plane.start(self.daemons, built, authority, self.folder, first.address)
             authority.kubeconfig(self.kubeconfig, server, self.name, "admin", ("system:masters",))
