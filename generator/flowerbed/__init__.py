@@ -50,6 +50,8 @@ if TYPE_CHECKING:
         stop,
         submit,
     )
+    from flowerbed.scripts.flower_inline import Inline
+    from flowerbed.scripts.flower_source import Request
 
 __version__ = "0.1.0"
 
@@ -64,6 +66,8 @@ _HOMES = {
     "status": "local",
     "load_connection": "runs",
     "submit": "runs",
+    "Inline": "scripts.flower_inline",
+    "Request": "scripts.flower_source",
     "follow": "runs",
     "list_runs": "runs",
     "get_run": "runs",
@@ -78,6 +82,8 @@ _HOMES = {
 __all__ = [
     "Federation",
     "FlowerbedError",
+    "Inline",
+    "Request",
     "Run",
     "build_report",
     "down",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from flowerbed.report import Report
     from flowerbed.runs import NodeRecord, RunRecord
     from flowerbed.scripts.flower_connection import Connection
+    from flowerbed.scripts.flower_inline import Inline
     from flowerbed.scripts.flower_run import Outcome
+    from flowerbed.scripts.flower_source import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,20 @@ class Federation:
 
     def submit(
         self,
-        app: Path | str,
+        app: Path | str | Inline | Request,
         *,
         settings: Mapping[str, bool | float | str] | None = None,
         config: Path | None = None,
+        key: str | None = None,
     ) -> Run:
-        """Start a run of an app (a folder or a .fab file) and return it at once.
+        """Start a run of an app and return it at once.
 
-        `settings` override the TOML file `config`, which overrides the app's own run config.
+        `app` is a path or an address (docs/sources.md), pieces of code, or a request that says more.
+        `settings` override the TOML file `config`, which overrides the app's own run config. The same `key`,
+        app and run config give the same run again.
         """
-        pairs = [f"{key}={_literal(value)}" for key, value in (settings or {}).items()]
-        return self.run(runs.submit(self.connection, Path(app), settings=pairs, config=config))
+        pairs = [f"{name}={_literal(value)}" for name, value in (settings or {}).items()]
+        return self.run(runs.submit(self.connection, app, settings=pairs, config=config, key=key))
 
     def run(self, run_id: str) -> Run:
         """Return a run by its id, which is looked up at its first use."""
@@ -108,11 +113,17 @@ class Run:
 
         return parse(self.logs())
 
-    def wait(self) -> Outcome:
-        """Follow the run to its end and return its outcome: status, reason, exit code. A failure is none
-        of this method's: look at `exit_code`, which is 0 for a run that completed.
+    def wait(self, timeout: float | None = None, *, unreachable_timeout: float = 300.0) -> Outcome:
+        """Follow the run to its end and return its outcome: status, reason, exit code.
+
+        A run that failed is no error: look at `exit_code`, which is 0 for one that completed. It is 5 after
+        `timeout` seconds, and 3 once the SuperLink was away for `unreachable_timeout` seconds; the run itself
+        goes on.
         """
-        return runs.follow(self.federation.connection, self.run_id)
+        from flowerbed.scripts.flower_follow import SILENTLY
+
+        how = replace(SILENTLY, timeout=timeout, unreachable_timeout=unreachable_timeout)
+        return runs.follow(self.federation.connection, self.run_id, how)
 
     def logs(self) -> str:
         """Return the log by now."""

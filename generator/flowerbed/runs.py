@@ -15,8 +15,17 @@ from typing import Any, Literal, cast
 import msgspec
 
 from flowerbed.errors import NotAllowedError, UnreachableError, UsageError
-from flowerbed.scripts import flower_app, flower_client, flower_config, flower_follow, flower_run
+from flowerbed.scripts import (
+    flower_app,
+    flower_client,
+    flower_follow,
+    flower_key,
+    flower_run,
+    flower_source,
+)
 from flowerbed.scripts.flower_connection import Connection, Invalid, Refused, Unreachable
+from flowerbed.scripts.flower_inline import Inline
+from flowerbed.scripts.flower_source import Request
 
 RunStatus = Literal["pending", "starting", "running", "finished"]
 RunEnd = Literal["", "completed", "failed", "stopped"]
@@ -165,17 +174,34 @@ def stop(connection: Connection, run_id: str) -> bool:
 
 
 def submit(
-    connection: Connection, app: Path, *, settings: Iterable[str] = (), config: Path | None = None
+    connection: Connection,
+    app: Path | str | Inline | Request,
+    *,
+    settings: Iterable[str] = (),
+    config: Path | None = None,
+    key: str | None = None,
 ) -> str:
-    """Pack an app (a folder or a .fab), start a run of it, and return the run's id without waiting for more.
+    """Pack an app, start a run of it, and return the run's id without waiting for more.
 
-    `settings` ("key=value") override the run config in the TOML file `config`, which overrides the app's own.
+    `app` is a path or an address (docs/sources.md), pieces of code, or a request that says more. `settings`
+    ("key=value") override the run config in the TOML file `config`, which overrides the app's own. With a
+    `key` that the same user gave before with the same app and run config, it is the id of that run.
     Raises UsageError with every problem of the app or of a setting, before anything is sent.
     """
     with _client(connection) as client:
-        packed = flower_app.load(app)
-        overrides = flower_config.overrides(packed.defaults, config, settings)
-        return str(flower_run.start(client, packed, overrides))
+        with flower_source.prepared(_request(app)) as found:
+            packed, overrides = flower_app.load_for_run(found.path, config, settings)
+        if key is None:
+            return str(flower_run.start(client, packed, overrides))
+        packed = flower_key.keyed(packed, key, flower_key.user_of(connection), overrides)
+        patience = flower_follow.SILENTLY.unreachable_timeout
+        return str(flower_key.start_once(client, packed, overrides, patience, lambda _: None).run_id)
+
+
+def _request(app: Path | str | Inline | Request) -> Request:
+    if isinstance(app, Request):
+        return app
+    return Request(inline=app) if isinstance(app, Inline) else Request(app=str(app))
 
 
 def follow(

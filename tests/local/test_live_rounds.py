@@ -13,6 +13,9 @@ import pytest
 from local_helpers import flowerbed as command_line
 from submit_federation import LIMIT, Federation, last_word
 
+from flowerbed import runs
+from flowerbed.scripts.flower_interruptions import REPEATS
+
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38)[;m]")
 SHOW_CURSOR = "\x1b[?25h"
 
@@ -59,10 +62,15 @@ class Terminal:
         return bool(piece)
 
 
-def test_rounds_appear_while_the_run_goes_on(
-    told_federation: Federation, told_app: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [("y\n", "stopped"), ("n\n", "running"), ("\n", "running"), ("\x03", "running"), ("\x04", "running")],
+    ids=["yes", "no", "enter", "ctrl-c", "end-of-input"],
+)
+def test_rounds_appear_until_the_run_is_left(
+    told_federation: Federation, told_app: Path, tmp_path: Path, answer: str, status: str
 ) -> None:
-    """The table grows below the log; Ctrl-C takes it away, and the question can be answered."""
+    """The table grows below the log; Ctrl-C takes it away, and asks: only a yes stops the run."""
     options = ("--connection", told_federation.connection_file(), "--records", tmp_path)
     terminal = Terminal("submit", told_app, *options, "--set", "ticks=500", "--set", "pause=0.2")
     terminal.until("0.8750 │")
@@ -73,11 +81,14 @@ def test_rounds_appear_while_the_run_goes_on(
     terminal.until("y stops it")
     assert SHOW_CURSOR in terminal.seen
     before = len(terminal.seen)
-    terminal.type("y\n")
+    time.sleep(1.5 * REPEATS)  # a second Ctrl-C at once counts as the first
+    terminal.type(answer)
     shown = terminal.end()
     assert terminal.code == 130
     assert "rounds: " not in shown[before:]
-    assert last_word(told_federation, run_id) == "stopped"
+    assert ("the run goes on" in shown[before:]) is (status == "running")
+    assert last_word(told_federation, run_id) == status
+    runs.stop(told_federation.connection(), run_id)
 
 
 @pytest.mark.parametrize(

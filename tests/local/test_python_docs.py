@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def test_the_document_runs_as_it_stands(
     (tmp_path / "my-app").mkdir()
     (tmp_path / "my-app" / "pyproject.toml").write_text(PYPROJECT)
     (tmp_path / "my-app" / "told.py").write_text(APP)
+    repository(tmp_path / "my-app", tmp_path / "my-app.git")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, object] = {}
@@ -84,11 +86,22 @@ def test_the_document_runs_as_it_stands(
     assert f"{run.run_id} tests/told completed" in lines  # type: ignore[attr-defined]
     assert lines[-1] == "['hospitals-north-0', 'hospitals-west-0']"
     assert told[2].startswith("2 no-such-app: no such app")
+    assert told[3] == "0 completed\ncompleted True\n"
+    assert names["nightly"].record.fab_id == "tests/told"  # type: ignore[attr-defined]
     assert (tmp_path / "model.txt").read_bytes() == b"hi"
     assert "0.8750" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "2 runs compared" in (tmp_path / "compared.html").read_text(encoding="utf-8")
     check_notebook(names["hospitals"], run)  # type: ignore[arg-type]
     shutil.rmtree(tmp_path / "my-app")
+
+
+def repository(app: Path, bare: Path) -> None:
+    """Make a bare repository of an app."""
+    copy = shutil.copytree(app, bare.with_suffix(".work"))
+    git = ["git", "-C", str(copy), "-c", "user.name=tester", "-c", "user.email=tester@example.org"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "app"]):
+        subprocess.run([*git, *arguments], check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", str(copy), str(bare)], check=True)
 
 
 def check_notebook(hospitals: Client, run: object) -> None:

@@ -11,7 +11,7 @@ import pytest
 import flowerbed
 
 CALLS = [name for name in flowerbed.__all__ if name != "FlowerbedError"]
-OBJECTS = ("Federation", "Run")
+OBJECTS = ("Federation", "Run", "Inline", "Request")
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in OBJECTS])
