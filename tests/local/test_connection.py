@@ -182,3 +182,14 @@ def test_what_cannot_be(
     output, errors = capsys.readouterr()
     assert not output
     assert words in errors
+
+
+def test_a_command_that_is_not_there(hospitals: Federation, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistyped program after `--` is told by name, and the session is gone with it."""
+    before = folders()
+    arguments = ["connection", "-f", str(hospitals.file), "--flwr", "--", "no-such-program", "ls"]
+    assert flowerbed(arguments) == 2
+    output, errors = capsys.readouterr()
+    assert not output
+    assert "cannot run 'no-such-program': No such file or directory" in errors
+    assert folders() <= before

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from local_helpers import run as command_line
 
 from flowerbed import Federation as Client
 from flowerbed.local import Federation
@@ -92,6 +93,7 @@ def test_the_document_runs_as_it_stands(
     assert "0.8750" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "2 runs compared" in (tmp_path / "compared.html").read_text(encoding="utf-8")
     check_notebook(names["hospitals"], run)  # type: ignore[arg-type]
+    check_raw_log(run.run_id)  # type: ignore[attr-defined]
     shutil.rmtree(tmp_path / "my-app")
 
 
@@ -102,6 +104,15 @@ def repository(app: Path, bare: Path) -> None:
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "app"]):
         subprocess.run([*git, *arguments], check=True)
     subprocess.run(["git", "clone", "-q", "--bare", str(copy), str(bare)], check=True)
+
+
+def check_raw_log(run_id: str) -> None:
+    """The lines that carry files are told of in one word; --raw prints them as the app did."""
+    shown, raw = (command_line("logs", run_id, *options) for options in ((), ("--raw",)))
+    assert (shown.returncode, raw.returncode) == (0, 0)
+    assert "aGk=" not in shown.stdout
+    assert "model.txt" in shown.stdout
+    assert '"data": "aGk="' in raw.stdout
 
 
 def check_notebook(hospitals: Client, run: object) -> None:
