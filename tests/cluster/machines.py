@@ -1,14 +1,17 @@
-"""Machines of a cluster that are emptied, pods that are made to run on another one, volumes that are full."""
+"""Machines that are emptied, pods that move, programs in them that die, volumes that are full."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from followed_runs import wait_until
+from harness.built import BuiltCluster
 from harness.cluster import Cluster
+from memory_use import groups
 
 # The cluster's own name server stays: it is no part of what is tried.
 PODS = "app.kubernetes.io/name in (superlink, supernode)"
@@ -51,11 +54,29 @@ def place(cluster: Cluster, namespace: str, selector: str, machine: str) -> None
         cluster.kubectl("uncordon", *others)
 
 
-def fill(volume: Path) -> None:
-    """Leave not one byte free in a volume."""
-    with (volume / "ballast").open("ab", buffering=0) as file:
-        for size in (65536, 1):
-            with suppress(OSError):
-                while True:
-                    file.write(b"x" * size)
-    assert os.statvfs(volume).f_bfree == 0  # whoever writes next fails
+def kill_program(cluster: BuiltCluster, namespace: str, pod: str, container: str, program: str) -> bool:
+    """Kill every process of a program in a container; False where none runs at the moment."""
+    group = groups(cluster, namespace, pod)[container]
+    found = []
+    for number in (group / "cgroup.procs").read_text().split():
+        with suppress(OSError):  # it may have ended by itself
+            if program.encode() in Path("/proc", number, "cmdline").read_bytes():
+                os.kill(int(number), signal.SIGKILL)
+                found.append(number)
+    return bool(found)
+
+
+@contextmanager
+def filled(volume: Path) -> Iterator[None]:
+    """Leave not one byte free in a volume meanwhile."""
+    ballast = volume / "ballast"
+    try:
+        with ballast.open("ab", buffering=0) as file:
+            for size in (65536, 1):
+                with suppress(OSError):
+                    while True:
+                        file.write(b"x" * size)
+        assert os.statvfs(volume).f_bfree == 0  # whoever writes next fails
+        yield
+    finally:
+        ballast.unlink()

@@ -1,8 +1,9 @@
-"""Who is let in, and whom one trusts: listed and open admission, the trust store, no TLS."""
+"""Who is let in, and whom one trusts: listed and open admission, two CAs at once, the trust store, no TLS."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -107,7 +108,44 @@ def test_open_admission_lets_it_in(
     )
     assert (outcome.code, outcome.result["status"]) == (0, "completed"), outcome.narration
     assert final_accuracy(outcome) > 0.9
+
+
+@pytest.mark.usefixtures("visitor")
+def test_a_closed_door_puts_the_visitor_out(doors: Applied, cluster: Cluster) -> None:
+    """Listed again, the registrar unregisters whom nobody declared; the declared node keeps its id."""
+    before = {node.name: node.node_id for node in nodes(doors)}
+    doors.declare(declaration(cluster.address))
+    doors.run("apply")
+    wait_until("the declared node alone", lambda: [one.name for one in nodes(doors)] == ["doors-north-0"], 90)
+    assert nodes(doors)[0].node_id == before["doors-north-0"]
     cluster.helm("uninstall", "doors-visitor", "--namespace", "doors-north", "--wait")
+
+
+def test_a_bundle_of_two_cas_trusts_both(doors: Applied, cluster: Cluster, record_property: Record) -> None:
+    """Once every party holds old and new CA, the new one signs: the node stays, untouched, and works."""
+
+    def pod() -> str:
+        return str(cluster.get("pod", "doors-north-0", "-n", "doors-north")["metadata"]["uid"])
+
+    doors.declare(declaration(cluster.address))
+    doors.run("rotate", "ca")
+    doors.run("apply")
+    ca = doors.federation.tenants[0].bundle / "ca.crt"
+    assert ca.read_text().count("BEGIN CERTIFICATE") == 2
+    by_old = {endpoint["fingerprint"] for endpoint in doors.status()["endpoints"]}
+    uid = pod()
+    started = time.monotonic()
+    doors.run("rotate", "ca", "--distributed")
+    doors.run("apply", "--party", "coordinator")
+    record_property("the new CA signs", f"applied after {time.monotonic() - started:.0f} s")
+    wait_until(
+        "the new certificate",
+        lambda: not by_old & {endpoint["fingerprint"] for endpoint in doors.status()["endpoints"]},
+        60,
+    )
+    outcome = doors.federation.submit(APP, *SHORT)
+    assert (outcome.code, outcome.result["status"]) == (0, "completed"), outcome.narration
+    assert pod() == uid
 
 
 def test_a_ca_in_the_trust_store_is_enough(doors: Applied, cluster: Cluster) -> None:

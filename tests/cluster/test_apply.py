@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from followed_runs import rounds_of, running
+from harness.built import BuiltCluster
 from harness.cluster import Cluster
 from parties import Federation
 
@@ -140,3 +141,27 @@ def test_what_was_changed_by_hand_is_told_and_put_back(
     done = run("apply", "--party", "north", "--timeout", str(PATIENCE))
     assert done.returncode == 0, done.stdout
     assert run("diff", "--party", "north").returncode == 0
+
+
+@pytest.mark.usefixtures("applied")
+def test_apply_waits_through_an_absence_of_the_api_server(file: Path, cluster: Cluster) -> None:
+    """It goes away while nodes start: that is told, and the nodes are ready in the end."""
+    if not isinstance(cluster, BuiltCluster):
+        pytest.skip("only the API server of a cluster that is built here is ended")
+    kubectl(cluster, "scale", "statefulset", "applied-south", "--replicas", "0", "-n", "applied-south")
+    command = [sys.executable, "-m", "flowerbed", "apply", "-f", file, "--party", "south"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=dict(cluster.environment), stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        told = ""
+        while "waiting for " not in told and (line := process.stderr.readline()):
+            told += line
+        with cluster.without("kube-apiserver"):
+            time.sleep(5)
+        told += process.stderr.read()
+        assert process.wait(PATIENCE) == 0, told
+        assert "south: ready after" in process.stdout.read()
+    assert "refused" in told

@@ -12,6 +12,7 @@ import pytest
 from followed_runs import ready, rounds_of, running, wait_until
 from harness.built import BuiltCluster
 from harness.cluster import Cluster
+from machines import kill_program
 from parties import Federation, declare
 
 CONTROL = 31393
@@ -105,6 +106,20 @@ def test_a_killed_superexec_costs_one_answer(
     record_property("rounds", rounds_of(run))
     assert outcome["status"] == "completed", outcome
     assert len(run.told("ROUND")[-1]["answered"]) == 3  # type: ignore[arg-type]
+
+
+def test_a_killed_clientapp_costs_one_answer(
+    federation: Federation, cluster: BuiltCluster, record_property: Record
+) -> None:
+    """A ClientApp that dies at work is told after a minute (error 8: it crashed); its node works on."""
+    with running(federation, rounds=3, work=5.0, nodes=3, patience=150.0) as run:
+        run.wait_for("BEGIN", 2)
+        worker = ("brittle-near", "brittle-near-0", "supernode", "flwr-clientapp")
+        wait_until("a ClientApp to kill", lambda: kill_program(cluster, *worker), 30)
+        outcome = run.end()
+    record_property("rounds", rounds_of(run))
+    assert outcome["status"] == "completed", outcome
+    assert [told["failed"] for told in run.told("ROUND")] == [[], [8], []]
 
 
 def test_a_run_needs_no_api_server(

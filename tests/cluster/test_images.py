@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -19,8 +20,12 @@ from image_garden import LOGIN, Garden, open_garden
 from parties import DIGITS, HALVES, Federation, declare, final_accuracy
 
 FLEET, CONTROL = 31492, 31493
+SECRET = "only-the-build-reads-this"
+# What the image learned, and whether its build could read the secret.
 LEARNED = (
-    "instructions: {after: [\"RUN python -c 'import sklearn; print(sklearn.__version__)' > /etc/learned\"]}"
+    "build-secrets: [{id: token, file: token.txt}]",
+    "instructions: {after: [RUN --mount=type=secret,id=token sha256sum < /run/secrets/token > /etc/seen,"
+    " \"RUN python -c 'import sklearn; print(sklearn.__version__)' > /etc/learned\"]}",
 )
 HEAD = "version: 1\nname: garden\ntenants: [{name: north, nodes: 1}]\n"
 PULLING = {"ErrImagePull", "ImagePullBackOff"}
@@ -43,8 +48,7 @@ def garden(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="module")
 def here(garden: Garden, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Build and push the image on this machine; return its entry of the record."""
-    folder = tmp_path_factory.mktemp("here")
-    (folder / "federation.yaml").write_text(HEAD + garden.images(LEARNED))
+    folder = learned(garden, tmp_path_factory.mktemp("here"))
     done = garden.build(folder, "--push")
     assert done.returncode == 0, done.stderr
     return entry(folder)
@@ -53,13 +57,21 @@ def here(garden: Garden, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 @pytest.fixture(scope="module")
 def there(garden: Garden, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Build and push it in the cluster; return the folder and what was told."""
-    folder = tmp_path_factory.mktemp("there")
-    (folder / "federation.yaml").write_text(HEAD + garden.images(LEARNED))
+    folder = learned(garden, tmp_path_factory.mktemp("there"))
     started = time.monotonic()
     done = garden.build(folder, *garden.there("builds"))
     say(f"built in the cluster: {time.monotonic() - started:.0f} s")
     assert done.returncode == 0, done.stderr
     return folder, done.stderr
+
+
+def learned(garden: Garden, folder: Path) -> Path:
+    """Declare the image in a folder, which has the secret beside it."""
+    (folder / "federation.yaml").write_text(HEAD + garden.images(*LEARNED))
+    secret = folder / "token.txt"
+    secret.touch(0o600)
+    secret.write_text(SECRET)
+    return folder
 
 
 def entry(folder: Path) -> dict[str, str]:
@@ -90,6 +102,7 @@ def test_a_build_in_the_cluster_is_followed_and_leaves_nothing(
     log = (folder / ".flowerbed/garden/build/superexec.log").read_text()
     assert "STEP" in log
     assert "flowerbed: pushing" in log
+    assert SECRET not in told + log
     garden.cluster.wait("an empty namespace", lambda: not kept(garden.cluster))
     done = garden.build(folder, *garden.there("builds"))
     assert done.stdout.startswith("superexec: unchanged ")
@@ -178,7 +191,7 @@ tenants:
   - {{name: north, nodes: 1, namespace: garden-north, isolation: process, executor: sidecar, config: {north}}}
   - {{name: south, nodes: 1, namespace: garden-north, isolation: process, executor: sidecar, config: {south}}}
 users: [{{name: analyst, role: submitter}}]
-{garden.images(LEARNED)}"""
+{garden.images(*LEARNED)}"""
     with cluster.namespaces("garden", "garden-north"):
         garden.give_login("garden", "garden-north")
         declared = declare(folder, text, {"": cluster.environment})
@@ -226,7 +239,11 @@ def test_there_is_no_dns_for_them(garden: Garden, secluded: tuple[Federation, Ca
     code += "print(open('/etc/learned').read()); socket.getaddrinfo('example.org', 443)"
     pod = garden.cluster.get("pods", "-n", "garden-north")["items"][0]["metadata"]["name"]
     command = ("python", "-c", code)
+    shell = ("exec", "-n", "garden-north", pod, "-c", "superexec", "--")
+    seen = garden.cluster.kubectl(*shell, "sh", "-c", "cat /etc/seen; ls -A /run/secrets 2>/dev/null; true")
+    assert seen.split()[0] == hashlib.sha256(SECRET.encode()).hexdigest()
+    assert "token" not in seen.split()[2:]
     before = dropped()
     with pytest.raises(HarnessError, match="gaierror"):
-        garden.cluster.kubectl("exec", "-n", "garden-north", pod, "-c", "superexec", "--", *command)
+        garden.cluster.kubectl(*shell, *command)
     assert dropped() > before

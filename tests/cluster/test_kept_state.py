@@ -6,6 +6,7 @@ SuperLink whose volume is bound to one machine waits for that machine when it is
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,12 +15,12 @@ import bare_flower
 import pytest
 from absence import absence
 from earlier_version import EARLIER, earlier_charts
-from followed_runs import ready, running, wait_until
+from followed_runs import ready, rounds_of, running, wait_until
 from harness.built import BuiltCluster
 from harness.cluster import Cluster
-from machines import drained, machine_of, place
+from machines import drained, filled, machine_of, place
 from memory_use import MEGABYTE, settled, total
-from parties import Federation, declare
+from parties import FLOWERBED, Federation, declare
 
 from flowerbed.errors import FlowerbedError
 from flowerbed.runs import NodeRecord, RunRecord, list_nodes, list_runs, load_connection
@@ -29,6 +30,11 @@ SPACE, TENANT = "lasting", "lasting-near"
 SUPERLINK = "lasting-superlink-0"
 SUPEREXEC = "app.kubernetes.io/component=superexec"
 CLAIM = "lasting-superlink-state"
+FULL = 5.0  # seconds
+FULL_WORDS = {
+    "status": "HTTP probe failed with statuscode: 500",
+    "doctor": "the SuperLink's volume is 100% full",
+}
 Record = Callable[[str, object], None]
 
 
@@ -173,6 +179,47 @@ def online(federation: Federation) -> int:
         return sum(node.status == "online" for node in nodes(federation))
     except FlowerbedError:
         return 0
+
+
+def test_a_run_survives_full_storage(
+    federation: Federation, cluster: BuiltCluster, record_property: Record
+) -> None:
+    """Nothing can be written for some seconds in the middle of a run: it completes, and nobody restarts."""
+    before = uids(cluster)
+    with running(federation, rounds=4, work=2.0, nodes=2, patience=20.0) as run:
+        run.wait_for("BEGIN", 2)
+        with filled(cluster.volume(SPACE, CLAIM)):
+            time.sleep(FULL)
+        outcome = run.end()
+    record_property("rounds", rounds_of(run))
+    assert outcome["status"] == "completed", outcome
+    assert run.told("ROUND")[-1]["asked"] == 2
+    assert uids(cluster) == before
+
+
+def test_full_storage_is_named(federation: Federation, cluster: BuiltCluster) -> None:
+    """`status` says that the federation is not well, `doctor` why; when room is made both are content."""
+    with filled(cluster.volume(SPACE, CLAIM)):
+        wait_until("the pod not ready", lambda: not ready(cluster, SPACE, SUPERLINK), 60)
+        for command, named in FULL_WORDS.items():
+            code, said = ask(federation, command)
+            assert (code, named in said) == (1, True), said
+    wait_until("the pod ready", lambda: ready(cluster, SPACE, SUPERLINK), 60)
+    wait_until("both nodes online", lambda: online(federation) == 2, 60)
+    wait_until("a healthy federation", lambda: ask(federation, "status")[0] == 0, 120)
+
+
+def ask(federation: Federation, command: str) -> tuple[int, str]:
+    """Ask `flowerbed status` or `doctor`; return the exit code and what was said."""
+    done = subprocess.run(
+        [FLOWERBED, command, "--file", federation.bundles.parent.parent / "federation.yaml"],
+        env=dict(federation.coordinator.environment),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
 def test_what_flowerbed_adds_to_flower_is_small(

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 
 from flowerbed.errors import UsageError
 from flowerbed.identities.certificates import ClientCertificate, KeyPair
 from flowerbed.identities.clock import now
+from flowerbed.identities.trust import fingerprints_of
 from flowerbed.scripts.flower_connection import Connection
 
 
@@ -70,10 +71,9 @@ def _client(file: Path) -> ClientCertificate:
 
 def _fingerprints(file: Path) -> tuple[str, ...]:
     try:
-        found = x509.load_pem_x509_certificates(_read(file))
+        return fingerprints_of(_read(file))
     except ValueError:
         raise UsageError("these are no certificates (PEM)", where=str(file)) from None
-    return tuple(one.fingerprint(hashes.SHA256()).hex() for one in found)
 
 
 def _read(file: Path) -> bytes:

@@ -78,9 +78,11 @@ def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
         return 0
     report = generate(plan, bundle_folder(path, plan.name), tell=lambda event: narrate(str(event)))
     narrate(f"bundles: {len(report.created)} files created, {len(report.updated)} updated")
+    audiences = (plan.superlink.fleet, plan.superlink.control)
+    exposed = [endpoint for endpoint in audiences if endpoint.type != "cluster"]
     try:
         with Progress() as progress:
-            found = applying.apply(programs, parties, timeout=timeout, tell=progress.tell)
+            found = applying.apply(programs, parties, timeout=timeout, tell=progress.tell, exposed=exposed)
     except KeyboardInterrupt:
         narrate("interrupted; what was done stays, and `flowerbed apply` goes on from there")
         raise

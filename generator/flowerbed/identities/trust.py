@@ -21,3 +21,12 @@ def trusted(folder: Path) -> bytes:
     """
     found = (read_file(folder / "ca" / name, PUBLIC_MODE) for name in (PREVIOUS, CURRENT, NEXT))
     return b"".join(dict.fromkeys(file.data for file in found if file))
+
+
+def fingerprints_of(certificates: bytes) -> tuple[str, ...]:
+    """Return the SHA-256 of each certificate in a PEM text. Raises ValueError where there is none."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
+    found = x509.load_pem_x509_certificates(certificates)
+    return tuple(one.fingerprint(hashes.SHA256()).hex() for one in found)

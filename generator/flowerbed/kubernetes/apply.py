@@ -14,14 +14,16 @@ from typing import Literal
 
 import msgspec
 
-from flowerbed.errors import FlowerbedError, NotAllowedError
+from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError
 from flowerbed.kubernetes import changes as compared
 from flowerbed.kubernetes.diagnosis import Finding, diagnose, merge, problem
+from flowerbed.kubernetes.endpoints import silent
 from flowerbed.kubernetes.facts import gather
 from flowerbed.kubernetes.objects import Objects, read
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs
 from flowerbed.kubernetes.releases import Run, recover, run_loudly
+from flowerbed.plan import Endpoint
 
 # What hears of everything that happens: the party's name, and what it does or waits for now.
 Tell = Callable[[str, str], None]
@@ -29,6 +31,8 @@ Result = Literal["ready", "not ready", "failed"]
 PAUSE = 2.0
 # Asking why takes more than asking whether, and the pods that start need the machine.
 EXPLAIN = 5.0
+# How long a pod that is ready may be unknown to the machines which lead to it.
+SETTLING = 10.0
 # Clusters are asked side by side, but not all at once.
 WIDTH = 8
 
@@ -47,13 +51,23 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int = 0
 
 
-def apply(programs: Programs, parties: Sequence[Party], *, timeout: float, tell: Tell) -> list[Applied]:
+def apply(
+    programs: Programs,
+    parties: Sequence[Party],
+    *,
+    timeout: float,
+    tell: Tell,
+    exposed: Sequence[Endpoint] = (),
+) -> list[Applied]:
     """Bring the parties into their clusters, and wait up to `timeout` seconds until all are ready.
+
+    A coordinator whose release was changed is ready once its `exposed` endpoints take connections from here,
+    or after a while without: not every machine that applies can reach them.
 
     What fails is in the result, with its exit code: one party's trouble does not keep the others from theirs,
     but where the coordinator's release fails, no tenant is touched.
     """
-    work = _Work(programs, timeout, tell)
+    work = _Work(programs, timeout, tell, exposed)
     first = [party for party in parties if party.is_coordinator]
     changed: dict[str, tuple[str, ...]] = {}
     failed: list[Applied] = []
@@ -80,8 +94,9 @@ def apply(programs: Programs, parties: Sequence[Party], *, timeout: float, tell:
 class _Work:
     """Installing and waiting, for one call of `apply`."""
 
-    def __init__(self, programs: Programs, timeout: float, tell: Tell) -> None:
+    def __init__(self, programs: Programs, timeout: float, tell: Tell, exposed: Sequence[Endpoint]) -> None:
         self._programs = programs
+        self._exposed = exposed
         self._tell = tell
         self._began = time.monotonic()
         self._timeout = timeout
@@ -106,17 +121,26 @@ class _Work:
             try:
                 objects = read(self._programs, commands, events=explain)
                 if objects.ready:
+                    if party.is_coordinator and changed:
+                        self._await_endpoints(party)
                     self._tell(party.name, f"ready: {_count(objects)}")
                     return self._end(party, changed, "ready", [], 0)
                 if explain:
                     findings = self._explain(objects, commands)
                     explained = time.monotonic()
             except FlowerbedError as error:
-                finding = problem(error.what, where=error.where, remedy=error.remedy)
-                return self._end(party, changed, "failed", [finding], error.exit_code)
+                findings = [problem(error.what, where=error.where, remedy=error.remedy)]
+                if late or not isinstance(error, UnreachableError):
+                    return self._end(party, changed, "failed", findings, error.exit_code)
+                self._tell(party.name, f"waiting for {error.what}")
             if late:
                 return self._end(party, changed, "not ready", findings, 5)
             time.sleep(PAUSE)
+
+    def _await_endpoints(self, party: Party) -> None:
+        for endpoint in silent(self._exposed, SETTLING):
+            what = f"{endpoint.address} takes no connection from here; `flowerbed doctor` looks into it"
+            self._tell(party.name, what)
 
     def _explain(self, objects: Objects, commands: Commands) -> list[Finding]:
         findings = merge(diagnose(fact) for fact in gather(objects, self._programs, commands))

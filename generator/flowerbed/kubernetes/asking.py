@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
+from flowerbed.identities.trust import trusted
 from flowerbed.kubernetes import superlink
 from flowerbed.kubernetes.diagnosis import Finding, problem
 from flowerbed.kubernetes.endpoints import EndpointStatus, dial
@@ -31,13 +32,11 @@ def ask(plan: Plan, bundles: Path, coordinator: Commands | None) -> Answers:
 
     Without it nothing is asked that needs rights in the coordinator's cluster, nor the nodes.
     """
-    ca = bundles / "ca" / "ca.crt" if plan.superlink.tls.source == "generated" else None
-    if ca and not ca.exists():
-        ca = None
+    authorities = trusted(bundles) if plan.superlink.tls.source == "generated" else b""
     audiences = {"fleet": plan.superlink.fleet, "control": plan.superlink.control}
 
     def direct(audience: str) -> EndpointStatus:
-        return dial(audience, audiences[audience], ca, insecure=plan.insecure)
+        return dial(audience, audiences[audience], authorities, insecure=plan.insecure)
 
     with ThreadPoolExecutor(2) as pool:
         seen = dict(zip(audiences, pool.map(direct, audiences), strict=True))
@@ -57,7 +56,7 @@ def ask(plan: Plan, bundles: Path, coordinator: Commands | None) -> Answers:
         for name, endpoint in away.items():
             if port := ports.get(endpoint.listen_port):
                 findings += _exposed(endpoint, seen[name])
-                seen[name] = dial(name, endpoint, ca, insecure=plan.insecure, forwarded=port)
+                seen[name] = dial(name, endpoint, authorities, insecure=plan.insecure, forwarded=port)
         control = plan.superlink.control
         if seen["control"].how != "not reached":
             try:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from flowerbed.identities.trust import fingerprints_of
 from flowerbed.plan import Endpoint
 
 PATIENCE = 3.0
+PAUSE = 0.2
 # OpenSSL's numbers (x509_vfy.h) for what may be wrong with a certificate.
 _DATES = {9: "is not valid yet", 10: "has expired"}
 _WRONG_NAME = {62, 64}
@@ -21,7 +24,8 @@ How = Literal["dialled", "port-forward", "not reached"]
 
 
 class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """An audience's endpoint. `how` tells on which way the certificate was seen; fingerprints are SHA-256.
+    """An audience's endpoint. `how` tells on which way the certificate was seen; fingerprints are SHA-256,
+    `ca_fingerprints` of all CAs that the parties trust (two while the CA is rotated; none: the system's).
 
     `not_after` is ISO 8601 in UTC, `days_left` whole days; both are of the certificate that was shown.
     `problem` says why the parties cannot trust it, or why nobody answers.
@@ -33,24 +37,24 @@ class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
     how: How = "not reached"
     tls_names: tuple[str, ...] = ()
     fingerprint: str = ""
-    ca_fingerprint: str = ""
+    ca_fingerprints: tuple[str, ...] = ()
     not_after: str = ""
     days_left: int | None = None
     problem: str = ""
 
 
 def dial(
-    audience: str, endpoint: Endpoint, ca: Path | None, *, insecure: bool, forwarded: int = 0
+    audience: str, endpoint: Endpoint, trusted: bytes, *, insecure: bool, forwarded: int = 0
 ) -> EndpointStatus:
     """Return what the endpoint shows; `forwarded` is a loopback port that leads there, 0 to dial it itself.
 
-    `ca` is the file of those whom its parties trust, None for the system's trust.
+    `trusted` are the CA certificates (PEM) of those whom its parties trust, b"" for the system's trust.
     """
     blank = EndpointStatus(
         audience=audience,
         address=endpoint.address,
         exposure=endpoint.type,
-        ca_fingerprint=fingerprint_of(ca) if ca and not insecure else "",
+        ca_fingerprints=fingerprints_of(trusted) if trusted and not insecure else (),
     )
     at = ("127.0.0.1", forwarded) if forwarded else (endpoint.host, endpoint.port)
     how: How = "port-forward" if forwarded else "dialled"
@@ -59,13 +63,35 @@ def dial(
             if insecure:
                 return msgspec.structs.replace(blank, how=how)
         try:
-            shown, problem = _shown(at, endpoint.host, _trusting(ca)), ""
+            shown, problem = _shown(at, endpoint.host, _trusting(trusted)), ""
         except ssl.SSLCertVerificationError as error:
-            shown, problem = _shown(at, endpoint.host, _curious()), _verdict(error, endpoint, ca)
+            shown, problem = _shown(at, endpoint.host, _curious()), _verdict(error, endpoint, trusted)
     except OSError as error:
         reason = error.strerror or str(error)
         return msgspec.structs.replace(blank, problem=f"{endpoint.address}: {reason}")
     return msgspec.structs.replace(blank, how=how, problem=problem, **_facts(shown))
+
+
+def silent(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
+    """Return the endpoints that no connection can be made to from here, asking again for some seconds.
+
+    A Service leads to a new pod a moment after the pod is ready: once every machine has heard of it.
+    """
+    end = time.monotonic() + seconds
+    waiting = list(endpoints)
+    while waiting := [endpoint for endpoint in waiting if not _connects(endpoint)]:
+        if time.monotonic() > end:
+            break
+        time.sleep(PAUSE)
+    return waiting
+
+
+def _connects(endpoint: Endpoint) -> bool:
+    try:
+        socket.create_connection((endpoint.host, endpoint.port), timeout=PATIENCE).close()
+    except OSError:
+        return False
+    return True
 
 
 def _shown(at: tuple[str, int], host: str, context: ssl.SSLContext) -> bytes:
@@ -77,11 +103,11 @@ def _shown(at: tuple[str, int], host: str, context: ssl.SSLContext) -> bytes:
         return stream.getpeercert(binary_form=True) or b""
 
 
-def _trusting(ca: Path | None) -> ssl.SSLContext:
+def _trusting(trusted: bytes) -> ssl.SSLContext:
     # A given CA replaces the system's trust, as in Flower's own clients.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca else ssl.create_default_context()
-    if ca:
-        context.load_verify_locations(cafile=ca)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if trusted else ssl.create_default_context()
+    if trusted:
+        context.load_verify_locations(cadata=trusted.decode())
     return context
 
 
@@ -93,13 +119,13 @@ def _curious() -> ssl.SSLContext:
     return context
 
 
-def _verdict(error: ssl.SSLCertVerificationError, endpoint: Endpoint, ca: Path | None) -> str:
+def _verdict(error: ssl.SSLCertVerificationError, endpoint: Endpoint, trusted: bytes) -> str:
     if error.verify_code in _WRONG_NAME:
         return f"wrong name: the certificate at {endpoint.address} does not name {endpoint.host}"
     if error.verify_code in _DATES:
         return f"wrong date: the certificate at {endpoint.address} {_DATES[error.verify_code]}"
-    who = ca or "the system's trust"
-    return f"wrong CA: {who} did not sign the certificate at {endpoint.address} ({error.verify_message})"
+    whom = "that the parties trust" if trusted else "of the system's trust"
+    return f"wrong CA: none {whom} signed the certificate at {endpoint.address} ({error.verify_message})"
 
 
 def _facts(shown: bytes) -> dict[str, Any]:
@@ -122,13 +148,3 @@ def _facts(shown: bytes) -> dict[str, Any]:
 def days_left(end: datetime) -> int:
     """Return the whole days until a moment; negative when it is over."""
     return (end - datetime.now(UTC)).days
-
-
-def fingerprint_of(file: Path) -> str:
-    """Return the SHA-256 of the first certificate in a PEM file, "" if it cannot be read."""
-    try:
-        text = file.read_text(encoding="ascii")
-        first = text[: text.index("-----END CERTIFICATE-----") + 25]
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first[first.index("-----BEGIN") :])).hexdigest()
-    except (OSError, ValueError):
-        return ""

@@ -164,5 +164,5 @@ def _endpoint(endpoint: EndpointStatus) -> Iterator[str]:
         yield f"           names {names}"
         yield (
             f"           certificate SHA-256 {endpoint.fingerprint[:16]}, {endpoint.days_left} days left"
-            f"; CA {endpoint.ca_fingerprint[:16] or 'of the system'}"
+            f"; CA {', '.join(one[:16] for one in endpoint.ca_fingerprints) or 'of the system'}"
         )
