@@ -112,10 +112,16 @@ def test_a_killed_clientapp_costs_one_answer(
     federation: Federation, cluster: BuiltCluster, record_property: Record
 ) -> None:
     """A ClientApp that dies at work is told after a minute (error 8: it crashed); its node works on."""
+
+    def begun() -> int:
+        return cluster.kubectl("logs", *node, "--tail=-1").count("at work")
+
+    node = ("brittle-near-0", "-n", "brittle-near", "-c", "supernode")
+    before = begun()
     with running(federation, rounds=3, work=5.0, nodes=3, patience=150.0) as run:
-        run.wait_for("BEGIN", 2)
-        worker = ("brittle-near", "brittle-near-0", "supernode", "flwr-clientapp")
-        wait_until("a ClientApp to kill", lambda: kill_program(cluster, *worker), 30)
+        run.wait_for("ROUND", 1)
+        wait_until("a ClientApp at work", lambda: begun() == before + 2, 60)
+        assert kill_program(cluster, "brittle-near", "brittle-near-0", "supernode", "flwr-clientapp")
         outcome = run.end()
     record_property("rounds", rounds_of(run))
     assert outcome["status"] == "completed", outcome

@@ -24,7 +24,7 @@ SECRET = "only-the-build-reads-this"
 # What the image learned, and whether its build could read the secret.
 LEARNED = (
     "build-secrets: [{id: token, file: token.txt}]",
-    "instructions: {after: [RUN --mount=type=secret,id=token sha256sum < /run/secrets/token > /etc/seen,"
+    "instructions: {after: ['RUN --mount=type=secret,id=token sha256sum < /run/secrets/token > /etc/seen',"
     " \"RUN python -c 'import sklearn; print(sklearn.__version__)' > /etc/learned\"]}",
 )
 HEAD = "version: 1\nname: garden\ntenants: [{name: north, nodes: 1}]\n"

@@ -13,6 +13,7 @@ import msgspec
 from flowerbed.bundles import Record, read_record
 from flowerbed.errors import FlowerbedError
 from flowerbed.kubernetes.asking import Answers, ask
+from flowerbed.kubernetes.cluster_checks import storage
 from flowerbed.kubernetes.diagnosis import Finding, diagnose, healthy, merge, problem
 from flowerbed.kubernetes.endpoints import days_left
 from flowerbed.kubernetes.facts import gather, registrar_troubles
@@ -95,7 +96,7 @@ def _look(programs: Programs, party: Party) -> _Look:
     findings = [
         *_of_release(release, party),
         *merge(diagnose(fact, party=party.name) for fact in gather(objects, programs, commands)),
-        *(_of_registrar(programs, commands, objects) if party.is_coordinator else ()),
+        *(_of_superlink(programs, commands, objects) if party.is_coordinator else ()),
     ]
     return _Look(status=_filled(blank, release, objects), findings=tuple(findings))
 
@@ -138,13 +139,15 @@ def _of_release(release: Release | None, party: Party) -> list[Finding]:
     return []
 
 
-def _of_registrar(programs: Programs, commands: Commands, objects: Objects) -> list[Finding]:
+def _of_superlink(programs: Programs, commands: Commands, objects: Objects) -> list[Finding]:
     pod = f"{commands.party.release}-0"
     if not any(each.metadata.name == pod for each in objects.pods):
         return []
     done = programs.run(commands.here("logs", pod, "--container", "registrar", "--tail", "200"))
     troubles = registrar_troubles(done.out) if done.code == 0 else []
-    return [problem(text, where=f"{commands.party.name}: registrar") for text in troubles]
+    # Readiness says nothing of a full volume: what has its room already is still read and written.
+    full = [finding for finding in storage(programs, commands) if finding.level == "problem"]
+    return [*(problem(text, where=f"{commands.party.name}: registrar") for text in troubles), *full]
 
 
 def _modes(plan: Plan, record: Record, answers: Answers) -> list[Finding]:

@@ -17,6 +17,7 @@ from .shell import run
 
 REPOSITORY = HERE.parents[2]
 RESTRICTED = ("enforce", "audit", "warn")
+WORKLOADS = "statefulsets,deployments,jobs,pods"
 
 
 class Cluster:
@@ -113,6 +114,9 @@ class Cluster:
         try:
             yield
         finally:
+            # Pods go first: a namespace that has some is looked at again after half of their grace period.
+            for name in names:
+                self.kubectl("delete", WORKLOADS, "--all", "-n", name, "--grace-period=1", check=False)
             self.kubectl("delete", "namespace", *names, "--ignore-not-found", "--timeout=120s", check=False)
 
     def dump(self, folder: Path) -> Path:

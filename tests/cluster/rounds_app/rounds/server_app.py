@@ -1,6 +1,7 @@
 """Asks all nodes again and again, and logs one line of JSON for each round."""
 
 import json
+import os
 import time
 from logging import INFO
 
@@ -20,7 +21,10 @@ def main(grid: Grid, context: Context) -> None:
             time.sleep(0.2)
         started = time.monotonic()
         log(INFO, "BEGIN %s", json.dumps({"round": number, "nodes": sorted(map(str, ids))}))
-        order = RecordDict({"order": ConfigRecord({"work": config["work"]})})
+        # Random, so that nobody on the way makes it smaller.
+        order = RecordDict(
+            {"order": ConfigRecord({"work": config["work"], "bulk": os.urandom(config["bulk"])})}
+        )
         messages = [Message(content=order, dst_node_id=node, message_type="query") for node in ids]
         replies = list(grid.send_and_receive(messages, timeout=config["patience"]))
         answered = [str(reply.metadata.src_node_id) for reply in replies if not reply.has_error()]
