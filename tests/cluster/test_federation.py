@@ -9,11 +9,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from harness.built import BuiltCluster
 from harness.cache import say
 from harness.cluster import Cluster
 from parties import CHARTS, DIGITS, FLOWERBED, HALVES, Federation, Party, declare, final_accuracy
 
 FLOOR = 0.93  # what examples/digits itself asks for
+RECORDS = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "records", "namespace": "analysts"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "64Mi"}}},
+}
 CONTROL = 31093  # the node port on which users reach the SuperLink
 
 
@@ -104,9 +111,12 @@ def outcome_of(party: Party, name: str) -> dict[str, str]:
     return dict(json.loads(message.strip().splitlines()[-1]))
 
 
-def test_a_job_ends_as_its_run_does(analysts: Party, tmp_path: Path) -> None:
-    """Submitted from inside: the Job succeeds, and its pod and ConfigMap tell the run's outcome."""
+def test_a_job_ends_as_its_run_does(analysts: Party, cluster: Cluster, tmp_path: Path) -> None:
+    """Submitted from inside: the Job succeeds; pod, ConfigMap and a volume of records tell the outcome."""
+    cluster.apply(RECORDS)
     values = job_values(tmp_path, "good", **{"num-server-rounds": 2, "accuracy-floor": 0.8, "min-nodes": 5})
+    kept = {**json.loads(values.read_text()), "record": {"volume": {"claim": "records", "path": "nightly"}}}
+    values.write_text(json.dumps(kept))
     install_job(analysts, "good", values)
     analysts.run(
         "kubectl -n analysts wait --for=condition=complete --timeout=240s job"
@@ -116,6 +126,11 @@ def test_a_job_ends_as_its_run_does(analysts: Party, tmp_path: Path) -> None:
     assert (outcome["status"], outcome["exit_code"]) == ("completed", 0)
     said = analysts.run("kubectl -n analysts get configmap -l app.kubernetes.io/instance=good -o json")
     assert outcome["run_id"] in said
+    if isinstance(cluster, BuiltCluster):
+        record = cluster.volume("analysts", "records") / "nightly" / outcome["run_id"]
+        assert json.loads((record / "outcome.json").read_text()) == outcome
+        assert "[ROUND 2/2]" in (record / "log.txt").read_text()
+        assert (record / "artifacts" / "model.npz").read_bytes()[:2] == b"PK"
 
 
 def test_a_failed_run_fails_its_job(analysts: Party, tmp_path: Path) -> None:

@@ -21,11 +21,15 @@ from parties import DIGITS, HALVES, Federation, declare, final_accuracy
 
 FLEET, CONTROL = 31492, 31493
 SECRET = "only-the-build-reads-this"
-# What the image learned, and whether its build could read the secret.
+SEEN = "import hashlib; print(hashlib.sha256(open('/run/secrets/token', 'rb').read()).hexdigest())"
+# Whether the build could read the secret, and what the image learned.
+AFTER = [
+    f'RUN --mount=type=secret,id=token python -c "{SEEN}" > /etc/seen',
+    'RUN python -c "import sklearn; print(sklearn.__version__)" > /etc/learned',
+]
 LEARNED = (
     "build-secrets: [{id: token, file: token.txt}]",
-    "instructions: {after: ['RUN --mount=type=secret,id=token sha256sum < /run/secrets/token > /etc/seen',"
-    " \"RUN python -c 'import sklearn; print(sklearn.__version__)' > /etc/learned\"]}",
+    f"instructions: {json.dumps({'after': AFTER})}",
 )
 HEAD = "version: 1\nname: garden\ntenants: [{name: north, nodes: 1}]\n"
 PULLING = {"ErrImagePull", "ImagePullBackOff"}
@@ -98,7 +102,7 @@ def test_a_build_in_the_cluster_is_followed_and_leaves_nothing(
 ) -> None:
     """Instructions are told while they run, the log is kept here, and the namespace is as before."""
     folder, told = there
-    assert "  RUN python -c" in told
+    assert f"  {AFTER[1]}" in told
     log = (folder / ".flowerbed/garden/build/superexec.log").read_text()
     assert "STEP" in log
     assert "flowerbed: pushing" in log
@@ -119,6 +123,27 @@ def test_a_namespace_that_refuses(garden: Garden, tmp_path: Path) -> None:
     assert "violates PodSecurity" in done.stderr
     assert "pod-security.kubernetes.io/enforce=baseline" in done.stderr
     assert not (tmp_path / "images.lock.yaml").exists()
+
+
+def test_more_rights_take_another_level(garden: Garden, tmp_path: Path) -> None:
+    """`--unconfined` is refused under `baseline`, and the error names the level that it takes."""
+    (tmp_path / "federation.yaml").write_text(HEAD + garden.images())
+    done = garden.build(tmp_path, *garden.there("builds"), "--unconfined")
+    assert done.returncode == 1
+    assert "violates PodSecurity" in done.stderr
+    assert "pod-security.kubernetes.io/enforce=privileged" in done.stderr
+    garden.cluster.wait("an empty namespace", lambda: not kept(garden.cluster))
+
+
+def test_a_builder_that_cannot_be_pulled(garden: Garden, tmp_path: Path) -> None:
+    """The image is named, with what the registry said; nothing is recorded, nothing stays."""
+    (tmp_path / "federation.yaml").write_text(HEAD + garden.images())
+    missing = f"{garden.builder}-not"
+    done = garden.build(tmp_path, *garden.there("builds"), "--builder-image", missing)
+    assert done.returncode == 1
+    assert f"the cluster cannot pull {missing}: " in done.stderr
+    assert not (tmp_path / "images.lock.yaml").exists()
+    garden.cluster.wait("an empty namespace", lambda: not kept(garden.cluster))
 
 
 def test_an_instruction_that_fails_in_the_cluster(garden: Garden, tmp_path: Path) -> None:
