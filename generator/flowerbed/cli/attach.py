@@ -60,5 +60,5 @@ def attach(  # noqa: PLR0913, PLR0917  (one parameter an option)
     if code == flower_run.INTERRUPTED:
         ignore_interruptions()
     reachable = code not in {UsageError.exit_code, flower_run.UNREACHABLE}
-    Keeper(where, records_folder(records, file), run_id=str(number)).finish(reachable=reachable)
+    Keeper(where, records_folder(records, file), run_id=str(number)).finish(ask=reachable)
     return code

@@ -55,14 +55,14 @@ class Keeper:
         except FlowerbedError as error:
             narrate(f"warning: no record of the run: {error}")
 
-    def finish(self, *, reachable: bool = True) -> None:
-        """Complete the record with what the SuperLink knows now, if it is `reachable`."""
+    def finish(self, *, ask: bool = True) -> None:
+        """Complete the record with what the SuperLink knows now; without `ask` only tell where it is."""
         from flowerbed.records import capture, folder_of, load
 
         if not self._run_id:
             return
         try:
-            record = capture(self._connection, self._run_id, self._root) if reachable else None
+            record = capture(self._connection, self._run_id, self._root) if ask else None
             record = record or load(self._root, self._run_id)
         except FlowerbedError as error:
             narrate(f"warning: the record is not complete: {error}")

@@ -228,7 +228,8 @@ def _recorded(where: Connection, order: Order, root: Path) -> int:
     code = script.submit(where, replace(order, started=keeper.started))
     if code == flower_run.INTERRUPTED:
         ignore_interruptions()
-    keeper.finish(reachable=code != flower_run.UNREACHABLE)
+    # Nobody waits for the log of a run that is not followed.
+    keeper.finish(ask=code != flower_run.UNREACHABLE and not order.detach)
     return code
 
 
