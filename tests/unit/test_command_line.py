@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from flowerbed import __version__
 from flowerbed.cli import main
 
-VERBS = [
-    "init",
-    "check",
-    "schema",
-    "generate",
-    "up",
-    "down",
-    "apply",
-    "diff",
-    "status",
-    "doctor",
-    "submit",
-    "connection",
-    "runs",
-    "logs",
-    "stop",
-    "report",
-]
+VERBS = sorted(typer.main.get_command(main.app).commands)  # type: ignore[attr-defined]
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -56,7 +41,13 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_readme_names_every_verb(verb: str) -> None:
     """README's table of verbs is complete."""
-    assert f"`flowerbed {verb}" in README.read_text()
+    assert f"\n| `flowerbed {verb}` |" in README.read_text()
+
+
+@pytest.mark.parametrize("page", [page.name for page in sorted((README.parent / "docs").glob("*.md"))])
+def test_the_readme_leads_to_every_page(page: str) -> None:
+    """Whoever looks for a page finds it there, with what it is about."""
+    assert re.search(rf"\n- .*\]\(docs/{page}\).*: ", README.read_text())
 
 
 @pytest.mark.parametrize("arguments", [["chekc"], ["check", "--no-such-option"], ["generate", "a", "b", "c"]])
