@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import signal
 import socket
 import socketserver
@@ -150,6 +151,31 @@ def test_a_second_build_gives_the_same_image(workshop: Workshop, built: Path) ->
     done = workshop.flowerbed(built, "build", "superexec", "--push", BUILD_TOKEN=SECRET)
     assert done.returncode == 0, done.stderr
     assert entry(built) == first
+
+
+def test_a_pushed_image_is_signed(workshop: Workshop, built: Path, tmp_path: Path) -> None:
+    """A key's signature is given to an image that is there already, and cosign itself finds it good."""
+    if not shutil.which("cosign"):
+        pytest.skip("cosign is not installed")
+    (tmp_path / "config.json").symlink_to(workshop.environment["REGISTRY_AUTH_FILE"])
+    reach = {
+        "SSL_CERT_FILE": str(workshop.certificate),
+        "DOCKER_CONFIG": str(tmp_path),
+        "COSIGN_PASSWORD": "",
+        "HOME": str(tmp_path),
+    }
+    environment = workshop.environment | reach
+    subprocess.run(["cosign", "generate-key-pair"], cwd=tmp_path, env=environment, check=True)
+    alone = f"--key {tmp_path}/cosign.key --tlog-upload=false --use-signing-config=false"
+    signing = ("build", "superexec", "--push", "--sign", "--cosign", alone)
+    done = workshop.flowerbed(built, *signing, **reach)
+    assert (done.returncode, done.stdout.split()[:2]) == (0, ["superexec:", "unchanged"]), done.stderr
+    verify = ["cosign", "verify", "--key", f"{tmp_path}/cosign.pub", "--insecure-ignore-tlog"]
+    subprocess.run([*verify, entry(built)["image"]], env=environment, check=True, capture_output=True)
+    unsigned = entry(built)["image"].partition("@")[0].replace("superexec-", "no-")
+    assert subprocess.run([*verify, unsigned], env=environment, capture_output=True, check=False).returncode
+    failed = workshop.flowerbed(built, *signing[:-1], "--key nowhere.key --tlog-upload=false", **reach)
+    assert (failed.returncode, "the signature failed: " in failed.stderr) == (1, True)
 
 
 def test_the_bill_of_materials_lists_the_lock(built: Path) -> None:

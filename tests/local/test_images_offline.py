@@ -71,3 +71,5 @@ def test_signing_takes_cosign(tmp_path: Path) -> None:
     assert not (tmp_path / "images.lock").exists()
     alone = run("build", "--file", file, "--sign")
     assert (alone.returncode, "only what is pushed is signed" in alone.stderr) == (2, True)
+    alone = run("build", "--file", file, "--push", "--cosign", "--key cosign.key")
+    assert (alone.returncode, "--cosign says how to sign" in alone.stderr) == (2, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -63,6 +64,9 @@ def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
         bool, typer.Option("--update", help="Choose versions and the base image's digest anew.")
     ] = False,
     sign: Annotated[bool, typer.Option("--sign", help="Sign what is pushed, with cosign.")] = False,
+    cosign: Annotated[
+        str, typer.Option("--cosign", metavar="OPTIONS", help="For `cosign sign`: '--key cosign.key'.")
+    ] = "",
     builder: Annotated[
         str, typer.Option("--builder", help="buildah, podman or docker (default: the first that is here).")
     ] = "",
@@ -89,13 +93,16 @@ def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
         raise UsageError("this is said of a build in a cluster", remedy="add --in-cluster")
     if sign and not push:
         raise UsageError("only what is pushed is signed", remedy="add --push")
+    if cosign and not sign:
+        raise UsageError("--cosign says how to sign", remedy="add --sign")
+    options = BuildOptions(push, update, sign, _words(cosign), builder, elsewhere)
     plan = load_plan(path)
     components = _components(plan, component)
     begun = time.monotonic()
     if dry_run:
         made = preview(plan, path, components, narrate)
     else:
-        made = make(plan, path, components, BuildOptions(push, update, sign, builder, elsewhere), narrate)
+        made = make(plan, path, components, options, narrate)
     if json:
         say_json({"images": [asdict(one) for one in made]})
         return
@@ -123,6 +130,15 @@ def _cluster_builder(  # noqa: PLR0913, PLR0917  (one parameter an option)
     except ValueError as error:
         raise UsageError(f"--builder-image: {error}", where=image, remedy=f"e.g. {BUILDER_IMAGE}") from None
     return ClusterBuilder(Place(namespace, context, secret, image, unconfined))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    from flowerbed.errors import UsageError
+
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"--cosign: {error}", remedy="write it as in a shell") from None
 
 
 def _components(plan: Plan, wanted: str | None) -> tuple[Component, ...]:

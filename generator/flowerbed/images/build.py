@@ -48,14 +48,14 @@ State = Literal["unchanged", "built", "pushed", "planned"]
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """`push` to the declared repository; `update`: base and versions anew; `sign` with cosign.
-
-    `builder` is a program of this machine; `elsewhere`, where it is given, builds in its place.
+    """`push` to the declared repository; `update`: base and versions anew; `sign` with cosign, which gets
+    the options `cosign`. `builder` is a program of this machine; `elsewhere` builds in its place.
     """
 
     push: bool = False
     update: bool = False
     sign: bool = False
+    cosign: tuple[str, ...] = ()
     builder: str = ""
     elsewhere: ImageBuilder | None = None
 
@@ -144,6 +144,8 @@ class _Build:
         if base and entry and not locked.fresh:
             target = target_of(self._plan, inputs, locked, base)
             if (entry.content == target.content and entry.image) or self._is_kept(target):
+                if self._options.sign:  # an image that was pushed without may be signed later
+                    sign(entry.image, self._options.cosign, self._tell)
                 return _built(target, "unchanged", entry.image or target.name)
         builder = self._options.find_builder()
         base = base or builder.pinned(inputs.image.base, inputs.image.platform, self._tell)
@@ -194,7 +196,7 @@ class _Build:
             digest = builder.push(target.name, self._logs / f"{component}.log")
             image = f"{target.name}@{digest}"
             if self._options.sign:
-                sign(image, self._tell)
+                sign(image, self._options.cosign, self._tell)
         if write_lock(target.lock, self._declaration, component):
             bill_of_materials(self._declaration, component, self._tell)
         entry = Entry(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from flowerbed.errors import FlowerbedError
@@ -44,13 +45,13 @@ def signer() -> str:
     return program("cosign", "signing", "install cosign, or leave --sign out")
 
 
-def sign(image: str, tell: Tell) -> None:
-    """Sign a pushed image by its digest, with the key or identity that cosign is set up for.
+def sign(image: str, options: Sequence[str], tell: Tell) -> None:
+    """Sign a pushed image by its digest; without `options` that name a key cosign asks for an identity.
 
     Raises FlowerbedError.
     """
     tell(f"signing {image}")
-    outcome = run([signer(), "sign", "--yes", image])
+    outcome = run([signer(), "sign", "--yes", *options, image])
     if outcome.code:
         last = outcome.lines[-1] if outcome.lines else "cosign said nothing"
         raise FlowerbedError(f"the signature failed: {last}", where=image, remedy="see `cosign sign --help`")
