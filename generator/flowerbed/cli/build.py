@@ -38,6 +38,10 @@ RegistrySecretOption = Annotated[
 BuilderImageOption = Annotated[
     str, typer.Option("--builder-image", help="An image with buildah.", rich_help_panel=_CLUSTER)
 ]
+SignOption = Annotated[bool, typer.Option("--sign", help="Sign what is pushed, with cosign.")]
+CosignOption = Annotated[
+    str, typer.Option("--cosign", metavar="OPTIONS", help="For `cosign sign`: '--key cosign.key'.")
+]
 UnconfinedOption = Annotated[
     bool,
     typer.Option(
@@ -63,10 +67,8 @@ def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
     update: Annotated[
         bool, typer.Option("--update", help="Choose versions and the base image's digest anew.")
     ] = False,
-    sign: Annotated[bool, typer.Option("--sign", help="Sign what is pushed, with cosign.")] = False,
-    cosign: Annotated[
-        str, typer.Option("--cosign", metavar="OPTIONS", help="For `cosign sign`: '--key cosign.key'.")
-    ] = "",
+    sign: SignOption = False,
+    cosign: CosignOption = "",
     builder: Annotated[
         str, typer.Option("--builder", help="buildah, podman or docker (default: the first that is here).")
     ] = "",
