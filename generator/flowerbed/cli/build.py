@@ -38,6 +38,9 @@ RegistrySecretOption = Annotated[
 BuilderImageOption = Annotated[
     str, typer.Option("--builder-image", help="An image with buildah.", rich_help_panel=_CLUSTER)
 ]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show lock and Containerfile; build and write nothing.")
+]
 SignOption = Annotated[bool, typer.Option("--sign", help="Sign what is pushed, with cosign.")]
 CosignOption = Annotated[
     str, typer.Option("--cosign", metavar="OPTIONS", help="For `cosign sign`: '--key cosign.key'.")
@@ -61,9 +64,7 @@ def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
     push: Annotated[
         bool, typer.Option("--push", help="Push to the repository, and record the digest.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show lock and Containerfile; build and write nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     update: Annotated[
         bool, typer.Option("--update", help="Choose versions and the base image's digest anew.")
     ] = False,
