@@ -98,7 +98,7 @@ def test_a_killed_superexec_costs_one_answer(
     federation: Federation, cluster: BuiltCluster, record_property: Record
 ) -> None:
     """A SuperExec that dies takes its ClientApp along: the run completes, and later rounds are full again."""
-    with running(federation, rounds=4, work=2.0, nodes=3, patience=30.0) as run:
+    with running(federation, rounds=4, work=2.0, nodes=3, patience=60.0) as run:
         run.wait_for("BEGIN", 2)
         time.sleep(1)
         cluster.kill("brittle-far", "brittle-far-0", "superexec")
@@ -156,7 +156,7 @@ def test_a_cut_between_tenant_and_superlink_heals(
     seconds: int, federation: Federation, cluster: BuiltCluster, record_property: Record
 ) -> None:
     """The packets of one node are dropped for a while: the run completes, and then the node answers again."""
-    with running(federation, rounds=3, work=2.0, nodes=3, patience=20.0) as run:
+    with running(federation, rounds=3, work=2.0, nodes=3, patience=60.0) as run:
         run.wait_for("BEGIN", 1)
         with cluster.cut(*addresses(cluster)):
             time.sleep(seconds)
