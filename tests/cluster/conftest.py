@@ -21,7 +21,7 @@ STARTED: dict[str, Cluster] = {}
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Test on two clusters side by side where they are built here, for the tests mostly wait.
 
-    Three take a fifth less time on two cores, and so much of both that rounds run out of patience.
+    Three load two cores so much that rounds run out of patience.
     """
     return 1 if os.environ.get(CONTEXT) or missing() else 2
 
