@@ -131,3 +131,9 @@ def test_endpoints_that_come_late_are_waited_for() -> None:
     finally:
         timer.join()
         opened[0].close()
+
+
+def test_a_damaged_ca_is_told() -> None:
+    """A CA file that is none is a problem of the endpoint, and nobody is dialled with it."""
+    found = dial("fleet", endpoint("127.0.0.1", 9), b"-----BEGIN CERTIFICATE-----\nno", insecure=False)
+    assert (found.how, found.problem) == ("not reached", "the CA certificates in the bundles are damaged")

@@ -54,8 +54,12 @@ def dial(
         audience=audience,
         address=endpoint.address,
         exposure=endpoint.type,
-        ca_fingerprints=fingerprints_of(trusted) if trusted and not insecure else (),
     )
+    if trusted and not insecure:
+        try:
+            blank = msgspec.structs.replace(blank, ca_fingerprints=fingerprints_of(trusted))
+        except ValueError:
+            return msgspec.structs.replace(blank, problem="the CA certificates in the bundles are damaged")
     at = ("127.0.0.1", forwarded) if forwarded else (endpoint.host, endpoint.port)
     how: How = "port-forward" if forwarded else "dialled"
     try:
