@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from applied import Applied
 from followed_runs import ready, rounds_of, running, wait_until
 from harness.built import BuiltCluster
 from harness.cluster import Cluster
 from machines import kill_program
-from parties import Federation, declare
+from parties import Federation
 
 CONTROL = 31393
 SUPERLINK = "brittle-superlink-0"
@@ -21,14 +22,11 @@ Record = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
-def federation(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
-    """Install a SuperLink and three nodes of two tenants."""
+def applied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
+    """Apply a SuperLink and three nodes of two tenants."""
     if not cluster.built:
         pytest.skip("faults are only for clusters that are built here")
-    with cluster.namespaces("brittle", "brittle-near", "brittle-far"):
-        declared = declare(
-            tmp_path_factory.mktemp("brittle"),
-            f"""
+    text = f"""
 version: 1
 name: brittle
 superlink:
@@ -38,11 +36,17 @@ tenants:
   - {{name: near, namespace: brittle-near, nodes: 2}}
   - {{name: far, namespace: brittle-far, nodes: 1, isolation: process, executor: sidecar}}
 users: [{{name: analyst, role: submitter}}]
-""",
-            {"": cluster.environment},
-        )
-        declared.install()
-        yield declared
+"""
+    with cluster.namespaces("brittle", "brittle-near", "brittle-far"):
+        found = Applied(tmp_path_factory.mktemp("brittle"), text, cluster.environment)
+        found.run("apply")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def federation(applied: Applied) -> Federation:
+    """Return what was applied."""
+    return applied.federation
 
 
 def test_a_killed_superlink_costs_no_run(
@@ -151,6 +155,11 @@ def addresses(cluster: Cluster) -> tuple[str, str]:
     return here, there
 
 
+def symptoms(applied: Applied, party: str) -> set[str]:
+    """Return the troubles of a party that `status` tells now."""
+    return {one["symptom"] for one in applied.status("--party", party, code=None)["findings"]}
+
+
 @pytest.mark.parametrize("seconds", [5, 30])
 def test_a_cut_between_tenant_and_superlink_heals(
     seconds: int, federation: Federation, cluster: BuiltCluster, record_property: Record
@@ -168,12 +177,12 @@ def test_a_cut_between_tenant_and_superlink_heals(
 
 
 def test_a_long_cut_costs_one_round_one_answer(
-    federation: Federation, cluster: BuiltCluster, record_property: Record
+    applied: Applied, federation: Federation, cluster: BuiltCluster, record_property: Record
 ) -> None:
     """For 90 s a node's packets are dropped, and the registrar is killed meanwhile: one answer is missing.
 
-    After a minute the SuperLink answers in the node's place (error 5: it is offline). Then all answer again,
-    and nobody had to do anything.
+    After a minute the SuperLink answers in the node's place (error 5: it is offline), and `status` tells what
+    the node has lost. Then all answer again, and nobody had to do anything.
     """
     with running(federation, rounds=3, work=5.0, nodes=3, patience=150.0) as run:
         run.wait_for("BEGIN", 2)
@@ -184,10 +193,14 @@ def test_a_long_cut_costs_one_round_one_answer(
             registrar = wait_until(
                 "the registrar", lambda: restarts(cluster, "brittle", SUPERLINK, "registrar") > before, 60
             )
-            time.sleep(max(0.0, 90 - (time.monotonic() - started)))
+            time.sleep(max(0.0, 60 - (time.monotonic() - started)))
+            wait_until("status telling it", lambda: "fleet-blocked" in symptoms(applied, "far"), 60)
+            told = time.monotonic() - started
+            time.sleep(max(0.0, 90 - told))
         healed = wait_until("the node online", lambda: ready(cluster, "brittle-far", "brittle-far-0"), 120)
         outcome = run.end()
     record_property("cut", f"for 90 s, ready {healed:.1f} s after; rounds: {rounds_of(run)}")
+    record_property("told", f"fleet-blocked {told:.0f} s after the cut")
     record_property("registrar", f"runs again {registrar:.1f} s after it was killed")
     assert outcome["status"] == "completed", outcome
     first, second, last = run.told("ROUND")

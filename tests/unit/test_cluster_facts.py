@@ -139,6 +139,32 @@ def test_each_trouble_is_told(symptom: str, items: list[dict[str, Any]], kubectl
     assert found.where.startswith("north: hospitals-north")
 
 
+@pytest.mark.parametrize(
+    ("problem", "symptom"),
+    [
+        ("send-node-heartbeat: ReadTimeout: The read operation timed out", "fleet-blocked"),
+        ("pull-messages: ConnectTimeout: timed out", "fleet-blocked"),
+        ("send-node-heartbeat: ConnectError: [Errno 111] Connection refused", "fleet-refused"),
+        ("pull-messages: ConnectError: [Errno -2] Name or service not known", "name-unknown"),
+        ("send-node-heartbeat: HTTP 503", "superlink-away"),
+        (
+            "pull-messages: ConnectError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable"
+            " to get local issuer certificate (_ssl.c:1016)",
+            "wrong-ca",
+        ),
+        ("pull-messages: RemoteProtocolError: Server disconnected", "other"),
+    ],
+)
+def test_a_node_that_lost_its_superlink_is_a_problem(problem: str, symptom: str, kubectl: Programs) -> None:
+    """A node that was online before has been silent for a minute: no passing matter, and with a cause."""
+    words = f"the SuperLink acknowledged no heartbeat for 75 s; last problem: {problem}"
+    running = pod({"state": {"running": {}}})
+    (fact,) = facts(kubectl, workload(), running, event("Unhealthy", f"Readiness probe failed: {words}"))
+    assert fact.text == f"supernode: {words}"
+    found = diagnose(fact)
+    assert (found.level, found.symptom) == ("problem", symptom)
+
+
 def test_the_last_words_stay_known_after_a_restart(kubectl: Programs) -> None:
     """A container that runs again for a while still tells what ended the one before it, without colours."""
     words = "\x1b[91mERROR\x1b[0m: Exit Code: 606\ndetected a runtime version mismatch\n"

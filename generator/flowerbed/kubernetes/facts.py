@@ -44,6 +44,8 @@ _PREFACE = re.compile(
 # Flower colours the names of its log levels.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PROBE = "Readiness probe failed: "
+# What the charts' `observer.py` says of a node that was online: that is over a minute ago.
+_LOST = "no heartbeat for"
 _MOUNTS = {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
 _CREATION = {"FailedCreate", "FailedScheduling", "ProvisioningFailed", "FailedBinding"}
 
@@ -199,7 +201,8 @@ def _unready(name: str, container: Container, events: list[Event]) -> Fact:
     if _PROBE in said:
         words = said.partition(_PROBE)[2].strip().removeprefix("waiting: ").removeprefix(WAITING)
         if words:
-            return Fact(name, f"{container.name}: {words}{restarted}", passing=not restarted)
+            passing = not restarted and _LOST not in words
+            return Fact(name, f"{container.name}: {words}{restarted}", passing=passing)
     return Fact(name, f"{container.name} is starting{restarted}", passing=not restarted)
 
 
