@@ -56,9 +56,8 @@ def run(cluster: Cluster, file: Path) -> Iterator[Run]:
             command, env=environment, capture_output=True, text=True, timeout=PATIENCE + 60, check=False
         )
 
-    yield flowerbed
-    delete = ["kubectl", "delete", "namespace", "--ignore-not-found", *NAMESPACES]
-    subprocess.run(delete, env=dict(cluster.environment), check=True, capture_output=True, timeout=PATIENCE)
+    with cluster.removed(*NAMESPACES):
+        yield flowerbed
 
 
 @pytest.fixture(scope="module")

@@ -42,10 +42,10 @@ def folder(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder = tmp_path_factory.mktemp("troubled")
     (folder / "federation.yaml").write_text(TEXT)
     generate(load_plan(folder / "federation.yaml"), folder / "bundles" / "troubled")
-    call(cluster, "kubectl", "create", "namespace", SPACE)
-    call(cluster, "kubectl", "apply", "--server-side", "-n", SPACE, "-f", tenant(folder) / "secrets.yaml")
-    yield folder
-    call(cluster, "kubectl", "delete", "namespace", SPACE)
+    with cluster.removed(SPACE):
+        call(cluster, "kubectl", "create", "namespace", SPACE)
+        call(cluster, "kubectl", "apply", "--server-side", "-n", SPACE, "-f", tenant(folder) / "secrets.yaml")
+        yield folder
 
 
 def tenant(folder: Path) -> Path:

@@ -190,3 +190,28 @@ def test_nothing_stays_after_a_kill(victim: str) -> None:
     gone = Cluster(name, Path(state["kubeconfig"]), "", Path())
     gone.wait("the cluster to be gone", lambda: not traces(name, state["folder"]), 30)
     gone.wait("the supervisor to be gone", lambda: not leftovers.lock_file(name).exists(), 30)
+
+
+def test_a_cluster_to_play_with() -> None:
+    """`make cluster` prints what leads to it and holds nobody up; `make cluster-down` leaves nothing."""
+    if lacks := missing():
+        pytest.skip(f"cannot build a cluster: {lacks}")
+    name = f"play-{os.getpid()}"
+    try:
+        # Whoever reads all that is printed gets to its end while the cluster runs on.
+        lines = make("cluster", name).splitlines()
+        assert [line.partition("=")[0] for line in lines] == ["export KUBECONFIG", "export PATH"]
+        script = "\n".join([*lines, "kubectl get nodes --output name"])
+        told = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=30)
+        assert told.stdout.split() == [f"node/{name}-1"]
+        folder = leftovers.folder(name)
+    finally:
+        make("cluster-down", name)
+    assert not traces(name, str(folder))
+
+
+def make(target: str, name: str) -> str:
+    """Run a target of the Makefile about a cluster; return what it prints."""
+    command = ["make", "--no-print-directory", target, f"NAME={name}"]
+    root = Path(__file__).parents[2]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=150).stdout

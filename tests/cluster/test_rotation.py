@@ -17,7 +17,7 @@ from harness.cluster import Cluster
 
 from flowerbed.runs import list_nodes, load_connection
 
-CONTROL = 31493
+CONTROL = 31996
 PODS = {
     "turning": "turning-superlink-0",
     "turning-stays": "turning-stays-0",

@@ -22,7 +22,7 @@ from parties import ROOT, Federation, declare
 
 PAGE = ROOT / "docs" / "access.md"
 PROBE = Path(probe.__file__)
-CONTROL = 31593
+CONTROL = 31994
 SPACE, TASKS, TENANT, ELSEWHERE = "guarded", "guarded-tasks", "guarded-near", "guarded-elsewhere"
 # Seconds that an answer may take on a busy machine; what a policy drops costs all of them, once a scan.
 PATIENCE = 8.0

@@ -16,7 +16,7 @@ import pytest
 from harness.cluster import Cluster
 from parties import DIGITS, ROOT, Federation, Party, declare, final_accuracy
 
-CONTROL = 31693
+CONTROL = 31997
 NODES = ("own-clinic-0", "own-clinic-1")
 PRIVATE = b"PRIVATE KEY"
 Record = Callable[[str, object], None]

@@ -11,7 +11,7 @@ from harness.cluster import Cluster
 from parties import DIGITS, HALVES, final_accuracy
 
 FLEET = "fleet.joint.example"  # a name that the clusters' DNS learns, as the load balancer gets its address
-CONTROL = 31593
+CONTROL = 31995
 PATIENCE = 300
 Clusters = tuple[Cluster, Cluster]
 Record = Callable[[str, object], None]

@@ -116,6 +116,10 @@ CASES = {
         event("Unhealthy", "Readiness probe failed: wrong name: an older one", hour=1),
         event("Unhealthy", "Readiness probe failed: waiting: wrong CA: /ca/ca.crt did not sign it", hour=2),
     ],
+    "fleet-blocked": [
+        pod({"state": {"running": {}}, "started": False}),
+        event("Unhealthy", "Startup probe failed: unreachable: fleet.example.org:443: no answer within 8 s"),
+    ],
     "quota-exceeded": [
         event(
             "FailedCreate",

@@ -37,17 +37,14 @@
   {{- end }}
   # Ready: the Runtime API answers here, under its right name. No liveness probe: a restart would end the ServerApps.
   readinessProbe:
-    exec:
-      command:
-        - {{ .Values.python | quote }}
-        - /files/check.py
-        - runtime={{ include "superlink.runtimeAddress" . }}
-        {{- if not .Values.insecure }}
-        - ca={{ ternary "/loopback/ca.crt" "/tls/ca.crt" $sidecar }}
-        {{- end }}
+    {{- include "superlink.superexecCheck" . | nindent 4 }}
     periodSeconds: 15
-    timeoutSeconds: 10
     failureThreshold: 2
+  # Until it answers for the first time it is asked more often, and never started anew for that.
+  startupProbe:
+    {{- include "superlink.superexecCheck" . | nindent 4 }}
+    periodSeconds: 2
+    failureThreshold: 1000000
   terminationMessagePolicy: FallbackToLogsOnError
   resources:
     {{- toYaml .Values.superexec.resources | nindent 4 }}
@@ -78,4 +75,16 @@
     {{- toYaml . | nindent 4 }}
     {{- end }}
     {{- end }}
+{{- end -}}
+
+{{- define "superlink.superexecCheck" -}}
+exec:
+  command:
+    - {{ .Values.python | quote }}
+    - /files/check.py
+    - runtime={{ include "superlink.runtimeAddress" . }}
+    {{- if not .Values.insecure }}
+    - ca={{ ternary "/loopback/ca.crt" "/tls/ca.crt" (eq .Values.superexec.executor "sidecar") }}
+    {{- end }}
+timeoutSeconds: 10
 {{- end -}}

@@ -45,21 +45,14 @@ Takes (list $ node): the name of its SuperNode, empty in the SuperNode's own pod
   {{- end }}
   # Ready: its SuperNode answers. No liveness probe: a restart would end the ClientApps that run inside.
   readinessProbe:
-    exec:
-      command:
-        - {{ .Values.python | quote }}
-        - -I
-        - -S
-        - /files/dial.py
-        {{- if eq $apps "sidecar" }}
-        - 127.0.0.1:{{ include "supernode.runtimePort" . }}
-        {{- else }}
-        - {{ $node }}.{{ include "supernode.runtimeDomain" . }}:{{ include "supernode.runtimePort" . }}
-        - /runtime/ca.crt
-        {{- end }}
+    {{- include "supernode.superexecCheck" (list . $node) | nindent 4 }}
     periodSeconds: 15
-    timeoutSeconds: 10
     failureThreshold: 2
+  # Until it answers for the first time it is asked more often, and never started anew for that.
+  startupProbe:
+    {{- include "supernode.superexecCheck" (list . $node) | nindent 4 }}
+    periodSeconds: 2
+    failureThreshold: 1000000
   terminationMessagePolicy: FallbackToLogsOnError
   resources:
     {{- toYaml .Values.superexec.resources | nindent 4 }}
@@ -83,4 +76,24 @@ Takes (list $ node): the name of its SuperNode, empty in the SuperNode's own pod
     {{- end }}
     {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* Takes (list $ node), as above. */}}
+{{- define "supernode.superexecCheck" -}}
+{{- $node := index . 1 -}}
+{{- with index . 0 -}}
+exec:
+  command:
+    - {{ .Values.python | quote }}
+    - -I
+    - -S
+    - /files/dial.py
+    {{- if eq (include "supernode.apps" .) "sidecar" }}
+    - 127.0.0.1:{{ include "supernode.runtimePort" . }}
+    {{- else }}
+    - {{ $node }}.{{ include "supernode.runtimeDomain" . }}:{{ include "supernode.runtimePort" . }}
+    - /runtime/ca.crt
+    {{- end }}
+timeoutSeconds: 10
+{{- end -}}
 {{- end -}}

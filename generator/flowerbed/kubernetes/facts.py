@@ -43,7 +43,7 @@ _PREFACE = re.compile(
 )
 # Flower colours the names of its log levels.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_PROBE = "Readiness probe failed: "
+_PROBE = re.compile(r"(?:Readiness|Startup) probe failed: (.*)", re.DOTALL)
 # What the charts' `observer.py` says of a node that was online: that is over a minute ago.
 _LOST = "no heartbeat for"
 _MOUNTS = {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
@@ -198,8 +198,8 @@ def _unready(name: str, container: Container, events: list[Event]) -> Fact:
     # What the probe said of the container before this one is over.
     since = container.state.running.started_at if container.state.running else LONG_AGO
     said = next((e.message for e in events if e.reason == "Unhealthy" and e.last >= since), "")
-    if _PROBE in said:
-        words = said.partition(_PROBE)[2].strip().removeprefix("waiting: ").removeprefix(WAITING)
+    if probed := _PROBE.search(said):
+        words = probed[1].strip().removeprefix("waiting: ").removeprefix(WAITING)
         if words:
             passing = not restarted and _LOST not in words
             return Fact(name, f"{container.name}: {words}{restarted}", passing=passing)

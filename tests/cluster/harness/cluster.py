@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from .shell import run
 
 REPOSITORY = HERE.parents[2]
 RESTRICTED = ("enforce", "audit", "warn")
-WORKLOADS = "statefulsets,deployments,jobs,pods"
 
 
 class Cluster:
@@ -104,20 +103,32 @@ class Cluster:
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
             for name in names
         ]
-        self.apply(*items)
         with self.removed(*names):
+            self.apply(*items)
             yield
 
     @contextmanager
     def removed(self, *names: str) -> Iterator[None]:
-        """Remove namespaces, and what is in them, afterwards; whoever is inside makes them."""
+        """Remove namespaces, and what is in them, afterwards; whoever is inside makes them.
+
+        Nobody waits for that but who wants namespaces of these names next.
+        """
+        self._until_gone(names)
         try:
             yield
         finally:
-            # Pods go first: a namespace that has some is looked at again after half of their grace period.
-            for name in names:
-                self.kubectl("delete", WORKLOADS, "--all", "-n", name, "--grace-period=1", check=False)
-            self.kubectl("delete", "namespace", *names, "--ignore-not-found", "--timeout=120s", check=False)
+            self.kubectl("delete", "namespace", *names, "--ignore-not-found", "--wait=false", check=False)
+
+    def _until_gone(self, names: Sequence[str]) -> None:
+        """Wait until namespaces that are being removed are gone."""
+
+        def gone() -> bool:
+            found = self.get("namespaces")["items"]
+            return not any(
+                one["metadata"]["name"] in names and one["status"]["phase"] == "Terminating" for one in found
+            )
+
+        self.wait(f"the end of {', '.join(names)}", gone, 120)
 
     def dump(self, folder: Path) -> Path:
         """Write events, pods and the logs of all containers to `folder`; return it."""

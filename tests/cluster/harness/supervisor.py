@@ -182,6 +182,13 @@ def _end(*_: object) -> None:
     raise Ended
 
 
+def _let_go(folder: Path) -> None:
+    """Write to a file from now on: who reads what the caller prints would wait for the cluster's end."""
+    with (folder / "logs/supervisor.log").open("a") as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
+
+
 def _watch_owner() -> None:
     """End also when the owner goes while the cluster still starts."""
     hung_up = select.poll()
@@ -210,6 +217,8 @@ def main() -> int:
         images = containerd_root(built)
         supervisor = Supervisor(wanted.name, _take(wanted.name, wanted.number), wanted.nodes)
         _answer(supervisor.start(built, images))
+        if wanted.detached:
+            _let_go(supervisor.folder)
         _serve(supervisor, wanted.detached)
     except Ended:
         pass
