@@ -4,7 +4,8 @@
 `flower-supernode` ends at once when its key is not registered yet, and after a crash its key is locked for a
 minute, because the SuperLink still counts it as online. This program waits in its place and says why, frees
 the key that an earlier start left online (it remembers the node's id in FOLDER), and then becomes
-`flower-supernode`. A node without a key, or over plain HTTP, has nothing to wait for and starts directly.
+`flower-supernode`. What that start was working on is lost: so the node stays offline for a moment, for the
+ServerApp to be told. A node without a key, or over plain HTTP, has nothing to wait for and starts directly.
 
 Needs the files beside it and `flwr`.
 """
@@ -49,6 +50,13 @@ NOT_YET_VALID, EXPIRED = 9, 10
 WRONG_NAME = {62, 64}
 PROGRAM = "flower-supernode"
 PAUSE = 1.0  # seconds between two tries
+# A ServerApp asks for answers every 3 s (flwr 1.41: superlink/grid/http_grid.py), and is told that one is
+# lost only while the node is offline; else it waits for as long as its strategy lets it.
+OFFLINE_SECONDS = 4.0
+# Who had to wait so long was perhaps online before, in a place of which nothing is remembered.
+LONG_WAIT = 20.0
+# For the observer: when, by the system's monotonic clock, the node may become online.
+ONLINE_FROM = "FLOWERBED_ONLINE_FROM"
 
 
 class Fleet(FlowerClient):
@@ -105,11 +113,17 @@ class Admission:
         self.memory = memory
         self.reason_file = reason_file
         self.said = ""
+        self.online_from = 0.0
 
     def wait(self) -> int:
-        """Return the node's id once it is admitted, with its key free for the SuperNode to use."""
+        """Return the node's id once it is admitted, with its key free for the SuperNode to use.
+
+        `online_from` is then when it may become online, in seconds of the monotonic clock.
+        """
+        began = time.monotonic()
         self.say(f"this node's key is {fingerprint(self.fleet.public)}; asking {self._address} to let it in")
         left = self.remembered()
+        was_online = left is not None
         while True:
             try:
                 if left is not None:
@@ -122,6 +136,9 @@ class Admission:
                 self.say(f"waiting: {self.reason(error)}")
                 time.sleep(PAUSE)
             else:
+                now = time.monotonic()
+                if was_online or now - began > LONG_WAIT:
+                    self.online_from = now + OFFLINE_SECONDS
                 self.say(f"admitted as node {node_id}")
                 return node_id
 
@@ -250,9 +267,13 @@ def own_flags(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(arguments)
 
 
-def become(arguments: list[str], observer: Path | None) -> NoReturn:
-    """Replace this process by flower-supernode, or by the observer, which starts it."""
+def become(arguments: list[str], observer: Path | None, online_from: float = 0.0) -> NoReturn:
+    """Replace this process by flower-supernode, or by the observer, which starts it while the time passes."""
     sys.stdout.flush()
+    if observer and online_from:
+        os.environ[ONLINE_FROM] = f"{online_from:.1f}"
+    else:
+        time.sleep(max(0.0, online_from - time.monotonic()))
     command = [sys.executable, str(observer)] if observer else [PROGRAM]
     try:
         os.execvp(command[0], [*command, *arguments])  # noqa: S606  (no shell is what we want)
@@ -274,12 +295,13 @@ def main(argv: list[str]) -> NoReturn:
         connection = Connection(address=flags.superlink, root_certificates=roots(flags.root_certificates))
         fleet = Fleet(connection, key)
         own.state.mkdir(parents=True, exist_ok=True)
-        Admission(fleet, own.state / "node-id", own.reason_file).wait()
+        admission = Admission(fleet, own.state / "node-id", own.reason_file)
+        admission.wait()
         fleet.close()
     except SubmitError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    become(flower, own.observer)
+    become(flower, own.observer, admission.online_from)
 
 
 if __name__ == "__main__":

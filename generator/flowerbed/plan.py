@@ -83,7 +83,11 @@ class Endpoint(Frozen, frozen=True):
 
 
 class ServerTls(Frozen, frozen=True):
-    """Where the gateway's certificate comes from and what it must say. `days` is its life."""
+    """Where the gateway's certificate comes from and what it must say. `days` is its life.
+
+    `ca` are the CA certificates (PEM) by which parties know it; "" for the source `generated` and for public
+    CAs.
+    """
 
     source: TlsSource
     dns_names: tuple[str, ...]
@@ -91,6 +95,7 @@ class ServerTls(Frozen, frozen=True):
     days: int
     secret: str
     issuer: str = ""
+    ca: str = ""
 
 
 class Storage(Frozen, frozen=True):

@@ -18,6 +18,7 @@ from chart_release import CHARTS
 from https_server import serving
 
 from flowerbed.identities.authority import CertificateAuthority
+from flowerbed.scripts import supernode
 
 FILES = CHARTS / "supernode/files"
 
@@ -125,6 +126,21 @@ def test_probes(tmp_path: Path, change: Callable[[Any], None], ready: str, alive
     said = observed(tmp_path, change)
     for found, expected in zip(said, (ready, alive), strict=True):
         assert (expected in found) if expected else found == ""
+
+
+def test_a_node_stays_offline_for_as_long_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once: when it is activated again later, there is nothing to wait for."""
+    observer = load("observer")
+    assert observer.ONLINE_FROM == supernode.ONLINE_FROM
+    began = time.monotonic()
+    monkeypatch.setenv(observer.ONLINE_FROM, f"{began + 0.4:.1f}")
+    observer.stay_offline()
+    assert time.monotonic() - began > 0.3
+    assert observer.ONLINE_FROM not in os.environ
+    slept: list[float] = []
+    monkeypatch.setattr(observer.time, "sleep", slept.append)
+    observer.stay_offline()
+    assert slept == [0.0]
 
 
 def test_notes_of_an_earlier_process_count_for_nothing(tmp_path: Path) -> None:

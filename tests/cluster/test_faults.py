@@ -74,7 +74,8 @@ def test_a_killed_supernode_is_back_in_seconds(
 ) -> None:
     """The container alone is killed at work: the node is online in a fraction of bare Flower's time.
 
-    Flower alone keeps the node's key locked until its last heartbeat is out of date: 58 s were measured.
+    Flower alone keeps the node's key locked until its last heartbeat is out of date: 58 s were measured. What
+    it was working on is told to be lost (error 5: it is offline), so that nobody waits for it.
     """
     with running(federation, rounds=4, work=3.0, nodes=3) as run:
         run.wait_for("BEGIN", 1)
@@ -87,6 +88,7 @@ def test_a_killed_supernode_is_back_in_seconds(
         outcome = run.end()
     record_property("back", f"online {back:.1f} s after the container's start; rounds: {rounds_of(run)}")
     assert outcome["status"] == "completed", outcome
+    assert [told["failed"] for told in run.told("ROUND")] == [[5], [], [], []]
     assert back < 58 / 2
     assert len(run.told("ROUND")[-1]["answered"]) == 3  # type: ignore[arg-type]
 

@@ -121,6 +121,52 @@ def test_a_wrong_clock_is_named(
     assert abs(int(said[1]) - abs(seconds)) <= 3
 
 
+class Lenient:
+    """A fleet that lets a node in at the second try, and remembers what it was asked."""
+
+    public = b"key"
+    connection = Connection(address="fleet.example.org:443")
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        self.calls: list[object] = []
+
+    def activate(self) -> int:
+        self.calls.append("activate")
+        if self.refusals:
+            self.refusals -= 1
+            raise Refused(412, supernode.NOT_ACTIVATED, "not activated", self.connection)
+        return 7
+
+    def deactivate(self, node_id: int) -> None:
+        self.calls.append(node_id)
+
+
+@pytest.mark.parametrize(
+    ("remembered", "refusals", "pause", "offline"),
+    [("6", 0, 0.0, True), ("6", 1, 0.0, True), ("", 0, 0.0, False), ("", 1, 0.0, False), ("", 1, 25.0, True)],
+)
+def test_who_may_have_been_online_stays_offline_for_a_moment(
+    remembered: str,
+    refusals: int,
+    pause: float,
+    offline: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that the ServerApp learns what is lost; a node that is new loses no time."""
+    clock = [1000.0]
+    monkeypatch.setattr(supernode.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(supernode.time, "sleep", lambda _: clock.__setitem__(0, clock[0] + pause))
+    if remembered:
+        (tmp_path / "id").write_text(remembered)
+    fleet = Lenient(refusals)
+    admission = supernode.Admission(fleet, tmp_path / "id", None)  # type: ignore[arg-type]
+    assert admission.wait() == 7
+    assert fleet.calls == [*([6] if remembered else []), *["activate"] * (refusals + 1), 7]
+    assert admission.online_from == (clock[0] + supernode.OFFLINE_SECONDS if offline else 0.0)
+
+
 @pytest.mark.parametrize("flags", [["--insecure"], ["--root-certificates", "/nowhere.crt"]])
 def test_without_a_key_or_tls_it_starts_the_supernode_directly(tmp_path: Path, flags: list[str]) -> None:
     """There is nothing to wait for, so flower-supernode gets its flags as they are."""

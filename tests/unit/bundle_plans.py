@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from ca_certificate import CERTIFICATE
 from identity_plans import federation, tenant, with_tls
 
 from flowerbed.plan import DataVolume, Endpoint, Plan, Pod, Resources, SecretUse, Tenant
@@ -104,6 +105,7 @@ def variants() -> dict[str, Plan]:
         "insecure": change(plain, insecure=True, admission="open"),
         "open": change(plain, admission="open"),
         "existing-secret": with_tls(plain, source="existing-secret", secret="theirs"),
+        "own CA": with_tls(plain, source="existing-secret", secret="theirs", ca=CERTIFICATE),
         "cert-manager": with_tls(
             plain,
             source="cert-manager",

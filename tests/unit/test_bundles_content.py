@@ -11,11 +11,13 @@ import msgspec
 import pytest
 import yaml
 from bundle_plans import variants
+from ca_certificate import CERTIFICATE
 from cryptography.hazmat.primitives.serialization import Encoding
 from identity_plans import federation, tenant
 
 from flowerbed import identities
 from flowerbed.bundles import generate
+from flowerbed.identities.trust import server_authorities
 from flowerbed.plan import Plan
 from flowerbed.scripts.flower_connection import Connection
 
@@ -180,7 +182,7 @@ def test_the_admission_list_is_the_tenants_keys(tmp_path: Path) -> None:
     assert {name: node["publicKey"] for name, node in values["admission"]["nodes"].items()} == held | brought
 
 
-@pytest.mark.parametrize("name", ["plain", "insecure", "existing-secret"])
+@pytest.mark.parametrize("name", ["plain", "insecure", "existing-secret", "own CA"])
 def test_a_users_connection_is_whole(name: str, tmp_path: Path) -> None:
     """The submit tool reads the connection, and every file that it names lies beside it."""
     plan = VARIANTS[name]
@@ -194,7 +196,20 @@ def test_a_users_connection_is_whole(name: str, tmp_path: Path) -> None:
         "plain": [True, True, True],
         "insecure": [False, False, False],
         "existing-secret": [False, True, True],
+        "own CA": [True, True, True],
     }[name]
+
+
+def test_a_declared_ca_reaches_tenants_and_users(tmp_path: Path) -> None:
+    """By it they know the gateway, whoever certifies it; the users' own CA is none of that."""
+    generate(VARIANTS["own CA"], tmp_path)
+    for file in ("tenants/north/ca.crt", "users/analyst/ca.crt"):
+        assert (tmp_path / file).read_text() == CERTIFICATE
+    values = yaml.safe_load((tmp_path / "tenants/north/values.yaml").read_text())
+    assert values["tls"] == {"caCert": CERTIFICATE}
+    assert "--set-file" not in (tmp_path / "tenants/north/INSTALL.md").read_text()
+    assert server_authorities(VARIANTS["own CA"], tmp_path).decode() == CERTIFICATE
+    assert (tmp_path / "ca/ca.crt").read_text() != CERTIFICATE
 
 
 def test_the_record_speaks_the_truth(tmp_path: Path) -> None:

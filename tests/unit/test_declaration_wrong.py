@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ca_certificate import CERTIFICATE
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -52,6 +53,7 @@ WORDS = {
     "@key2@": openssh(P384[1]),
     "@private@": escaped(P384[2].private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())),
     "@ed25519@": openssh(ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32))),
+    "@ca@": escaped(CERTIFICATE.encode()),
     "@koblitz@": escaped(KOBLITZ.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)),
 }
 
@@ -116,7 +118,9 @@ def test_messages_are_short_lines(case: Case, tmp_path: Path) -> None:
         assert len(problem.message) < 250
 
 
-@pytest.mark.parametrize("name", ["private key", "ed25519", "other curve", "number in env"])
+@pytest.mark.parametrize(
+    "name", ["private key", "CA with its key", "ed25519", "other curve", "number in env"]
+)
 def test_keys_and_environment_are_never_repeated(name: str, tmp_path: Path) -> None:
     """What may be secret is not in the message, however wrong it is."""
     case = next(case for case in CASES if case.name == name)

@@ -28,6 +28,8 @@ FLEET = "/v1/fleet/"
 # Acknowledged, these two make a node online.
 ONLINE_CALLS = frozenset({"activate-node", "send-node-heartbeat"})
 KEY_FLAG = "--auth-supernode-private-key"
+# From scripts/supernode.py: when the node may become online, in seconds of the monotonic clock.
+ONLINE_FROM = "FLOWERBED_ONLINE_FROM"
 WAITING = "waiting for the SuperLink to let this node in"
 
 
@@ -98,6 +100,8 @@ def observe(notes: Notes) -> None:
         if not path.startswith(FLEET):
             return send(client, request, **options)  # type: ignore[arg-type]
         call = path.removeprefix(FLEET)
+        if call == "activate-node":
+            stay_offline()
         kind = "heartbeat" if call == "send-node-heartbeat" else "worker"
         notes.mark(kind)
         try:
@@ -113,6 +117,12 @@ def observe(notes: Notes) -> None:
         return response
 
     httpx.Client.send = noted  # type: ignore[method-assign,assignment]
+
+
+def stay_offline() -> None:
+    """Wait until the node may become online: the ServerApp is to see first that it was not."""
+    moment = float(os.environ.pop(ONLINE_FROM, "0"))
+    time.sleep(max(0.0, moment - time.monotonic()))
 
 
 def check_key(arguments: list[str]) -> None:

@@ -29,7 +29,7 @@ from flowerbed.identities.revocations import (
     key_fingerprint,
     read_revocations,
 )
-from flowerbed.identities.trust import trusted
+from flowerbed.identities.trust import server_authorities, trusted
 from flowerbed.plan import Plan, Tenant, User
 from flowerbed.values import fingerprint, neighbours
 
@@ -194,10 +194,8 @@ class _Generation:
 
     @cached_property
     def _authority_text(self) -> str:
-        """The CAs that certify the SuperLink (PEM), "" where others do: read without parsing."""
-        if self._plan.insecure or self._plan.superlink.tls.source != "generated":
-            return ""
-        return trusted(self._shop.folder).decode("ascii")
+        """The CAs that certify the SuperLink (PEM), "" where nobody said: read without parsing."""
+        return server_authorities(self._plan, self._shop.folder).decode("ascii")
 
 
 def _facts(pair: KeyPair | None) -> Certificate | None:

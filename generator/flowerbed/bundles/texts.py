@@ -55,11 +55,12 @@ def coordinator_texts(  # noqa: PLR0913, PLR0917  (each is a fact of its own)
 
 def user_texts(head: Plan) -> dict[str, str]:
     """Return a user's connection file; what it names lies beside it."""
-    own_authority = not head.insecure and head.superlink.tls.source == "generated"
+    tls = head.superlink.tls
+    has_authority = not head.insecure and (tls.source == "generated" or bool(tls.ca))
     text = connection_toml(
         head.superlink.control.address,
         insecure=head.insecure,
-        root_certificates="ca.crt" if own_authority else "",
+        root_certificates="ca.crt" if has_authority else "",
         client_certificate="" if head.insecure else "client.crt",
         client_key="" if head.insecure else "client.key",
     )

@@ -118,6 +118,13 @@ class Tls(Model, frozen=True, kw_only=True):
         str,
         text("The issuer, for `cert-manager`: `NAME` or `Issuer/NAME`, or `ClusterIssuer/NAME`.", "", 270),
     ] = ""
+    ca: Annotated[
+        str,
+        text(
+            "CA certificates (PEM) by which tenants and users know the gateway, for `existing-secret` and "
+            "`cert-manager`. Empty: the CAs that their systems trust."
+        ),
+    ] = ""
 
 
 class Storage(Model, frozen=True, kw_only=True):

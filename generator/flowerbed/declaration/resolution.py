@@ -8,7 +8,7 @@ from itertools import repeat
 from msgspec import UNSET
 
 from flowerbed import names, plan
-from flowerbed.declaration import grammar, model, podmodel
+from flowerbed.declaration import ca_certificates, grammar, model, podmodel
 from flowerbed.declaration.image_resolution import images
 from flowerbed.declaration.public_keys import canonical
 
@@ -149,6 +149,7 @@ def _server_tls(declaration: model.Declaration, release: str, namespace: str) ->
         days=said.tls.days,
         secret=said.tls.secret or names.server_tls_secret(release),
         issuer=said.tls.issuer,
+        ca=ca_certificates.canonical(said.tls.ca) if said.tls.ca else "",
     )
 
 

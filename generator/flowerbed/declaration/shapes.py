@@ -20,7 +20,7 @@ from flowerbed.declaration.reader import UNREADABLE
 from flowerbed.declaration.scalars import meaning
 from flowerbed.declaration.wording import Guesser, foreign
 
-_PRIVATE = frozenset({"env", "public-keys", "public-key"})
+_PRIVATE = frozenset({"env", "public-keys", "public-key", "ca"})
 """Keys whose values are never repeated in a message."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowerbed.files import PUBLIC_MODE, read_file
+from flowerbed.plan import Plan
 
 CURRENT = "ca.crt"
 NEXT = "next.crt"
@@ -21,6 +22,14 @@ def trusted(folder: Path) -> bytes:
     """
     found = (read_file(folder / "ca" / name, PUBLIC_MODE) for name in (PREVIOUS, CURRENT, NEXT))
     return b"".join(dict.fromkeys(file.data for file in found if file))
+
+
+def server_authorities(plan: Plan, folder: Path) -> bytes:
+    """Return the CA certificates (PEM) by which parties know the gateway, b"" for the systems' own."""
+    if plan.insecure:
+        return b""
+    tls = plan.superlink.tls
+    return trusted(folder) if tls.source == "generated" else tls.ca.encode("ascii")
 
 
 def fingerprints_of(certificates: bytes) -> tuple[str, ...]:

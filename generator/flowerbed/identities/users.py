@@ -8,10 +8,9 @@ from flowerbed.errors import IdentityError
 from flowerbed.files import write_atomic
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.certificates import ClientCertificate, Place
-from flowerbed.identities.coordinator import makes_server_certificate
 from flowerbed.identities.events import Event, Tell, ignore
 from flowerbed.identities.kept import finish_halves, locked, read_halves, warn_of_expiry, write_halves
-from flowerbed.identities.trust import trusted
+from flowerbed.identities.trust import server_authorities
 from flowerbed.plan import Plan, User
 
 
@@ -27,8 +26,8 @@ def ensure_user(  # noqa: PLR0913  (each is a fact of its own)
     """Return the user's certificate that is kept in `folder`, or make one; None for an insecure federation.
 
     It is renewed when the role changed or another CA issued it, and whenever `renew` gives a reason. Beside
-    it lies `ca.crt`, by which users know the server, where the server's certificate is made here. Raises
-    IdentityError when expired or half there.
+    it lies `ca.crt`, by which users know the server, where its CA is known here. Raises IdentityError when
+    expired or half there.
     """
     if authority is None:
         return None
@@ -43,8 +42,8 @@ def ensure_user(  # noqa: PLR0913  (each is a fact of its own)
             text = f"{reason}; role {user.role}, {authority.life(kept)}{_old_copies(old, authority)}"
             tell(Event("renewed" if old else "made", place.what, Path(place.certificate), text))
         _check(kept, place, tell)
-        if makes_server_certificate(plan):
-            write_atomic(Path(place.certificate).with_name("ca.crt"), trusted(folder))
+        if authorities := server_authorities(plan, folder):
+            write_atomic(Path(place.certificate).with_name("ca.crt"), authorities)
     return kept
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
-from flowerbed.identities.trust import trusted
+from flowerbed.identities.trust import server_authorities
 from flowerbed.kubernetes import superlink
 from flowerbed.kubernetes.diagnosis import Finding, problem
 from flowerbed.kubernetes.endpoints import EndpointStatus, dial
@@ -32,7 +32,7 @@ def ask(plan: Plan, bundles: Path, coordinator: Commands | None) -> Answers:
 
     Without it nothing is asked that needs rights in the coordinator's cluster, nor the nodes.
     """
-    authorities = trusted(bundles) if plan.superlink.tls.source == "generated" else b""
+    authorities = server_authorities(plan, bundles)
     audiences = {"fleet": plan.superlink.fleet, "control": plan.superlink.control}
 
     def direct(audience: str) -> EndpointStatus:

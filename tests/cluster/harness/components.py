@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -86,6 +87,20 @@ def programs() -> Programs:
         coredns=_program("coredns", "CoreDNS"),
         policies=_program("policies", "kube-network-policies", package=POLICIES),
     )
+
+
+def cert_manager() -> tuple[Path, list[Path]]:
+    """Return cert-manager's controllers, a program that takes a kubeconfig, and its kinds' definitions."""
+    program = _program("certmanager", "cert-manager")
+    module = "github.com/cert-manager/cert-manager"
+    folder = COMPONENTS / "certmanager"
+    command = ["go", "mod", "download", "-json", module]
+    done = subprocess.run(
+        command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise HarnessError(f"cannot find {module}:\n{done.stdout}{done.stderr}")
+    return program, sorted(Path(json.loads(done.stdout)["Dir"]).glob("deploy/crds/*.yaml"))
 
 
 def pause(output: Path) -> None:

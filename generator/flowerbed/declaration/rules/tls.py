@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from flowerbed.declaration import grammar
+from flowerbed.declaration import ca_certificates, grammar
 from flowerbed.declaration.findings import Finding
 from flowerbed.declaration.model import Declaration, Tls
 from flowerbed.declaration.places import KeyPath, show
@@ -33,10 +33,13 @@ def source(declaration: Declaration) -> Iterator[Finding]:
     if tls.source != "cert-manager" and tls.issuer:
         message = f"`issuer` means nothing for the source {tls.source}"
         yield Finding((*_TLS, "issuer"), message, "remove it, or write source: cert-manager", needs=_NEEDS)
+    if tls.source == "generated" and tls.ca:
+        message = "`ca` means nothing for the source generated, which brings its own CA"
+        yield Finding((*_TLS, "ca"), message, "remove it, or write source: existing-secret", needs=_NEEDS)
 
 
 def well_formed(declaration: Declaration) -> Iterator[Finding]:
-    """Names, the Secret, the issuer and the days are what they should be."""
+    """Names, the Secret, the issuer, the CA and the days are what they should be."""
     tls = declaration.superlink.tls
     for index, name in enumerate(tls.names):
         yield from host((*_TLS, "names", index), name, wildcard=True)
@@ -45,6 +48,12 @@ def well_formed(declaration: Declaration) -> Iterator[Finding]:
     if tls.issuer and not _ISSUER.fullmatch(tls.issuer):
         message = f"{show(tls.issuer)} is no issuer"
         yield Finding((*_TLS, "issuer"), message, "write NAME, Issuer/NAME or ClusterIssuer/NAME")
+    if tls.ca:
+        try:
+            ca_certificates.canonical(tls.ca)
+        except ca_certificates.CaCertificateError as error:
+            remedy = "write the CA's certificate in PEM: lines from BEGIN CERTIFICATE to END CERTIFICATE"
+            yield Finding((*_TLS, "ca"), f"the text {error}", remedy)
     if tls.days not in _DAYS:
         message = f"a certificate cannot live {tls.days} days"
         yield Finding((*_TLS, "days"), message, f"write a number from {_DAYS.start} to {_DAYS.stop - 1}")
