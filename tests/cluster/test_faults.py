@@ -77,10 +77,10 @@ def test_a_killed_supernode_is_back_in_seconds(
     Flower alone keeps the node's key locked until its last heartbeat is out of date: 58 s were measured. What
     it was working on is told to be lost (error 5: it is offline), so that nobody waits for it.
     """
-    with running(federation, rounds=4, work=3.0, nodes=3) as run:
-        run.wait_for("BEGIN", 1)
-        time.sleep(1)
-        node = ("brittle-near", "brittle-near-0", "supernode")
+    node = ("brittle-near", "brittle-near-0", "supernode")
+    begun = works_begun(cluster, *node)
+    with running(federation, rounds=4, work=5.0, nodes=3) as run:
+        wait_until("a ClientApp at work", lambda: works_begun(cluster, *node) > begun, 60)
         before = restarts(cluster, *node)
         cluster.kill(*node)
         wait_until("the container's new start", lambda: restarts(cluster, *node) > before, 60)
@@ -91,6 +91,11 @@ def test_a_killed_supernode_is_back_in_seconds(
     assert [told["failed"] for told in run.told("ROUND")] == [[5], [], [], []]
     assert back < 58 / 2
     assert len(run.told("ROUND")[-1]["answered"]) == 3  # type: ignore[arg-type]
+
+
+def works_begun(cluster: Cluster, namespace: str, pod: str, container: str) -> int:
+    """Return how many rounds a node has begun to work on since its container started."""
+    return cluster.kubectl("logs", pod, "-n", namespace, "-c", container, "--tail=-1").count("at work")
 
 
 def restarts(cluster: Cluster, namespace: str, pod: str, container: str) -> int:
@@ -118,16 +123,12 @@ def test_a_killed_clientapp_costs_one_answer(
     federation: Federation, cluster: BuiltCluster, record_property: Record
 ) -> None:
     """A ClientApp that dies at work is told after a minute (error 8: it crashed); its node works on."""
-
-    def begun() -> int:
-        return cluster.kubectl("logs", *node, "--tail=-1").count("at work")
-
-    node = ("brittle-near-0", "-n", "brittle-near", "-c", "supernode")
-    before = begun()
+    node = ("brittle-near", "brittle-near-0", "supernode")
+    before = works_begun(cluster, *node)
     with running(federation, rounds=3, work=5.0, nodes=3, patience=150.0) as run:
         run.wait_for("ROUND", 1)
-        wait_until("a ClientApp at work", lambda: begun() == before + 2, 60)
-        assert kill_program(cluster, "brittle-near", "brittle-near-0", "supernode", "flwr-clientapp")
+        wait_until("a ClientApp at work", lambda: works_begun(cluster, *node) == before + 2, 60)
+        assert kill_program(cluster, *node, "flwr-clientapp")
         outcome = run.end()
     record_property("rounds", rounds_of(run))
     assert outcome["status"] == "completed", outcome
