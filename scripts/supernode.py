@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import email.utils
 import hashlib
 import os
@@ -55,7 +56,7 @@ PAUSE = 1.0  # seconds between two tries
 OFFLINE_SECONDS = 4.0
 # Who had to wait so long was perhaps online before, in a place of which nothing is remembered.
 LONG_WAIT = 20.0
-# For the observer: when, by the system's monotonic clock, the node may become online.
+# For the observer: when the node may be online, in monotonic seconds.
 ONLINE_FROM = "FLOWERBED_ONLINE_FROM"
 
 
@@ -113,13 +114,9 @@ class Admission:
         self.memory = memory
         self.reason_file = reason_file
         self.said = ""
-        self.online_from = 0.0
 
-    def wait(self) -> int:
-        """Return the node's id once it is admitted, with its key free for the SuperNode to use.
-
-        `online_from` is then when it may become online, in seconds of the monotonic clock.
-        """
+    def wait(self) -> float:
+        """Return once it is admitted and its key is free: when it may be online, in monotonic seconds."""
         began = time.monotonic()
         self.say(f"this node's key is {fingerprint(self.fleet.public)}; asking {self._address} to let it in")
         left = self.remembered()
@@ -136,11 +133,9 @@ class Admission:
                 self.say(f"waiting: {self.reason(error)}")
                 time.sleep(PAUSE)
             else:
-                now = time.monotonic()
-                if was_online or now - began > LONG_WAIT:
-                    self.online_from = now + OFFLINE_SECONDS
                 self.say(f"admitted as node {node_id}")
-                return node_id
+                now = time.monotonic()
+                return now + OFFLINE_SECONDS if was_online or now - began > LONG_WAIT else 0.0
 
     @property
     def _address(self) -> str:
@@ -148,10 +143,8 @@ class Admission:
 
     def release(self, node_id: int) -> None:
         """Take the node offline. A refusal means that it was offline or is no longer known."""
-        try:
+        with contextlib.suppress(Refused):
             self.fleet.deactivate(node_id)
-        except Refused:
-            return
 
     def remembered(self) -> int | None:
         """Return the id that an earlier start left, if any."""
@@ -295,13 +288,12 @@ def main(argv: list[str]) -> NoReturn:
         connection = Connection(address=flags.superlink, root_certificates=roots(flags.root_certificates))
         fleet = Fleet(connection, key)
         own.state.mkdir(parents=True, exist_ok=True)
-        admission = Admission(fleet, own.state / "node-id", own.reason_file)
-        admission.wait()
+        online_from = Admission(fleet, own.state / "node-id", own.reason_file).wait()
         fleet.close()
     except SubmitError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    become(flower, own.observer, admission.online_from)
+    become(flower, own.observer, online_from)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def read_coordinator(
 
 
 def makes_server_certificate(plan: Plan) -> bool:
-    """Return whether the gateway's certificate is made here, and so whether its users trust the CA."""
+    """Return whether the gateway's certificate is made here, by the federation's own CA."""
     return not plan.insecure and plan.superlink.tls.source == "generated"
 
 
