@@ -15,6 +15,10 @@ SUPERLINK_PORT = 8000
 # Port of a SuperNode's own Runtime API (flwr 1.41: `flower-supernode --port`).
 SUPERNODE_RUNTIME_PORT = 9094
 
+# Where the SuperLink's container keeps its state.
+STATE_FOLDER = "/state"
+STATE_DATABASE = f"{STATE_FOLDER}/state.db"
+
 # Helm allows 53 characters in a release name; a StatefulSet's pods carry its name and an ordinal, and
 # the label `controller-revision-hash` adds 11 characters to it, which leaves 52.
 RELEASE_NAME_LIMIT = 52

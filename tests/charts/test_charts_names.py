@@ -54,6 +54,11 @@ def test_the_coordinator_is_named_as_the_generator_names_it() -> None:
     for audience, port in ports.items():
         service = release.one("Service", names.service_name(name, audience))
         assert [item["port"] for item in service["spec"]["ports"]] == [port]
+    superlink = next(pod for pod in release.pods() if pod.owner == f"StatefulSet/{name}").container(
+        "superlink"
+    )
+    assert f"--database={names.STATE_DATABASE}" in superlink["args"]
+    assert {"name": "state", "mountPath": names.STATE_FOLDER} in superlink["volumeMounts"]
     mounted = {
         volume["secret"]["secretName"]
         for pod in release.pods()

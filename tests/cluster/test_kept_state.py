@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import bare_flower
@@ -170,6 +171,45 @@ def test_a_drained_machine_costs_no_run(
     record_property("rounds", away.judge(federation, run, outcome, 2))
 
 
+def test_a_lost_state_is_put_back(
+    federation: Federation, cluster: BuiltCluster, tmp_path: Path, record_property: Record
+) -> None:
+    """A backup brings nodes and runs back to a SuperLink that lost them, also after a `restore` was killed."""
+    known, before = identity(nodes(federation)), [one.run_id for one in runs(federation)]
+    backup = tmp_path / "lasting.backup.tar.gz"
+    assert ask(federation, "backup", "--cluster", "--output", backup)[0] == 0
+    for file in cluster.volume(SPACE, CLAIM).glob("state.db*"):
+        file.unlink()
+    cluster.kubectl("delete", "pod", SUPERLINK, "-n", SPACE)
+    wait_until("both nodes online", lambda: ready(cluster, SPACE, SUPERLINK) and online(federation) == 2, 120)
+    assert (identity(nodes(federation)) == known, runs(federation)) == (False, [])
+
+    restoring = [*command(federation, "restore"), "--cluster", "--yes", backup]
+    with subprocess.Popen(restoring, env=dict(federation.coordinator.environment)) as process:
+        wait_until("the SuperLink's end", lambda: not replicas(cluster), 60)
+        process.kill()
+    code, said = ask(federation, "status")
+    assert (code, "is scaled to 0" in said) == (1, True), said
+
+    started = time.monotonic()
+    code, said = ask(federation, "restore", "--cluster", "--yes", backup)
+    assert code == 0, said
+    took = time.monotonic() - started
+    wait_until("both nodes online", lambda: online(federation) == 2, 120)
+    back = time.monotonic() - started
+    record_property("restored", f"in {took:.1f} s; nodes online after {back:.1f} s")
+    assert (identity(nodes(federation)), [one.run_id for one in runs(federation)]) == (known, before)
+    assert "lasting-superlink-restore" not in pods(cluster)
+    with running(federation, rounds=2, work=1.0, nodes=2, patience=60.0) as run:
+        assert run.end()["status"] == "completed"
+    assert all(len(told["answered"]) == 2 for told in run.told("ROUND"))  # type: ignore[arg-type]
+
+
+def replicas(cluster: Cluster) -> int:
+    """Return how many SuperLinks are wanted."""
+    return int(cluster.get("statefulset", "lasting-superlink", "-n", SPACE)["spec"]["replicas"])
+
+
 def test_full_storage_costs_a_run_at_most(
     federation: Federation, cluster: BuiltCluster, record_property: Record
 ) -> None:
@@ -202,8 +242,8 @@ def superlink_log(cluster: Cluster) -> str:
 def test_full_storage_is_named(federation: Federation, cluster: BuiltCluster) -> None:
     """`status` and `doctor` say what is wrong, and are content when room was made."""
     with filled(cluster.volume(SPACE, CLAIM)):
-        for command in ("status", "doctor"):
-            code, said = ask(federation, command)
+        for verb in ("status", "doctor"):
+            code, said = ask(federation, verb)
             assert (code, "the SuperLink's volume is 100% full" in said) == (1, True), said
     wait_until("both nodes online", lambda: online(federation) == 2, 60)
     wait_until("a healthy federation", lambda: ask(federation, "status")[0] == 0, 120)
@@ -211,10 +251,15 @@ def test_full_storage_is_named(federation: Federation, cluster: BuiltCluster) ->
     assert (code, "% full" in said, "100% full" in said) == (0, True, False), said
 
 
-def ask(federation: Federation, command: str) -> tuple[int, str]:
-    """Ask `flowerbed status` or `doctor`; return the exit code and what was said."""
+def command(federation: Federation, verb: str) -> list[str | Path]:
+    """Return the command line of a verb."""
+    return [FLOWERBED, verb, "--file", federation.bundles.parent.parent / "federation.yaml"]
+
+
+def ask(federation: Federation, verb: str, *words: str | Path) -> tuple[int, str]:
+    """Ask `flowerbed`; return the exit code and what was said."""
     done = subprocess.run(
-        [FLOWERBED, command, "--file", federation.bundles.parent.parent / "federation.yaml"],
+        [*command(federation, verb), *words],
         env=dict(federation.coordinator.environment),
         capture_output=True,
         text=True,

@@ -25,6 +25,7 @@ LAYERS = [
     "local",
     "access",
     "kubernetes",
+    "backups",
     "metrics",
     "report",
     "records",

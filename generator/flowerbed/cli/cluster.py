@@ -163,7 +163,7 @@ def status(  # noqa: PLR0913, PLR0917  (one parameter an option)
     if cluster and local:
         raise typer.BadParameter("--cluster and --local exclude each other")
     path, plan, parties = _selected(file, option, party)
-    if local or (not cluster and not party and _is_local(path, plan)):
+    if local or (not cluster and not party and is_local(path, plan)):
         return 0 if show(plan, path, json=json).healthy else 1
     from flowerbed.kubernetes.programs import find_programs
     from flowerbed.kubernetes.report import lines
@@ -179,7 +179,7 @@ def status(  # noqa: PLR0913, PLR0917  (one parameter an option)
     return 0 if found.healthy else 1
 
 
-def _is_local(path: Path, plan: Plan) -> bool:
+def is_local(path: Path, plan: Plan) -> bool:
     """Return whether the local federation runs, or no program is here that could ask for another."""
     from flowerbed.kubernetes.programs import find_programs
     from flowerbed.local.state import running, state_of

@@ -13,6 +13,7 @@ import typer
 from flowerbed import __version__
 from flowerbed.cli import (
     attach,
+    backup,
     build,
     cluster,
     connection,
@@ -52,6 +53,8 @@ for verb in (
     cluster.diff,
     cluster.status,
     cluster.doctor,
+    backup.backup,
+    backup.restore,
     submit.submit,
     attach.attach,
     runs.logs,

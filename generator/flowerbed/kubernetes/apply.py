@@ -91,6 +91,13 @@ def apply(
     return sorted([*failed, *ready], key=lambda applied: order[applied.party])
 
 
+def await_ready(
+    programs: Programs, party: Party, *, timeout: float, tell: Tell, exposed: Sequence[Endpoint] = ()
+) -> Applied:
+    """Wait up to `timeout` seconds until a party that was changed otherwise is ready, as `apply` does."""
+    return _Work(programs, timeout, tell, exposed).wait(party, ("state",))
+
+
 class _Work:
     """Installing and waiting, for one call of `apply`."""
 

@@ -15,6 +15,7 @@ from typing import Any
 from flowerbed.kubernetes.diagnosis import Finding, problem
 from flowerbed.kubernetes.parties import POD_SECURITY, Commands
 from flowerbed.kubernetes.programs import Programs
+from flowerbed.names import STATE_FOLDER
 from flowerbed.plan import Plan
 
 OLDEST, NEWEST = (1, 30), (1, 37)
@@ -216,7 +217,7 @@ def storage(programs: Programs, commands: Commands) -> Iterator[Finding]:
     """Look how full the SuperLink's volume is, by `df` in its own container."""
     pod = f"{commands.party.release}-0"
     where = f"{commands.party.name}: storage"
-    command = commands.here("exec", pod, "--container", "superlink", "--", "df", "-P", "/state")
+    command = commands.here("exec", pod, "--container", "superlink", "--", "df", "-P", STATE_FOLDER)
     done = programs.run(command)
     match = re.search(r"(\d+)% /\S*$", done.out.strip())
     if done.code or not match:

@@ -78,6 +78,8 @@ def gather(objects: Objects, programs: Programs, commands: Commands) -> list[Fac
 
 def _of_workloads(objects: Objects) -> Iterator[Fact]:
     for workload in objects.workloads:
+        if workload.spec.replicas == 0:
+            yield Fact(workload.metadata.name, "is scaled to 0, so it has no pod")
         if workload.done:
             continue
         lacking = workload.spec.replicas - workload.status.replicas

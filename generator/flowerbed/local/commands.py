@@ -104,7 +104,7 @@ def superlink(site: Site) -> Command:
         *("--host", HOST, "--port", str(site.ports["superlink"])),
         *tls,
         *(("--enable-supernode-auth",) if listed else ()),
-        *("--database", str(folder / "state.db")),
+        *("--database", str(site.state.database)),
         *("--isolation", "process", "--superexec-auth-secret-file", str(secret_file(site))),
         "--disable-runtime-dependency-installation",
     )

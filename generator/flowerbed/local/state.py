@@ -106,6 +106,11 @@ class StateFolder:
         """Return the connection that goes to the SuperLink itself."""
         return self.path / "superlink" / CONNECTION_FILE
 
+    @property
+    def database(self) -> Path:
+        """Return where the SuperLink keeps its runs and nodes."""
+        return self.path / "superlink" / "state.db"
+
     def log(self, part: str) -> Path:
         """Return the log of a part."""
         return self.path / "logs" / f"{part}.log"

@@ -1,0 +1,208 @@
+"""Backups of a federation on Kubernetes: copied out of the SuperLink's container, put back by another pod.
+
+Needs the rights `create pods/exec` to copy, and to put back `patch statefulsets/scale` and `create pods`, in
+the coordinator's namespace: the role `admin` has them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from flowerbed.backups.archive import PIECE, BrokenOffError, Manifest, Progress, opened, write
+from flowerbed.backups.pod import CONTAINER, holding, program
+from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
+from flowerbed.kubernetes.facts import gather
+from flowerbed.kubernetes.objects import parse
+from flowerbed.kubernetes.parties import Commands
+from flowerbed.kubernetes.programs import Command, Done, Programs, failure
+from flowerbed.names import STATE_DATABASE, node_name
+from flowerbed.scripts.superlink_state import Facts
+
+Tell = Callable[[str], None]
+_LONGEST_LINE = 1 << 16
+_PAUSE = 0.5
+# How long, in seconds, pods may take to end and to start: images are there already.
+_ENDING, _STARTING = 120.0, 120.0
+_PYTHON = "python"  # as the chart's value `python`: on the PATH of Flower's own images
+
+
+def back_up(commands: Commands, name: str, path: Path, progress: Progress) -> Manifest:
+    """Write a backup of the SuperLink that runs, and return what it holds.
+
+    Raises UsageError, UnreachableError, NotAllowedError, FlowerbedError.
+    """
+    pod = node_name(commands.party.release, 0)
+    copying = (_PYTHON, "-c", program(), "copy", STATE_DATABASE)
+    command = commands.here("exec", pod, "--container", "superlink", "--", *copying)
+    with _streamed(command, commands.party.where) as process:
+        assert process.stdout is not None  # noqa: S101  (it was asked for)
+        line = process.stdout.readline(_LONGEST_LINE)
+        if not line:
+            raise _EndedError
+        return write(path, name, msgspec.json.decode(line, type=Facts), process.stdout, progress)
+
+
+def restore(programs: Programs, commands: Commands, path: Path, tell: Tell, progress: Progress) -> None:
+    """Put a backup in the place of the state of a SuperLink, which is stopped for that.
+
+    However it ends, the SuperLink is started again; what was not put back whole changes nothing.
+    Raises UsageError, UnreachableError, NotAllowedError, FlowerbedError.
+    """
+    _Restoration(programs, commands, tell).run(path, progress)
+
+
+class _EndedError(Exception):
+    """The program in the pod has ended before its time; its complaint is on standard error."""
+
+
+@contextlib.contextmanager
+def _streamed(command: Command, where: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command whose standard input and output are streams of bytes. Raises what its failure means."""
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
+        broken: BrokenOffError | None = None
+        try:
+            try:
+                yield process
+            except BrokenOffError as error:
+                broken = error
+            except (_EndedError, BrokenPipeError):
+                pass  # what the program says of it counts
+            process.communicate()
+        finally:
+            process.kill()
+            process.wait()
+        complaints.seek(0)
+        done = Done(process.returncode, "", complaints.read().decode(errors="replace"))
+    if done.code:
+        raise failure(command, done, where)
+    if broken:
+        raise broken
+
+
+class _Restoration:
+    """The steps of one restoration, each undone at the end."""
+
+    def __init__(self, programs: Programs, commands: Commands, tell: Tell) -> None:
+        self._programs = programs
+        self._commands = commands
+        self._tell = tell
+        self._where = commands.party.where
+        self._name = commands.party.release
+        self._pod = f"{self._name}-restore"
+
+    def run(self, path: Path, progress: Progress) -> None:
+        """Do all of it."""
+        pod = holding(self._pod, self._stateful_set(), _PYTHON)
+        with self._stopped(), self._held(pod), opened(path) as (manifest, content):
+            self._tell("putting the state in its place")
+            self._put(manifest, content, progress)
+
+    def _stateful_set(self) -> dict[str, Any]:
+        command = self._commands.here("get", "statefulset", self._name, "--output", "json")
+        done = self._programs.run(command)
+        if done.missing:
+            remedy = "`flowerbed apply --party coordinator` installs one, then restore"
+            raise UsageError(
+                "there is no SuperLink whose state could be replaced", where=self._where, remedy=remedy
+            )
+        if done.code:
+            raise failure(command, done, self._where)
+        found: dict[str, Any] = json.loads(done.out)
+        return found
+
+    @contextlib.contextmanager
+    def _stopped(self) -> Iterator[None]:
+        try:
+            self._scale(0)
+            self._tell("waiting for the SuperLink's pod to end")
+            self._until(
+                lambda: not self._phase(node_name(self._name, 0)), _ENDING, "the SuperLink's pod does not end"
+            )
+            yield
+        finally:
+            self._start_again()
+
+    def _start_again(self) -> None:
+        try:
+            self._scale(1)
+        except FlowerbedError as error:
+            what = f"the SuperLink is stopped, and could not be started: {error.what}"
+            raise FlowerbedError(what, where=self._where, remedy="`flowerbed apply` starts it") from error
+
+    def _scale(self, replicas: int) -> None:
+        self._loudly("scale", "statefulset", self._name, f"--replicas={replicas}")
+
+    @contextlib.contextmanager
+    def _held(self, pod: dict[str, Any]) -> Iterator[None]:
+        """Have the pod run, with the volume, for as long as the block takes."""
+        self._remove_pod()  # of one that was killed
+        try:
+            create = self._commands.here("create", "--filename", "-")
+            self._programs.demand(create, where=self._where, text=json.dumps(pod))
+            self._tell("waiting for a pod that takes the SuperLink's volume")
+            self._until(self._pod_runs, _STARTING, "the pod for the SuperLink's volume does not start")
+            yield
+        finally:
+            with contextlib.suppress(FlowerbedError):  # it ends by itself
+                self._remove_pod()
+
+    def _remove_pod(self) -> None:
+        words = ("delete", "pod", self._pod, "--ignore-not-found", "--grace-period=1", "--wait")
+        self._programs.demand(self._commands.here(*words), where=self._where, seconds=_ENDING)
+
+    def _pod_runs(self) -> bool:
+        phase = self._phase(self._pod)
+        if phase in {"Failed", "Succeeded"}:
+            raise FlowerbedError("the pod for the SuperLink's volume has ended", where=self._where)
+        return phase == "Running"
+
+    def _phase(self, pod: str) -> str:
+        """Return a pod's phase, "" where there is none."""
+        path = "jsonpath={.status.phase}"
+        command = self._commands.here("get", "pod", pod, "--ignore-not-found", "--output", path)
+        return self._programs.demand(command, where=self._where)
+
+    def _until(self, true: Callable[[], bool], seconds: float, otherwise: str) -> None:
+        limit = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(UnreachableError):  # an API server that is away for a moment
+                if true():
+                    return
+            if time.monotonic() > limit:
+                raise FlowerbedError(f"{otherwise}{self._why()}", where=self._where)
+            time.sleep(_PAUSE)
+
+    def _why(self) -> str:
+        """Return what Kubernetes says of the pod, in words; "" where it says nothing."""
+        pods = self._programs.run(self._commands.here("get", "pods", "--output", "json"))
+        about = ("get", "events", "--field-selector", f"involvedObject.name={self._pod}", "--output", "json")
+        objects = parse(pods.out, self._programs.run(self._commands.here(*about)).out)
+        facts = gather(objects, self._programs, self._commands)
+        return "".join(f": {fact.text}" for fact in facts if fact.where == self._pod)
+
+    def _put(self, manifest: Manifest, content: IO[bytes], progress: Progress) -> None:
+        state = manifest.state
+        putting = (_PYTHON, "-c", program(), "put", STATE_DATABASE, str(state.size), state.sha256)
+        command = self._commands.here("exec", self._pod, "--stdin", "--container", CONTAINER, "--", *putting)
+        moved = 0
+        with _streamed(command, self._where) as process:
+            assert process.stdin is not None  # noqa: S101  (it was asked for)
+            while piece := content.read(PIECE):
+                process.stdin.write(piece)
+                moved += len(piece)
+                progress(moved, state.size)
+
+    def _loudly(self, *words: str) -> None:
+        command = self._commands.here(*words)
+        self._tell(f"$ {' '.join(command)}")
+        self._programs.demand(command, where=self._where)

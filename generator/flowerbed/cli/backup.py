@@ -1,0 +1,198 @@
+"""`backup` and `restore`: the SuperLink's runs and nodes in a file, and back."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flowerbed.cli.cluster import is_local
+from flowerbed.cli.common import (
+    FileArgument,
+    FileOption,
+    JsonOption,
+    bundle_folder,
+    declaration_file,
+    narrate,
+    say,
+    say_json,
+)
+from flowerbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowerbed.backups import Manifest
+    from flowerbed.kubernetes.parties import Party
+    from flowerbed.plan import Plan
+
+_TELLING = 2.0  # seconds
+LocalOption = Annotated[bool, typer.Option("--local", help="The local federation.")]
+ClusterOption = Annotated[bool, typer.Option("--cluster", help="The federation on Kubernetes.")]
+
+
+def backup(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    file: FileArgument = None,
+    option: FileOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Default: NAME-TIME.backup.tar.gz in this folder."
+        ),
+    ] = None,
+    cluster: ClusterOption = False,
+    local: LocalOption = False,
+    json: JsonOption = False,
+) -> int:
+    """Copy the SuperLink's state into a file: nodes, runs, their logs and models. Runs go on meanwhile.
+
+    Of the local federation while it runs here, otherwise of the one on Kubernetes; --local and --cluster
+    choose. Keys and certificates are not in it: keep a copy of the bundles as well.
+    """
+    from flowerbed.backups import default_name, refuse_taken
+
+    path, plan = _loaded(file, option, cluster=cluster, local=local)
+    target = output or Path(default_name(plan.name, datetime.now(UTC)))
+    refuse_taken(target)
+    if local or (not cluster and is_local(path, plan)):
+        from flowerbed.backups.local import back_up as back_up_here
+        from flowerbed.local.state import state_of
+
+        manifest = back_up_here(state_of(path, plan.name), plan.name, target, _told(narrate))
+    else:
+        from flowerbed.backups.cluster import back_up
+        from flowerbed.cli.progress import Progress
+        from flowerbed.kubernetes.parties import Commands
+        from flowerbed.kubernetes.programs import find_programs
+
+        programs, party = find_programs(), _coordinator(plan, path)
+        with Progress() as progress:
+            tell = _told(lambda text: progress.tell(party.name, text))
+            manifest = back_up(Commands(programs, party), plan.name, target, tell)
+    if json:
+        say_json({"file": str(target), "backup": manifest})
+    else:
+        say(f"{target}: {_described(manifest)}")
+    return 0
+
+
+def restore(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="A file that `flowerbed backup` wrote.")],
+    option: FileOption = None,
+    cluster: ClusterOption = False,
+    local: LocalOption = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Replace the state without asking.")] = False,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", min=1, metavar="SECONDS", help="Wait so long for the SuperLink at most."),
+    ] = 300.0,
+    json: JsonOption = False,
+) -> int:
+    """Put a backup in the place of the SuperLink's state: say --local or --cluster.
+
+    A SuperLink on Kubernetes is stopped for it and started again; runs that go on end, and nodes come back by
+    themselves. A local federation has to be down. The state that was there stays beside the new one as
+    state.db.before-restore until the next restore.
+    """
+    from flowerbed.backups import verify
+
+    path, plan = _loaded(None, option, cluster=cluster, local=local)
+    if not (cluster or local):
+        raise UsageError("which federation is to get it?", remedy="say --cluster or --local")
+    manifest = verify(source)
+    _refuse_foreign(manifest, plan, source)
+    narrate(f"{source}: {_described(manifest)}, taken {manifest.taken}")
+    if not yes:
+        _ask(plan, "the local federation" if local else _coordinator(plan, path).where)
+    if local:
+        from flowerbed.backups.local import restore as restore_here
+        from flowerbed.local.state import state_of
+
+        restore_here(state_of(path, plan.name), source)
+        code, next_step = 0, "`flowerbed up` runs it"
+    else:
+        code = _restore_cluster(plan, path, source, timeout)
+        next_step = "`flowerbed status --cluster` shows its nodes, which come back by themselves"
+    if json:
+        say_json({"file": str(source), "backup": manifest, "ready": not code})
+    else:
+        say(f"{plan.name} has the state of {manifest.taken}; {next_step}")
+    return code
+
+
+def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> int:
+    from flowerbed.backups.cluster import restore as put_back
+    from flowerbed.cli.progress import Progress
+    from flowerbed.kubernetes.apply import await_ready
+    from flowerbed.kubernetes.parties import Commands
+    from flowerbed.kubernetes.programs import find_programs
+
+    programs, party = find_programs(), _coordinator(plan, path)
+    with Progress() as progress:
+
+        def tell(text: str) -> None:
+            progress.tell(party.name, text)
+
+        put_back(programs, Commands(programs, party), source, tell, _told(tell))
+        ready = await_ready(programs, party, timeout=timeout, tell=progress.tell)
+    for line in (line for finding in ready.findings for line in finding.lines()):
+        narrate(line)
+    return ready.exit_code
+
+
+def _loaded(file: Path | None, option: Path | None, *, cluster: bool, local: bool) -> tuple[Path, Plan]:
+    from flowerbed.declaration import load_plan
+
+    if cluster and local:
+        raise typer.BadParameter("--cluster and --local exclude each other")
+    path = declaration_file(file, option)
+    return path, load_plan(path)
+
+
+def _coordinator(plan: Plan, path: Path) -> Party:
+    from flowerbed.kubernetes.parties import COORDINATOR, parties
+
+    return parties(plan, bundle_folder(path, plan.name), [COORDINATOR])[0]
+
+
+def _described(manifest: Manifest) -> str:
+    state = manifest.state
+    runs, nodes = (
+        f"{count} {word}{'s' * (count != 1)}" for count, word in ((state.runs, "run"), (state.nodes, "node"))
+    )
+    return f"{runs} and {nodes} of {manifest.name}, {state.size / 1e6:.1f} MB, Flower {state.flower}"
+
+
+def _refuse_foreign(manifest: Manifest, plan: Plan, source: Path) -> None:
+    if manifest.name != plan.name:
+        what = f"this is a backup of {manifest.name!r}, not of {plan.name!r}"
+        raise UsageError(what, where=str(source), remedy="give a backup of this federation")
+    kept, runs = (tuple(map(int, version.split(".")[:2])) for version in (manifest.state.flower, plan.flower))
+    if kept > runs:
+        what = f"Flower {manifest.state.flower} kept this state, and {plan.flower} cannot read it"
+        raise UsageError(what, where=str(source), remedy="declare that line of Flower or a newer one")
+
+
+def _ask(plan: Plan, where: str) -> None:
+    if not sys.stdin.isatty():
+        what = f"the runs and nodes that {plan.name} has now would be replaced"
+        raise UsageError(what, where=where, remedy="say --yes if that is meant")
+    question = f"Replace the runs and nodes of {plan.name}, {where}, and end the runs that go on?"
+    typer.confirm(question, abort=True, err=True)
+
+
+def _told(tell: Callable[[str], None]) -> Callable[[int, int], None]:
+    """Return what tells how far it is, every other second."""
+    told = time.monotonic()
+
+    def progress(moved: int, size: int) -> None:
+        nonlocal told
+        if (now := time.monotonic()) - told > _TELLING:
+            told = now
+            tell(f"{moved / 1e6:.0f} of {size / 1e6:.0f} MB")
+
+    return progress

@@ -1,0 +1,49 @@
+"""The pod that `flowerbed restore` makes from the superlink chart's StatefulSet, for every shipped values file."""
+
+from __future__ import annotations
+
+import pytest
+from chart_release import CASES, Case, Pod, check_schemas, dump
+from pod_security import violations
+
+from flowerbed import names
+from flowerbed.backups.pod import holding
+from flowerbed.errors import UsageError
+
+SUPERLINKS = [case for case in CASES if case.chart == "superlink"]
+
+
+@pytest.mark.parametrize("case", SUPERLINKS, ids=str)
+def test_it_has_the_volume_and_nothing_else(case: Case) -> None:
+    """It passes Pod Security `restricted`, carries no token and no Secret, and may be placed as the SuperLink."""
+    (found,) = [one for one in case.render().of("StatefulSet")]
+    spec = found["spec"]["template"]["spec"]
+    if not any("persistentVolumeClaim" in volume for volume in spec["volumes"]):
+        with pytest.raises(UsageError, match="keeps no state"):
+            holding("hospitals-restore", found, "python")
+        return
+    pod = holding("hospitals-restore", found, "python")
+    check_schemas(dump(pod))
+    assert violations(Pod("Pod/hospitals-restore", pod["spec"])) == []
+    assert {next(key for key in one if key != "name") for one in pod["spec"]["volumes"]} == {
+        "persistentVolumeClaim",
+        "emptyDir",
+    }
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    assert pod["spec"].get("nodeSelector") == spec.get("nodeSelector")
+    (container,) = pod["spec"]["containers"]
+    assert container["image"] == next(
+        one["image"] for one in spec["containers"] if one["name"] == "superlink"
+    )
+    mounts = {one["mountPath"] for one in container["volumeMounts"]}
+    assert mounts == {names.STATE_FOLDER, "/tmp"}
+
+
+def test_some_superlink_keeps_its_state_and_some_does_not() -> None:
+    """Both branches above are taken."""
+    kept = {
+        any("persistentVolumeClaim" in volume for volume in found["spec"]["template"]["spec"]["volumes"])
+        for case in SUPERLINKS
+        for found in case.render().of("StatefulSet")
+    }
+    assert kept == {True, False}
