@@ -1,4 +1,4 @@
-"""The pod that `flowerbed restore` makes from the superlink chart's StatefulSet, for every shipped values file."""
+"""The pod that `flowerbed restore` makes from the chart's StatefulSet, for every shipped values file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SUPERLINKS = [case for case in CASES if case.chart == "superlink"]
 
 @pytest.mark.parametrize("case", SUPERLINKS, ids=str)
 def test_it_has_the_volume_and_nothing_else(case: Case) -> None:
-    """It passes Pod Security `restricted`, carries no token and no Secret, and may be placed as the SuperLink."""
-    (found,) = [one for one in case.render().of("StatefulSet")]
+    """It passes Pod Security `restricted`, has no token and no Secret, and may go where the SuperLink may."""
+    found = case.render().one("StatefulSet")
     spec = found["spec"]["template"]["spec"]
     if not any("persistentVolumeClaim" in volume for volume in spec["volumes"]):
         with pytest.raises(UsageError, match="keeps no state"):
@@ -24,7 +24,7 @@ def test_it_has_the_volume_and_nothing_else(case: Case) -> None:
         return
     pod = holding("hospitals-restore", found, "python")
     check_schemas(dump(pod))
-    assert violations(Pod("Pod/hospitals-restore", pod["spec"])) == []
+    assert violations(Pod("Pod/hospitals-restore", "hospitals", {}, {}, pod["spec"])) == []
     assert {next(key for key in one if key != "name") for one in pod["spec"]["volumes"]} == {
         "persistentVolumeClaim",
         "emptyDir",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from applied import Applied
+from bare_flower import KilledSuperNode
 from followed_runs import ready, rounds_of, running, wait_until
 from harness.built import BuiltCluster
 from harness.cluster import Cluster
@@ -18,6 +19,7 @@ from parties import Federation
 
 CONTROL = 31393
 SUPERLINK = "brittle-superlink-0"
+BACK = 15.0  # seconds within which a killed SuperNode is back on a busy machine; 6 to 7 were seen
 Record = Callable[[str, object], None]
 
 
@@ -41,6 +43,12 @@ users: [{{name: analyst, role: submitter}}]
         found = Applied(tmp_path_factory.mktemp("brittle"), text, cluster.environment)
         found.run("apply")
         yield found
+
+
+@pytest.fixture(scope="module")
+def bare(applied: Applied, cluster: BuiltCluster) -> KilledSuperNode:
+    """Start Flower alone, to be killed beside ours."""
+    return KilledSuperNode(cluster, "brittle", "brittle-superlink-files")
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +78,11 @@ def test_a_killed_superlink_costs_no_run(
 
 
 def test_a_killed_supernode_is_back_in_seconds(
-    federation: Federation, cluster: BuiltCluster, record_property: Record
+    federation: Federation, cluster: BuiltCluster, bare: KilledSuperNode, record_property: Record
 ) -> None:
-    """The container alone is killed at work: the node is online in a fraction of bare Flower's time.
+    """The container alone is killed at work: the node is online within seconds.
 
-    Flower alone keeps the node's key locked until its last heartbeat is out of date: 58 s were measured. What
-    it was working on is told to be lost (error 5: it is offline), so that nobody waits for it.
+    What it was working on is told to be lost (error 5: it is offline), so that nobody waits for it.
     """
     node = ("brittle-near", "brittle-near-0", "supernode")
     begun = works_begun(cluster, *node)
@@ -83,13 +90,14 @@ def test_a_killed_supernode_is_back_in_seconds(
         wait_until("a ClientApp at work", lambda: works_begun(cluster, *node) > begun, 60)
         before = restarts(cluster, *node)
         cluster.kill(*node)
+        bare.kill()
         wait_until("the container's new start", lambda: restarts(cluster, *node) > before, 60)
         back = wait_until("the node online", lambda: ready(cluster, "brittle-near", "brittle-near-0"), 60)
         outcome = run.end()
     record_property("back", f"online {back:.1f} s after the container's start; rounds: {rounds_of(run)}")
     assert outcome["status"] == "completed", outcome
     assert [told["failed"] for told in run.told("ROUND")] == [[5], [], [], []]
-    assert back < 58 / 2
+    assert back < BACK
     assert len(run.told("ROUND")[-1]["answered"]) == 3  # type: ignore[arg-type]
 
 
@@ -117,6 +125,13 @@ def test_a_killed_superexec_costs_one_answer(
     record_property("rounds", rounds_of(run))
     assert outcome["status"] == "completed", outcome
     assert len(run.told("ROUND")[-1]["answered"]) == 3  # type: ignore[arg-type]
+
+
+def test_a_bare_supernode_is_away_for_much_longer(bare: KilledSuperNode, record_property: Record) -> None:
+    """Flower alone keeps a killed node's key locked until its last heartbeat is out of date."""
+    away = bare.away()
+    record_property("bare Flower", f"online {away:.1f} s after it was killed and started again")
+    assert away > 2 * BACK
 
 
 def test_a_killed_clientapp_costs_one_answer(

@@ -174,14 +174,15 @@ def test_a_drained_machine_costs_no_run(
 def test_a_lost_state_is_put_back(
     federation: Federation, cluster: BuiltCluster, tmp_path: Path, record_property: Record
 ) -> None:
-    """A backup brings nodes and runs back to a SuperLink that lost them, also after a `restore` was killed."""
+    """A backup brings back nodes and runs that a SuperLink lost, also after a `restore` was killed."""
     known, before = identity(nodes(federation)), [one.run_id for one in runs(federation)]
     backup = tmp_path / "lasting.backup.tar.gz"
     assert ask(federation, "backup", "--cluster", "--output", backup)[0] == 0
     for file in cluster.volume(SPACE, CLAIM).glob("state.db*"):
         file.unlink()
     cluster.kubectl("delete", "pod", SUPERLINK, "-n", SPACE)
-    wait_until("both nodes online", lambda: ready(cluster, SPACE, SUPERLINK) and online(federation) == 2, 120)
+    wait_until("an empty SuperLink", lambda: ready(cluster, SPACE, SUPERLINK), 120)
+    wait_until("both nodes online", lambda: online(federation) == 2, 120)
     assert (identity(nodes(federation)) == known, runs(federation)) == (False, [])
 
     restoring = [*command(federation, "restore"), "--cluster", "--yes", backup]
