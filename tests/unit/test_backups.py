@@ -6,6 +6,8 @@ import contextlib
 import gzip
 import hashlib
 import io
+import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from flowerbed.scripts.superlink_state import Facts, StateError, copied, put
 STATE = bytes(range(256)) * 5000
 FACTS = Facts(len(STATE), hashlib.sha256(STATE).hexdigest(), runs=12, nodes=5, flower="1.41.0")
 PROGRAM = Path(superlink_state.__file__)
+PAGE = (Path(__file__).parents[2] / "docs" / "backups.md").read_text()
 
 
 def silent(_: int, __: int) -> None:
@@ -242,6 +245,21 @@ def test_the_federation_is_never_guessed(backup: Path, capsys: pytest.CaptureFix
 
 def test_the_format_is_what_the_page_says() -> None:
     """docs/backups.md shows the manifest's fields."""
-    page = (Path(__file__).parents[2] / "docs" / "backups.md").read_text()
-    assert all(f'"{name}"' in page for name in (*Manifest.__struct_fields__, *asdict(FACTS)))
-    assert (archive.MANIFEST in page, archive.STATE in page) == (True, True)
+    assert all(f'"{name}"' in PAGE for name in (*Manifest.__struct_fields__, *asdict(FACTS)))
+    assert (archive.MANIFEST in PAGE, archive.STATE in PAGE, superlink_state.BEFORE in PAGE) == (True,) * 3
+
+
+def test_the_page_tells_the_programs_figures() -> None:
+    """Sizes on the page are those that the program goes by."""
+    small, reserve = superlink_state.SMALL >> 20, superlink_state.RESERVE >> 20
+    assert f"up to\n{small} MiB" in PAGE
+    assert f"{reserve} MiB have to stay free" in PAGE
+
+
+@pytest.mark.parametrize("line", re.findall(r"^flowerbed (.*?)(?: +#.*)?$", PAGE, re.MULTILINE))
+def test_the_pages_commands_are_commands(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each verb that is shown exists, and so do its options."""
+    verb, *words = shlex.split(line)
+    assert main.run([verb, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in words if word.startswith("-"))

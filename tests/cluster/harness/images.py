@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,16 +28,18 @@ from .components import Programs, pause
 CHARTS = HERE.parents[2] / "charts"
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 DNS_IMAGE = "registry.k8s.io/coredns/coredns:built"
-SUITE = "bookworm"
-PYTHON = "3.11"  # of that suite
+PYTHON = "3.11"  # of bookworm
 # flwr's own version is the charts' appVersion.
 PACKAGES = ("kubernetes>=32,<36", "numpy>=2,<3", "scikit-learn>=1.5,<2")
 SHELL = ("dash", "coreutils", "ca-certificates")
+# Debian's suite and packages. HAProxy is later than that of `make test`, and nearer the charts' own.
 ROOTS = {
-    "flower": (*SHELL, "bash", "procps", "python3", "netcat-openbsd", "libstdc++6"),
-    "haproxy": (*SHELL, "haproxy"),
-    "git": (*SHELL, "git", "openssh-client", "python3"),
+    "flower": ("bookworm", *SHELL, "bash", "procps", "python3", "netcat-openbsd", "libstdc++6"),
+    "haproxy": ("trixie", *SHELL, "haproxy"),
+    "git": ("bookworm", *SHELL, "git", "openssh-client", "python3"),
 }
+# Debian's packages take /bin for a link to /usr/bin, which only installing them would make it.
+MERGED = "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr"
 NEEDED = {"mmdebstrap": "mmdebstrap", "containerd": "containerd", "ctr": "containerd", "runc": "runc"}
 
 
@@ -93,9 +94,10 @@ def _run(*command: str | Path, **more: object) -> None:
         raise HarnessError(f"{' '.join(map(str, command))[:200]} failed:\n{done.stderr[-2000:]}")
 
 
-def _debian(folder: Path, packages: Sequence[str]) -> None:
+def _debian(folder: Path, suite: str, *packages: str) -> None:
     """Unpack packages and what they need into `folder`; nothing of them is run, which is quicker."""
-    _run("mmdebstrap", "--quiet", "--variant=extract", f"--include={','.join(packages)}", SUITE, folder)
+    include = f"--include={','.join(packages)}"
+    _run("mmdebstrap", "--quiet", "--variant=extract", MERGED, include, suite, folder)
     for unneeded in ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache/apt"):
         shutil.rmtree(folder / unneeded, ignore_errors=True)
     certificates = folder / "etc/ssl/certs/ca-certificates.crt"
@@ -181,7 +183,7 @@ def _image(kind: str, folder: Path, programs: Programs) -> Image:
         folder.mkdir()
         pause(folder / "pause")
         return Image((PAUSE_IMAGE,), folder, "65535:65535", (), ("/pause",))
-    _debian(folder, ROOTS[kind])
+    _debian(folder, *ROOTS[kind])
     if kind == "git":
         (folder / "usr/local/bin").mkdir(parents=True, exist_ok=True)
         (folder / "usr/local/bin/python").symlink_to(f"/usr/bin/python{PYTHON}")
