@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from applied import Applied
-from followed_runs import APP, wait_until
+from followed_runs import wait_until
 from harness.cluster import Cluster
 from harness.pki import Authority
 from parties import CHARTS, DIGITS, HALVES, final_accuracy, submit
@@ -16,7 +16,12 @@ from parties import CHARTS, DIGITS, HALVES, final_accuracy, submit
 from flowerbed.runs import NodeRecord, list_nodes, load_connection
 
 CONTROL = 31793
-SHORT = ("--set", "rounds=1", "--set", "work=0.1", "--timeout", "5m", "--require-all-replies")
+# One node alone gets to 0.93 in two rounds.
+ALONE = {"min-nodes": 1, "num-server-rounds": 2, "accuracy-floor": 0.85}
+SHORT = (
+    *(word for key, value in ALONE.items() for word in ("--set", f"{key}={value}")),
+    *("--timeout", "5m", "--require-all-replies"),
+)
 Record = Callable[[str, object], None]
 
 
@@ -143,8 +148,9 @@ def test_a_bundle_of_two_cas_trusts_both(doors: Applied, cluster: Cluster, recor
         lambda: not by_old & {endpoint["fingerprint"] for endpoint in doors.status()["endpoints"]},
         60,
     )
-    outcome = doors.federation.submit(APP, *SHORT)
+    outcome = doors.federation.submit(DIGITS, *SHORT)
     assert (outcome.code, outcome.result["status"]) == (0, "completed"), outcome.narration
+    assert final_accuracy(outcome) > ALONE["accuracy-floor"]
     assert pod() == uid
 
 
@@ -171,21 +177,22 @@ def test_a_ca_in_the_trust_store_is_enough(doors: Applied, cluster: Cluster) -> 
     doors.run("apply")
     assert "systemTrust: true" in (tenant.bundle / "values.yaml").read_text()
     arguments = ("--connection", doors.federation.connection(), *SHORT)
-    refused = submit(APP, *arguments)
+    refused = submit(DIGITS, *arguments)
     assert refused.code == 3, refused.narration
     assert "not trusted" in refused.narration
-    outcome = submit(APP, *arguments, environment=trusting)
+    outcome = submit(DIGITS, *arguments, environment=trusting)
     assert (outcome.code, outcome.result["status"]) == (0, "completed"), outcome.narration
+    assert final_accuracy(outcome) > ALONE["accuracy-floor"]
     assert "wrong CA" in json.dumps(doors.status(code=1)["findings"])
     assert Applied(doors.file.parent, text, trusting).status()["healthy"]
 
 
-PLAIN = """
+PLAIN = f"""
 version: 1
 name: plain
 insecure: true
-superlink: {namespace: plain, executor: sidecar}
-tenants: [{name: north, namespace: plain, nodes: 1}]
+superlink: {{namespace: plain, executor: sidecar}}
+tenants: [{{name: north, namespace: plain, nodes: 1, config: {HALVES[0]}}}]
 """
 
 
@@ -199,15 +206,15 @@ def test_an_insecure_federation_trains_inside_its_cluster(
         found = plain.status()
         assert (found["insecure"], "INSECURE" in warnings(found)) == (True, True)
         assert plain.run("status", "--cluster").startswith("plain on Kubernetes: healthy (INSECURE: no TLS")
-        files = [APP / "pyproject.toml", *sorted(APP.glob("rounds/*.py"))]
+        files = [DIGITS / "pyproject.toml", *sorted(DIGITS.glob("digits/*.py"))]
         values = {
             "insecure": True,
             "superlink": {
                 "address": "plain-superlink-control.plain.svc.cluster.local:9093",
                 "namespace": "plain",
             },
-            "app": {"inline": {str(file.relative_to(APP)): file.read_text() for file in files}},
-            "runConfig": "rounds = 1\nwork = 0.1\n",
+            "app": {"inline": {str(file.relative_to(DIGITS)): file.read_text() for file in files}},
+            "runConfig": "".join(f"{key} = {value}\n" for key, value in ALONE.items()),
         }
         file = plain.file.with_name("run.json")
         file.write_text(json.dumps(values))
