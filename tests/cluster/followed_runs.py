@@ -55,7 +55,7 @@ class Run:
 def running(federation: Federation, **config: object) -> Iterator[Run]:
     """Submit the app and follow it; a follower that is left over is ended."""
     settings = [word for key, value in config.items() for word in ("--set", f"{key}={value}")]
-    command = [
+    command: list[str | Path] = [
         FLOWERBED,
         "submit",
         APP,

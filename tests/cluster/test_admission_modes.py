@@ -18,7 +18,7 @@ from flowerbed.runs import NodeRecord, list_nodes, load_connection
 CONTROL = 31793
 # One node alone gets to 0.93 in two rounds.
 ALONE = {"min-nodes": 1, "num-server-rounds": 2, "accuracy-floor": 0.85}
-SHORT = (
+SHORT: tuple[str, ...] = (
     *(word for key, value in ALONE.items() for word in ("--set", f"{key}={value}")),
     *("--timeout", "5m", "--require-all-replies"),
 )
@@ -176,7 +176,7 @@ def test_a_ca_in_the_trust_store_is_enough(doors: Applied, cluster: Cluster) -> 
     trusting = {**doors.environment, "SSL_CERT_FILE": str(own.file)}
     doors.run("apply")
     assert "systemTrust: true" in (tenant.bundle / "values.yaml").read_text()
-    arguments = ("--connection", doors.federation.connection(), *SHORT)
+    arguments = ("--connection", str(doors.federation.connection()), *SHORT)
     refused = submit(DIGITS, *arguments)
     assert refused.code == 3, refused.narration
     assert "not trusted" in refused.narration

@@ -148,7 +148,7 @@ def test_apply_waits_through_an_absence_of_the_api_server(file: Path, cluster: C
     if not isinstance(cluster, BuiltCluster):
         pytest.skip("only the API server of a cluster that is built here is ended")
     kubectl(cluster, "scale", "statefulset", "applied-south", "--replicas", "0", "-n", "applied-south")
-    command = [sys.executable, "-m", "flowerbed", "apply", "-f", file, "--party", "south"]
+    command = [sys.executable, "-m", "flowerbed", "apply", "-f", str(file), "--party", "south"]
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, env=dict(cluster.environment), stdout=pipe, stderr=pipe, text=True

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness.built import BuiltCluster
@@ -102,7 +103,7 @@ def install_job(party: Party, name: str, values: Path) -> None:
     party.run(f"helm install {name} {CHARTS / 'app'} --namespace {party.namespace} --values {values}")
 
 
-def outcome_of(party: Party, name: str) -> dict[str, str]:
+def outcome_of(party: Party, name: str) -> dict[str, Any]:
     """Return the run's outcome from the termination message of the Job's pod."""
     message = party.run(
         f"kubectl -n {party.namespace} get pods -l app.kubernetes.io/instance={name}"

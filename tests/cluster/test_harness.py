@@ -10,6 +10,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import built, leftovers
@@ -24,15 +25,21 @@ RESTRICTED = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}
 ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=2).status)"
 
 
-def pod(name: str, space: str, *command: str, labels: dict | None = None, **more: object) -> dict:
+def pod(
+    name: str,
+    space: str,
+    *command: str,
+    labels: dict[str, str] | None = None,
+    **more: Any,  # noqa: ANN401
+) -> dict[str, Any]:
     """Return a pod that passes `restricted`, of the SuperLink's image."""
-    container = {
+    container: dict[str, Any] = {
         "name": "main",
         "image": "flwr/superlink:1.41.0",
         "command": list(command),
         "securityContext": CLOSED,
     }
-    container |= more.pop("container", {})  # type: ignore[arg-type]
+    container |= more.pop("container", {})
     spec = {
         "containers": [container],
         "securityContext": RESTRICTED,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +282,7 @@ def test_what_flowerbed_adds_to_flower_is_small(
     cluster.kubectl("delete", "pod", "-n", TENANT, "-l", "app.kubernetes.io/component=supernode")
     cluster.apply(bare_flower.pod("bare", SPACE, "lasting-superlink-files"))
     for space, name in ((SPACE, SUPERLINK), (SPACE, "bare"), (TENANT, "lasting-near-0")):
-        wait_until(name, lambda space=space, name=name: ready(cluster, space, name), 180)
+        wait_until(name, partial(ready, cluster, space, name), 180)
     wait_until("both nodes online", lambda: online(federation) == 2, 120)
     bare = settled(cluster, SPACE, "bare")
     superlink = settled(cluster, SPACE, SUPERLINK)

@@ -58,7 +58,8 @@ def online(applied: Applied) -> int:
 
 def shown(cluster: Cluster, authority: Path | None = None) -> str:
     """Return the gateway's certificate; raise SSLCertVerificationError unless `authority` signed it."""
-    return ssl.get_server_certificate((cluster.address, CONTROL), ca_certs=authority, timeout=10)
+    trusted = str(authority) if authority else None
+    return ssl.get_server_certificate((cluster.address, CONTROL), ca_certs=trusted, timeout=10)
 
 
 def pods(cluster: Cluster) -> list[str]:

@@ -94,7 +94,9 @@ users:
 """,
             {"": cluster.environment},
         )
-        strangers = {space: (space, "stranger", {}) for space in STRANGERS}
+        strangers: dict[str, tuple[str, str, dict[str, str]]] = {
+            space: (space, "stranger", {}) for space in STRANGERS
+        }
         strangers["disguised"] = (ELSEWHERE, "disguised", {"app.kubernetes.io/name": "supernode"})
         strangers["submitter"] = (SPACE, "submitter", {"app.kubernetes.io/name": "app"})
         cluster.apply(*(manifest(*where) for where in strangers.values()))

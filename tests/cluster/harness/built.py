@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from . import leftovers, network
-from .cache import HERE, HarnessError
+from .cache import HERE, HarnessError, try_lock
 from .cluster import Cluster, commands
 from .shell import run
+
+Rule = tuple[str, ...]
 
 
 class BuiltCluster(Cluster):
@@ -63,14 +65,14 @@ class BuiltCluster(Cluster):
     def cut(self, one: str, other: str) -> Iterator[None]:
         """Drop all packets between two addresses or networks, such as pods and another cluster's node."""
         pairs = [(one, other), (other, one)]
-        rules = [("FORWARD", "-s", a, "-d", b, "-j", "DROP") for a, b in pairs]
+        rules: list[Rule] = [("FORWARD", "-s", a, "-d", b, "-j", "DROP") for a, b in pairs]
         self._iptables("-I", rules)
         try:
             yield
         finally:
             self._iptables("-D", rules)
 
-    def _iptables(self, action: str, rules: list[tuple[str, ...]]) -> None:
+    def _iptables(self, action: str, rules: list[Rule]) -> None:
         for index in range(1, len(self.nodes) + 1):
             space = f"--net=/run/netns/{network.namespace(self.name, index)}"
             for rule in rules:
@@ -132,7 +134,7 @@ class BuiltCluster(Cluster):
         free = [("-s", pod["status"]["podIP"]) for pod in found] + [("-d", one) for one in allowed]
         new = ("-m", "conntrack", "--ctstate", "NEW", "-m", "comment", "--comment", "secluded")
         # Each is put before the one above it here.
-        rules = [("FORWARD", "-s", network.PODS, *new, "-j", "DROP")]
+        rules: list[Rule] = [("FORWARD", "-s", network.PODS, *new, "-j", "DROP")]
         rules += [("FORWARD", *one, "-j", "RETURN") for one in free]
         self._iptables("-I", rules)
         try:
@@ -205,7 +207,9 @@ def start_detached(name: str, number: int = 0, nodes: int = 1) -> BuiltCluster:
 
 
 def _started(line: str) -> dict[str, Any]:
-    state = json.loads(line or '{"error": "the supervisor ended before the cluster was ready"}')
+    state: dict[str, Any] = json.loads(
+        line or '{"error": "the supervisor ended before the cluster was ready"}'
+    )
     if "error" in state:
         raise HarnessError(state["error"])
     return state
@@ -223,7 +227,7 @@ def stop(name: str) -> None:
     """End a cluster from outside, or remove what a killed one left; return when all of it is gone."""
     file = leftovers.folder(name) / "state.json"
     told, limit = False, time.monotonic() + 60
-    while (lock := leftovers.try_lock(leftovers.lock_file(name))) is None:
+    while (lock := try_lock(leftovers.lock_file(name))) is None:
         if not told and not file.is_file():
             raise HarnessError(f"cluster {name} still starts; wait until it is ready")
         if not told:

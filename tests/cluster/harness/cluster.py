@@ -33,6 +33,9 @@ class Cluster:
         self.address = address
         self.programs = programs
 
+    def end(self) -> None:
+        """End what was begun for the tests; a cluster of somebody else's stays as it is."""
+
     @property
     def environment(self) -> dict[str, str]:
         """Return variables for a process: this cluster, and a PATH with kubectl, helm and helm3."""

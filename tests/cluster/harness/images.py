@@ -19,6 +19,7 @@ import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -54,12 +55,12 @@ class Image:
     command: tuple[str, ...] = ()
 
 
-def chart(name: str, file: str = "values.yaml") -> dict:
+def chart(name: str, file: str = "values.yaml") -> Any:  # noqa: ANN401
     """Return a YAML file of a chart."""
     return yaml.safe_load((CHARTS / name / file).read_text())
 
 
-def _reference(image: dict, tag: str) -> str:
+def _reference(image: dict[str, str], tag: str) -> str:
     return f"docker.io/{image['repository']}:{image['tag'] or tag}"
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -68,7 +69,11 @@ class Node:
         plugins.mkdir(parents=True)
         self.run.mkdir(parents=True, exist_ok=True)
         ranges = [[{"subnet": f"10.244.{self.index}.0/24"}]]
-        addresses = {"type": "host-local", "dataDir": f"{self.folder}/addresses", "ranges": ranges}
+        addresses: dict[str, Any] = {
+            "type": "host-local",
+            "dataDir": f"{self.folder}/addresses",
+            "ranges": ranges,
+        }
         addresses["routes"] = [{"dst": "0.0.0.0/0"}]
         # ptp routes every packet, also between pods of one node: what filters must see it.
         steps = [
