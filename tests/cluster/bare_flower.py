@@ -134,5 +134,4 @@ class KilledSuperNode:
         return "registered successfully" in self._cluster.kubectl(*command, check=False)
 
     def _times_online(self) -> int:
-        log = self._cluster.kubectl("logs", "bare", "-n", self._namespace, "-c", "supernode", "--tail=-1")
-        return len(ONLINE.findall(log))
+        return len(ONLINE.findall(self._cluster.log(self._namespace, "bare", "supernode")))

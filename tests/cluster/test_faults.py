@@ -103,7 +103,7 @@ def test_a_killed_supernode_is_back_in_seconds(
 
 def works_begun(cluster: Cluster, namespace: str, pod: str, container: str) -> int:
     """Return how many rounds a node has begun to work on since its container started."""
-    return cluster.kubectl("logs", pod, "-n", namespace, "-c", container, "--tail=-1").count("at work")
+    return cluster.log(namespace, pod, container).count("at work")
 
 
 def restarts(cluster: Cluster, namespace: str, pod: str, container: str) -> int:

@@ -238,7 +238,7 @@ def test_full_storage_costs_a_run_at_most(
 
 def superlink_log(cluster: Cluster) -> str:
     """Return the log of the SuperLink's pod as it is now."""
-    return cluster.kubectl("logs", SUPERLINK, "-n", SPACE, "-c", "superlink", "--tail", "400")
+    return cluster.log(SPACE, SUPERLINK, "superlink", "--tail", "400")
 
 
 def test_full_storage_is_named(federation: Federation, cluster: BuiltCluster) -> None:

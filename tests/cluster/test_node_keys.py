@@ -56,9 +56,8 @@ class Keyed:
 
     def said(self, copy: str) -> str:
         """Return a copy's log, its earlier container's as well."""
-        where = ("-n", COPIES[copy], f"{copy}-0", "-c", "supernode")
-        before = self.cluster.kubectl("logs", *where, "--previous", check=False)
-        return before + self.cluster.kubectl("logs", *where)
+        where = (COPIES[copy], f"{copy}-0", "supernode")
+        return self.cluster.log(*where, "--previous") + self.cluster.log(*where)
 
     def address(self, namespace: str, pod: str) -> str:
         """Return a pod's address."""
@@ -66,7 +65,7 @@ class Keyed:
 
     def clients(self, key: str) -> set[str]:
         """Return from which addresses the gateway was called with a key, by the key's fingerprint."""
-        log = self.cluster.kubectl("logs", "keyed-superlink-0", "-n", SPACE, "-c", "gateway")
+        log = self.cluster.log(SPACE, "keyed-superlink-0", "gateway")
         calls = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
         return {call["client"] for call in calls if call.get("node") == key}
 

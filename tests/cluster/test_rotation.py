@@ -160,7 +160,7 @@ def test_a_revoked_tenant_is_out_in_the_middle_of_a_run(
 
 def log(cluster: Cluster) -> str:
     """Return the last words of the tenant that leaves."""
-    return cluster.kubectl("logs", PODS["turning-leaves"], "-n", "turning-leaves", "--tail", "3", check=False)
+    return cluster.log("turning-leaves", PODS["turning-leaves"], "supernode", "--tail", "3")
 
 
 @contextmanager

@@ -85,6 +85,10 @@ class Cluster:
             "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
         )
 
+    def log(self, namespace: str, pod: str, container: str, *options: str) -> str:
+        """Return a container's log, "" while there is none yet: kubectl takes that for an error."""
+        return self.kubectl("logs", pod, "-n", namespace, "-c", container, *options, check=False)
+
     def wait(self, what: str, done: Any, timeout: float = 120) -> Any:  # noqa: ANN401
         """Ask `done()` until it returns something true, and return that; tell if it takes long."""
         start, told = time.monotonic(), 5.0
