@@ -14,6 +14,7 @@ from flowerbed.cli import main
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.kubernetes.changes import _compare, _matters
+from flowerbed.kubernetes.keys import tenants_with_revoked_nodes
 from flowerbed.kubernetes.parties import Commands, parties
 from flowerbed.kubernetes.programs import Done, Programs, complaint, failure, find_programs
 from flowerbed.kubernetes.releases import Release
@@ -151,6 +152,19 @@ def test_a_party_that_is_not_there_is_refused_with_those_there_are(federation: P
     with pytest.raises(UsageError, match="'nord' is no party of hospitals") as refused:
         parties(plan, tmp_path, ["nord"])
     assert "coordinator, north" in refused.value.remedy
+
+
+def test_a_tenant_with_a_revoked_node_is_known(federation: Path) -> None:
+    """Nobody waits for what is never let in again; a new key makes it a tenant like others."""
+    plan, bundles = load_plan(federation), federation.parent / "bundles" / "hospitals"
+
+    def out(*words: str) -> frozenset[str]:
+        assert main.run([*words, "-f", str(federation)]) == 0
+        return tenants_with_revoked_nodes(plan, bundles)
+
+    assert out("generate") == frozenset()
+    assert out("revoke", "node", "north/1") == {"north"}
+    assert out("rotate", "key", "north/1") == frozenset()
 
 
 @pytest.mark.parametrize(("offset", "hours"), [("+0000 UTC", 0), ("+0200 CEST", 2), ("-0730 X", -7.5)])

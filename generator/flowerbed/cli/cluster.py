@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +37,7 @@ PartyOption = Annotated[
     list[str] | None,
     typer.Option("--party", metavar="NAME", help="Only this party: coordinator, or a tenant. Repeatable."),
 ]
+_AS_MEANT = frozenset({"ready", "revoked"})
 # What `diff` ends with when it cannot tell: 1 means that there are differences, as with `kubectl diff`.
 CANNOT_TELL = 2
 
@@ -61,6 +63,7 @@ def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
     from flowerbed.bundles import generate
     from flowerbed.cli.progress import Progress
     from flowerbed.kubernetes import apply as applying
+    from flowerbed.kubernetes.keys import tenants_with_revoked_nodes
     from flowerbed.kubernetes.programs import find_programs
 
     path, plan, parties = _selected(file, option, party)
@@ -78,6 +81,8 @@ def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
         return 0
     report = generate(plan, bundle_folder(path, plan.name), tell=lambda event: narrate(str(event)))
     narrate(f"bundles: {len(report.created)} files created, {len(report.updated)} updated")
+    out = tenants_with_revoked_nodes(plan, bundle_folder(path, plan.name))
+    parties = tuple(replace(party, awaited=party.name not in out) for party in parties)
     audiences = (plan.superlink.fleet, plan.superlink.control)
     exposed = [endpoint for endpoint in audiences if endpoint.type != "cluster"]
     try:
@@ -97,11 +102,11 @@ def _show_applied(plan: Plan, found: Sequence[Applied]) -> None:
     for applied in found:
         what = f"{len(applied.changed)} changed" if applied.changed else "nothing changed"
         say(f"{applied.party}: {applied.result} after {applied.seconds:.0f} s, {what}")
-        if applied.result != "ready":
+        if applied.result not in _AS_MEANT:
             for finding in applied.findings:
                 for line in finding.lines():
                     say(f"  {line}")
-    if all(applied.result == "ready" for applied in found):
+    if all(applied.result in _AS_MEANT for applied in found):
         say(f"{plan.name} is ready; `flowerbed status --cluster` shows it")
 
 

@@ -19,6 +19,7 @@ from flowerbed.kubernetes import changes as compared
 from flowerbed.kubernetes.diagnosis import Finding, diagnose, merge, problem
 from flowerbed.kubernetes.endpoints import silent
 from flowerbed.kubernetes.facts import gather
+from flowerbed.kubernetes.lists import push_lists
 from flowerbed.kubernetes.objects import Objects, read
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs
@@ -27,7 +28,7 @@ from flowerbed.plan import Endpoint
 
 # What hears of everything that happens: the party's name, and what it does or waits for now.
 Tell = Callable[[str, str], None]
-Result = Literal["ready", "not ready", "failed"]
+Result = Literal["ready", "not ready", "revoked", "failed"]
 PAUSE = 2.0
 # Asking why takes more than asking whether, and the pods that start need the machine.
 EXPLAIN = 5.0
@@ -38,7 +39,10 @@ WIDTH = 8
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a party: what was changed, and whether it is ready now. `seconds` is the whole time."""
+    """What became of a party: what was changed, and whether it is ready now. `seconds` is the whole time.
+
+    `revoked`: it was not waited for, since a node of it is never admitted again with the key that it has.
+    """
 
     party: str
     release: str
@@ -118,6 +122,9 @@ class _Work:
 
     def wait(self, party: Party, changed: tuple[str, ...]) -> Applied:
         """Wait until all of a party's workloads are ready, and tell what each wait is for."""
+        if not party.awaited:
+            self._tell(party.name, "not waited for: it has a node whose key was revoked")
+            return self._end(party, changed, "revoked", [], 0)
         commands = Commands(self._programs, party)
         findings: list[Finding] = []
         explained = float("-inf")
@@ -189,6 +196,8 @@ def put(programs: Programs, party: Party, tell: Callable[[str], None]) -> tuple[
                 raise NotAllowedError(error.what, where=error.where, remedy=remedy) from None
             run(commands.label_namespace(name))
             changed.append(f"Namespace {name}")
+    if party.is_coordinator:
+        push_lists(programs, commands, tell)
     secrets = compared.secret_changes(programs, commands)
     if party.secrets and secrets:
         run(commands.apply_secrets(party.secrets))

@@ -27,7 +27,7 @@ POD_SECURITY = (
 class Party:
     """One party's release: its chart, its namespaces (the release's first), and the folder of its bundle.
 
-    `context` is a kubeconfig context, "" for the current one.
+    `context` is a kubeconfig context, "" for the current one. Who is not `awaited` cannot get ready.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Party:
     namespaces: tuple[str, ...]
     context: str
     bundle: Path
+    awaited: bool = True
 
     @property
     def namespace(self) -> str:

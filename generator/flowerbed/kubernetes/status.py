@@ -17,6 +17,7 @@ from flowerbed.kubernetes.cluster_checks import storage
 from flowerbed.kubernetes.diagnosis import Finding, diagnose, healthy, merge, problem
 from flowerbed.kubernetes.endpoints import days_left
 from flowerbed.kubernetes.facts import gather, registrar_troubles
+from flowerbed.kubernetes.keys import declared_keys
 from flowerbed.kubernetes.objects import Objects, read
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs
@@ -162,17 +163,6 @@ def _modes(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
         what = f"OPEN ADMISSION: every SuperNode that reaches the fleet address may join{joined}"
         return [Finding(level="warning", what=what, remedy="declare `admission: listed`")]
     return []
-
-
-def declared_keys(plan: Plan, record: Record) -> dict[str, str]:
-    """Return every declared node's public key (PEM) by the node's name, "" where none is known here."""
-    found = {}
-    for tenant in plan.tenants:
-        party = record.parties.get(f"tenants/{tenant.name}")
-        made = party.identity.public_keys if party else {}
-        for node in tenant.nodes:
-            found[node.name] = node.public_key or made.get(node.name, "")
-    return found
 
 
 def _nodes(
