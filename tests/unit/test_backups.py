@@ -78,6 +78,12 @@ def test_nothing_is_overwritten(backup: Path) -> None:
     assert list(backup.parent.iterdir()) == [backup]
 
 
+def test_a_folder_that_is_missing_is_told(tmp_path: Path) -> None:
+    """Before anything is copied."""
+    with pytest.raises(UsageError, match="no such folder"):
+        write(tmp_path / "nowhere" / "file", "hospitals", FACTS, io.BytesIO(STATE), silent)
+
+
 @pytest.mark.parametrize("source", [STATE[:-1], STATE[:17000], b""], ids=["a byte", "most", "all"])
 def test_a_state_that_breaks_off_leaves_nothing(source: bytes, tmp_path: Path) -> None:
     """Bytes that are missing are told, and no backup is there."""

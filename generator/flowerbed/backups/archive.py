@@ -62,13 +62,14 @@ def write(path: Path, name: str, facts: Facts, source: IO[bytes], progress: Prog
     `source` gives the state's bytes. Raises UsageError where a file is in the way, FlowerbedError where the
     bytes are not those that the facts tell.
     """
+    refuse_taken(path)
     taken = datetime.now(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
     manifest = Manifest(format=FORMAT, name=name, taken=taken, state=facts)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         with open(temporary, "xb", opener=_private) as file:
             _pack(file, manifest, _Checked(source, facts, progress))
-        refuse_taken(path)
+        refuse_taken(path)  # copying may have taken a while
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -76,7 +77,9 @@ def write(path: Path, name: str, facts: Facts, source: IO[bytes], progress: Prog
 
 
 def refuse_taken(path: Path) -> None:
-    """Raise UsageError where something is in the way of a backup: nobody could make that again."""
+    """Raise UsageError where a backup cannot be written: what is in its way nobody could make again."""
+    if not path.parent.is_dir():
+        raise UsageError("there is no such folder", where=str(path.parent), remedy="make it, or give another")
     if path.exists() or path.is_symlink():
         raise UsageError("this file is there already", where=str(path), remedy="give another by --output")
 

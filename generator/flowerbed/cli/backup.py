@@ -137,7 +137,13 @@ def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> in
         def tell(text: str) -> None:
             progress.tell(party.name, text)
 
-        put_back(programs, Commands(programs, party), source, tell, _told(tell))
+        try:
+            put_back(programs, Commands(programs, party), source, tell, _told(tell))
+        except KeyboardInterrupt:
+            narrate(
+                "interrupted; the SuperLink starts again, with its old state unless the new one was there"
+            )
+            raise
         ready = await_ready(programs, party, timeout=timeout, tell=progress.tell)
     for line in (line for finding in ready.findings for line in finding.lines()):
         narrate(line)
