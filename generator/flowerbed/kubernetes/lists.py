@@ -23,8 +23,15 @@ TEMPLATE = "templates/configmap-admission.yaml"
 _MANAGER = "--field-manager=helm"
 
 
+class _Name(msgspec.Struct):
+    name: str
+
+
 class _Lists(msgspec.Struct):
-    data: dict[str, str] = {}
+    """The ConfigMap that holds them."""
+
+    metadata: _Name
+    data: dict[str, str]
 
 
 def push_lists(programs: Programs, commands: Commands, tell: Callable[[str], None]) -> None:
@@ -37,15 +44,14 @@ def push_lists(programs: Programs, commands: Commands, tell: Callable[[str], Non
     if release is None or release.chart != f"{commands.party.chart.name}-{flowerbed.__version__}":
         return
     render = [*commands.template(), "--show-only", TEMPLATE]
-    rendered = programs.run(render).out  # nothing where a federation is insecure, which has no lists
-    there = programs.run(commands.here("get", "--filename", "-", "--output", "json"), text=rendered)
-    if not rendered or there.code or _lists(there.out) == _lists(rendered):
+    rendered = programs.run(render)
+    if rendered.code:  # an insecure federation has no lists
+        return
+    wanted = msgspec.convert(yaml.safe_load(rendered.out), _Lists)
+    there = programs.run(commands.here("get", "configmap", wanted.metadata.name, "--output", "json"))
+    if there.code or msgspec.json.decode(there.out, type=_Lists).data == wanted.data:
         return
     push = commands.here("apply", "--server-side", _MANAGER, "--force-conflicts", "--filename", "-")
     tell(f"$ {shlex.join(render)} | {shlex.join(push)}")
-    if programs.run(push, text=rendered).code == 0:
+    if programs.run(push, text=rendered.out).code == 0:
         programs.run(commands.refresh(str(int(time.time()))))
-
-
-def _lists(text: str) -> dict[str, str]:
-    return msgspec.convert(yaml.safe_load(text), _Lists).data
