@@ -69,7 +69,7 @@ test-charts: $(READY) ## The charts: lint, helm-unittest, rendered pods against 
 
 .PHONY: test-cluster
 test-cluster: $(READY) ## The charts on a real Kubernetes (a context, kind, or one built here; see docs/cluster-tests.md)
-	@$(BIN)/pytest -n auto --dist loadfile tests/cluster $(PYTEST)
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder tests/cluster $(PYTEST)
 
 .PHONY: tools
 tools: $(READY) ## Build Helm, helm-unittest and kubeconform in their pinned versions (once; needs Go)
