@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import subprocess
 import tempfile
 import time
@@ -204,5 +205,5 @@ class _Restoration:
 
     def _loudly(self, *words: str) -> None:
         command = self._commands.here(*words)
-        self._tell(f"$ {' '.join(command)}")
+        self._tell(f"$ {shlex.join(command)}")
         self._programs.demand(command, where=self._where)

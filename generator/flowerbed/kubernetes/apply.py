@@ -95,11 +95,9 @@ def apply(
     return sorted([*failed, *ready], key=lambda applied: order[applied.party])
 
 
-def await_ready(
-    programs: Programs, party: Party, *, timeout: float, tell: Tell, exposed: Sequence[Endpoint] = ()
-) -> Applied:
+def await_ready(programs: Programs, party: Party, *, timeout: float, tell: Tell) -> Applied:
     """Wait up to `timeout` seconds until a party that was changed otherwise is ready, as `apply` does."""
-    return _Work(programs, timeout, tell, exposed).wait(party, ("state",))
+    return _Work(programs, timeout, tell, ()).wait(party, ())
 
 
 class _Work:
