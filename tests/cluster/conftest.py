@@ -1,4 +1,4 @@
-"""Clusters for the tests: `cluster` is one, `clusters` are two joined by a network; for a session."""
+"""Clusters for the tests: `cluster` is one for a session, `clusters` are two joined by a network."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ LONGEST = (
     "kept_state",
     "images",
     "admission_modes",
-    "executors",
     "rotation",
     "federation",
-    "harness",
+    "executors",
+    "two_clusters",
+    "apply",
+    "node_keys",
 )
 
 
@@ -44,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _started(kind: str, request: pytest.FixtureRequest) -> Cluster:
-    """Return the session's cluster `kind`; no cluster is a skip with its reason, under CI a failure."""
+    """Return the cluster `kind` of a fixture; no cluster is a skip with its reason, under CI a failure."""
     if kind not in STARTED:
         try:
             STARTED[kind] = choose(f"{kind}-{os.getpid()}", nodes=2 if kind == "one" else 1)
@@ -52,7 +54,7 @@ def _started(kind: str, request: pytest.FixtureRequest) -> Cluster:
             if os.environ.get("CI"):
                 pytest.fail(f"no Kubernetes: {error}", pytrace=False)
             pytest.skip(f"no Kubernetes: {error}")
-        request.session.addfinalizer(STARTED[kind].end)
+        request.addfinalizer(lambda: STARTED.pop(kind).end())
     return STARTED[kind]
 
 
@@ -62,9 +64,9 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
     return _started("one", request)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clusters(cluster: Cluster, request: pytest.FixtureRequest) -> tuple[Cluster, Cluster]:
-    """Return two clusters whose NodePorts reach each other."""
+    """Return two clusters whose NodePorts reach each other; the second one is for a module."""
     if not cluster.built:
         pytest.skip("two joined clusters are only built here: FLOWERBED_TEST_CONTEXT and kind give one")
     return cluster, _started("two", request)

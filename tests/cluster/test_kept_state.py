@@ -118,7 +118,7 @@ def test_a_drained_machine_costs_no_run(
     place(cluster, SPACE, "app.kubernetes.io/component=superlink", machine)
     wait_until("both nodes online", lambda: online(federation) == 2, 120)
     known, before = identity(nodes(federation)), [one.run_id for one in runs(federation)]
-    settings = {"rounds": 8, "work": 2.0, "nodes": 2, "patience": 20.0}
+    settings = {"rounds": 6, "work": 2.0, "nodes": 2, "patience": 20.0}
     with running(federation, **settings) as run, absence(federation) as away:
         run.wait_for("BEGIN", 2)
         started = time.monotonic()

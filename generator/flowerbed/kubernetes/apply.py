@@ -185,6 +185,8 @@ def put(programs: Programs, party: Party, tell: Callable[[str], None]) -> tuple[
     commands = Commands(programs, party)
     run = run_loudly(programs, commands, tell)
     changed = []
+    if party.is_coordinator:
+        push_lists(programs, commands, tell)
     for name in party.namespaces:
         if compared.is_missing(programs, commands, name):
             try:
@@ -194,8 +196,6 @@ def put(programs: Programs, party: Party, tell: Callable[[str], None]) -> tuple[
                 raise NotAllowedError(error.what, where=error.where, remedy=remedy) from None
             run(commands.label_namespace(name))
             changed.append(f"Namespace {name}")
-    if party.is_coordinator:
-        push_lists(programs, commands, tell)
     secrets = compared.secret_changes(programs, commands)
     if party.secrets and secrets:
         run(commands.apply_secrets(party.secrets))

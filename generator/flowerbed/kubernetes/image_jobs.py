@@ -189,6 +189,8 @@ def _job(
         volumes.append({"name": "registry", "secret": {"secretName": place.login, "defaultMode": 0o400}})
     pod = {
         "restartPolicy": "Never",
+        # A build that is given up has nothing to save, and its shell does not hear SIGTERM.
+        "terminationGracePeriodSeconds": 1,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "nodeSelector": {"kubernetes.io/os": "linux", "kubernetes.io/arch": platform.partition("/")[2]},
