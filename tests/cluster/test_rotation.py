@@ -156,6 +156,8 @@ def test_a_revoked_tenant_is_out_in_the_middle_of_a_run(
     refused = "waiting: not admitted"
     wait_until("the node told", lambda: refused in log(cluster), 60)
     assert online(applied) == 1
+    found = applied.status()  # what was asked for leaves the federation healthy
+    assert [(one["level"], one["symptom"]) for one in found["findings"]] == [("warning", "key-revoked")]
 
 
 def log(cluster: Cluster) -> str:

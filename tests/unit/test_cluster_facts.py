@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import stat
 from datetime import UTC, datetime, timedelta
@@ -141,6 +142,19 @@ def test_each_trouble_is_told(symptom: str, items: list[dict[str, Any]], kubectl
     assert found.cause
     assert found.remedy
     assert found.where.startswith("north: hospitals-north")
+
+
+def test_a_revoked_node_is_no_problem(kubectl: Programs) -> None:
+    """That it is not ready was asked for, whatever its pod says; another pod of that tenant is judged."""
+    party = dataclasses.replace(PARTY, revoked=frozenset({NAME}))
+    objects = parse(listed(workload(), *CASES["image-missing"]), listed())
+    (fact,) = gather(objects, kubectl, Commands(kubectl, party))
+    found = diagnose(fact, party="north")
+    assert (found.level, found.symptom) == ("warning", "key-revoked")
+    assert healthy([found])
+    others = dataclasses.replace(PARTY, revoked=frozenset({"hospitals-north-1"}))
+    (fact,) = gather(objects, kubectl, Commands(kubectl, others))
+    assert diagnose(fact, party="north").symptom == "image-missing"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import contextlib
 import shlex
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,10 +59,10 @@ def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
     Generates the bundles, then per party: namespace, Secrets, Helm release. Run it again after any change or
     interruption: it goes on from where things are, and changes nothing where nothing changed.
     """
-    from flowerbed.bundles import generate
+    from flowerbed.bundles import generate, read_record
     from flowerbed.cli.progress import Progress
     from flowerbed.kubernetes import apply as applying
-    from flowerbed.kubernetes.keys import tenants_with_revoked_nodes
+    from flowerbed.kubernetes.keys import with_revoked
     from flowerbed.kubernetes.programs import find_programs
 
     path, plan, parties = _selected(file, option, party)
@@ -81,8 +80,8 @@ def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
         return 0
     report = generate(plan, bundle_folder(path, plan.name), tell=lambda event: narrate(str(event)))
     narrate(f"bundles: {len(report.created)} files created, {len(report.updated)} updated")
-    out = tenants_with_revoked_nodes(plan, bundle_folder(path, plan.name))
-    parties = tuple(replace(party, awaited=party.name not in out) for party in parties)
+    bundles = bundle_folder(path, plan.name)
+    parties = with_revoked(parties, plan, read_record(plan, bundles), bundles)
     audiences = (plan.superlink.fleet, plan.superlink.control)
     exposed = [endpoint for endpoint in audiences if endpoint.type != "cluster"]
     try:

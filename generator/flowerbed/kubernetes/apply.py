@@ -120,7 +120,7 @@ class _Work:
 
     def wait(self, party: Party, changed: tuple[str, ...]) -> Applied:
         """Wait until all of a party's workloads are ready, and tell what each wait is for."""
-        if not party.awaited:
+        if party.revoked:
             self._tell(party.name, "not waited for: it has a node whose key was revoked")
             return self._end(party, changed, "revoked", [], 0)
         commands = Commands(self._programs, party)

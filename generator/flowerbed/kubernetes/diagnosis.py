@@ -43,7 +43,7 @@ def diagnose(fact: Fact, *, party: str = "") -> Finding:
     if fact.passing and symptom.key == "other":
         return Finding(level="warning", what=fact.text, where=where)
     return Finding(
-        level="problem",
+        level=symptom.level,
         what=fact.text,
         where=where,
         symptom=symptom.key,

@@ -46,6 +46,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PROBE = re.compile(r"(?:Readiness|Startup) probe failed: (.*)", re.DOTALL)
 # What the charts' `observer.py` says of a node that was online: that is over a minute ago.
 _LOST = "no heartbeat for"
+# Whatever else keeps such a node from being ready, nothing of it will ever matter.
+REVOKED = "its key was revoked, so the SuperLink refuses it for good"
 _MOUNTS = {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
 _CREATION = {"FailedCreate", "FailedScheduling", "ProvisioningFailed", "FailedBinding"}
 
@@ -66,7 +68,10 @@ def gather(objects: Objects, programs: Programs, commands: Commands) -> list[Fac
     """
     found = list(_of_workloads(objects))
     reasons = _reasons(objects, programs, commands)
-    found += [_of_pod(pod, objects, reasons) for pod in objects.pods if not pod.ready]
+    out = commands.party.revoked
+    unready = [pod for pod in objects.pods if not pod.ready]
+    found += [Fact(pod.metadata.name, REVOKED) for pod in unready if pod.metadata.name in out]
+    found += [_of_pod(pod, objects, reasons) for pod in unready if pod.metadata.name not in out]
     found += [fact for pod in objects.pods if pod.ready for fact in _of_restarts(pod)]
     found += [
         Fact(service.metadata.name, "the load balancer has no address yet")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from flowerbed.bundles import Record, read_record
+from flowerbed.bundles import Record
 from flowerbed.identities.revocations import key_fingerprint, read_revocations
+from flowerbed.kubernetes.parties import Party
 from flowerbed.plan import Plan
 
 
@@ -20,9 +23,10 @@ def declared_keys(plan: Plan, record: Record) -> dict[str, str]:
     return found
 
 
-def tenants_with_revoked_nodes(plan: Plan, bundles: Path) -> frozenset[str]:
-    """Return the tenants that have a node which is never admitted again with the key that it has."""
+def with_revoked(parties: Sequence[Party], plan: Plan, record: Record, bundles: Path) -> tuple[Party, ...]:
+    """Return the parties with those of their nodes that are never admitted again with the key they have."""
     revoked = read_revocations(bundles).keys
-    keys = declared_keys(plan, read_record(plan, bundles))
-    out = {name for name, key in keys.items() if key and key_fingerprint(key) in revoked}
-    return frozenset(tenant.name for tenant in plan.tenants if any(node.name in out for node in tenant.nodes))
+    keys = declared_keys(plan, record)
+    out = frozenset(name for name, key in keys.items() if key and key_fingerprint(key) in revoked)
+    nodes = {tenant.name: {node.name for node in tenant.nodes} for tenant in plan.tenants}
+    return tuple(replace(party, revoked=out & nodes.get(party.name, set())) for party in parties)

@@ -27,7 +27,7 @@ POD_SECURITY = (
 class Party:
     """One party's release: its chart, its namespaces (the release's first), and the folder of its bundle.
 
-    `context` is a kubeconfig context, "" for the current one. Who is not `awaited` cannot get ready.
+    `context` is a kubeconfig context, "" for the current one. `revoked` are nodes that cannot get ready.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Party:
     namespaces: tuple[str, ...]
     context: str
     bundle: Path
-    awaited: bool = True
+    revoked: frozenset[str] = frozenset()
 
     @property
     def namespace(self) -> str:

@@ -17,7 +17,7 @@ from flowerbed.kubernetes.cluster_checks import storage
 from flowerbed.kubernetes.diagnosis import Finding, diagnose, healthy, merge, problem
 from flowerbed.kubernetes.endpoints import days_left
 from flowerbed.kubernetes.facts import gather, registrar_troubles
-from flowerbed.kubernetes.keys import declared_keys
+from flowerbed.kubernetes.keys import declared_keys, with_revoked
 from flowerbed.kubernetes.objects import Objects, read
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs
@@ -53,6 +53,7 @@ def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Part
     Asks the SuperLink only when the coordinator is among the parties.
     """
     record = read_record(plan, bundles)
+    parties = with_revoked(parties, plan, record, bundles)
     coordinator = next((Commands(programs, party) for party in parties if party.is_coordinator), None)
     with ThreadPoolExecutor(_WIDTH) as pool:
         asked = pool.submit(ask, plan, bundles, coordinator)

@@ -11,13 +11,14 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
     """One trouble. `words` are regular expressions over a fact's text, `example` is one such text.
 
-    `title` is its heading in the docs.
+    `title` is its heading in the docs. A `warning` is no fault of anything: it was asked for.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Symptom:
     example: str
     cause: str
     remedy: str
+    level: Literal["warning", "problem"] = "problem"
 
     def fits(self, text: str) -> bool:
         """Return whether a fact's text is of this trouble."""
