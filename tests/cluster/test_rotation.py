@@ -131,20 +131,25 @@ def signed_by(cluster: Cluster, authority: Path) -> bool:
 def test_a_revoked_tenant_is_out_in_the_middle_of_a_run(
     applied: Applied, cluster: Cluster, record_property: Record
 ) -> None:
-    """Its node goes offline for good while the run goes on with the other one; seconds, `apply` included."""
+    """Its node goes offline for good while the run goes on with the other one; seconds, `apply` included.
+
+    `status` tells that it is still online before, and afterwards that all is as it was asked for.
+    """
     assert online(applied) == 2
     with running(applied.federation, rounds=6, work=1.0, nodes=1, patience=20.0) as run:
         run.wait_for("BEGIN", 2)
+        applied.run("revoke", "tenant", "leaves")
+        (still,) = [one for one in applied.status(code=1)["findings"] if one["level"] == "problem"]
+        assert still["what"] == "node turning-leaves-0 is online, though its key was revoked"
         with listed(cluster) as times, ThreadPoolExecutor(1) as pool:
             started = time.monotonic()
-            applied.run("revoke", "tenant", "leaves")
             applying = pool.submit(applied.run, "apply")
             wait_until("one node left", lambda: online(applied) == 1, 120)
             out = time.monotonic()
             assert "leaves: revoked after" in applying.result()  # and not waited for
         record_property(
             "out",
-            f"{out - started:.1f} s after the command, `apply` included;"
+            f"{out - started:.1f} s after `apply` was called;"
             f" {out - times[0]:.1f} s after the list was in the cluster",
         )
         outcome = run.end()
@@ -156,7 +161,7 @@ def test_a_revoked_tenant_is_out_in_the_middle_of_a_run(
     refused = "waiting: not admitted"
     wait_until("the node told", lambda: refused in log(cluster), 60)
     assert online(applied) == 1
-    found = applied.status()  # what was asked for leaves the federation healthy
+    found = applied.status()
     assert [(one["level"], one["symptom"]) for one in found["findings"]] == [("warning", "key-revoked")]
 
 

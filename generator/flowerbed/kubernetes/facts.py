@@ -47,7 +47,7 @@ _PROBE = re.compile(r"(?:Readiness|Startup) probe failed: (.*)", re.DOTALL)
 # What the charts' `observer.py` says of a node that was online: that is over a minute ago.
 _LOST = "no heartbeat for"
 # Whatever else keeps such a node from being ready, nothing of it will ever matter.
-REVOKED = "its key was revoked, so the SuperLink refuses it for good"
+REVOKED = "its key was revoked for good"
 _MOUNTS = {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
 _CREATION = {"FailedCreate", "FailedScheduling", "ProvisioningFailed", "FailedBinding"}
 
@@ -64,15 +64,18 @@ class Fact:
 def gather(objects: Objects, programs: Programs, commands: Commands) -> list[Fact]:
     """Return a fact for each pod that is not ready, or ends again and again, and each workload without pods.
 
+    Of a node whose key was revoked that is the fact, whatever becomes of its pod.
     Reads the logs of SuperNodes that wait, which say why; where these may not be read, events do.
     """
     found = list(_of_workloads(objects))
     reasons = _reasons(objects, programs, commands)
-    out = commands.party.revoked
-    unready = [pod for pod in objects.pods if not pod.ready]
-    found += [Fact(pod.metadata.name, REVOKED) for pod in unready if pod.metadata.name in out]
-    found += [_of_pod(pod, objects, reasons) for pod in unready if pod.metadata.name not in out]
-    found += [fact for pod in objects.pods if pod.ready for fact in _of_restarts(pod)]
+    for pod in objects.pods:
+        if pod.metadata.name in commands.party.revoked:
+            found.append(Fact(pod.metadata.name, REVOKED))
+        elif pod.ready:
+            found += _of_restarts(pod)
+        else:
+            found.append(_of_pod(pod, objects, reasons))
     found += [
         Fact(service.metadata.name, "the load balancer has no address yet")
         for service in objects.services

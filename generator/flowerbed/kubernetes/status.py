@@ -54,6 +54,7 @@ def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Part
     """
     record = read_record(plan, bundles)
     parties = with_revoked(parties, plan, record, bundles)
+    revoked = frozenset(name for party in parties for name in party.revoked)
     coordinator = next((Commands(programs, party) for party in parties if party.is_coordinator), None)
     with ThreadPoolExecutor(_WIDTH) as pool:
         asked = pool.submit(ask, plan, bundles, coordinator)
@@ -67,7 +68,8 @@ def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Part
         *_modes(plan, record, answers),
         *(finding for look in looks for finding in look.findings),
         *_of_endpoints(plan, record, answers),
-        *_of_nodes(nodes, statuses),
+        *_of_nodes([node for node in nodes if node.name not in revoked], statuses),
+        *_still_online([node for node in nodes if node.name in revoked]),
         *_of_versions(versions),
         *_of_certificates(certificates),
     )
@@ -214,6 +216,14 @@ def _of_nodes(nodes: Sequence[FederationNode], statuses: Sequence[PartyStatus]) 
                 where=node.tenant,
                 remedy="wait for its next heartbeat (30 s); if it lasts, delete the pod",
             )
+
+
+def _still_online(revoked: Sequence[FederationNode]) -> Iterator[Finding]:
+    for node in revoked:
+        if node.state == "online" and node.source == "superlink":
+            what = f"node {node.name} is online, though its key was revoked"
+            remedy = "`flowerbed apply --party coordinator` shuts it out within seconds"
+            yield problem(what, where=node.tenant, remedy=remedy)
 
 
 def _of_endpoints(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
