@@ -163,8 +163,10 @@ class BuiltCluster(Cluster):
         """End the cluster and wait until all of it is gone."""
         if self.process:
             assert self.process.stdin
+            assert self.process.stdout
             self.process.stdin.close()
             self.process.wait(60)
+            self.process.stdout.close()
             return
         stop(self.name)
 
