@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from flowerbed.bundles import read_record
 from flowerbed.cli import main
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.kubernetes.changes import _compare, _matters
-from flowerbed.kubernetes.keys import tenants_with_revoked_nodes
+from flowerbed.kubernetes.keys import with_revoked
 from flowerbed.kubernetes.parties import Commands, parties
 from flowerbed.kubernetes.programs import Done, Programs, complaint, failure, find_programs
 from flowerbed.kubernetes.releases import Release
@@ -158,13 +159,15 @@ def test_a_tenant_with_a_revoked_node_is_known(federation: Path) -> None:
     """Nobody waits for what is never let in again; a new key makes it a tenant like others."""
     plan, bundles = load_plan(federation), federation.parent / "bundles" / "hospitals"
 
-    def out(*words: str) -> frozenset[str]:
+    def out(*words: str) -> dict[str, frozenset[str]]:
         assert main.run([*words, "-f", str(federation)]) == 0
-        return tenants_with_revoked_nodes(plan, bundles)
+        found = with_revoked(parties(plan, bundles), plan, read_record(plan, bundles), bundles)
+        return {party.name: party.revoked for party in found}
 
-    assert out("generate") == frozenset()
-    assert out("revoke", "node", "north/1") == {"north"}
-    assert out("rotate", "key", "north/1") == frozenset()
+    nobody = {"coordinator": frozenset[str](), "north": frozenset[str]()}
+    assert out("generate") == nobody
+    assert out("revoke", "node", "north/1") == {**nobody, "north": {"hospitals-north-1"}}
+    assert out("rotate", "key", "north/1") == nobody
 
 
 @pytest.mark.parametrize(("offset", "hours"), [("+0000 UTC", 0), ("+0200 CEST", 2), ("-0730 X", -7.5)])
