@@ -16,7 +16,7 @@ help: ## Print this list
 ##@ Start here
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Flowerbed needs Python 3.11 or newer; set PYTHON=")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 	@echo "installing into $(VENV) (a minute or so)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
 	@touch $@
@@ -29,9 +29,19 @@ demo: $(READY) ## Train examples/digits through a declared federation on this ma
 	@$(BIN)/python examples/digits/demo.py $(DEMO)
 
 .PHONY: test
-test: $(READY) ## Everything that needs no cluster; each part tells its time
-	@for part in lint types test-unit test-local test-charts; do \
-	  start=$$SECONDS; $(MAKE) $$part; echo "=== make $$part: $$((SECONDS - start)) s"; done
+test: packages-quick $(READY) ## The quick tests: style, types, units, a small federation, rendered charts
+	@tools/parts $(QUICK)
+
+.PHONY: test-all
+test-all: packages-all $(READY) ## Everything that needs no cluster
+	@tools/parts $(QUICK) $(REST)
+
+.PHONY: test-rest
+test-rest: packages-all $(READY) ## What test-all has beyond test
+	@tools/parts $(REST)
+
+QUICK := lint types test-unit test-smoke test-render
+REST  := test-local test-charts
 
 ##@ Parts of the tests
 .PHONY: lint
@@ -53,23 +63,43 @@ types: $(READY) ## Strict types (mypy)
 test-unit: $(READY) ## Tests that start nothing
 	@$(BIN)/pytest -n auto tests/unit $(PYTEST)
 
+# Tests with real processes wait more than they work, so that more of them than there are cores run side by side.
+SIDE_BY_SIDE := -n $(shell echo $$((2 * $$(nproc)))) --dist loadfile
+
+.PHONY: test-smoke
+test-smoke: $(READY) ## A real federation on loopback: it trains, takes a run, refuses a user who may not submit
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m smoke tests/local $(PYTEST)
+
 .PHONY: test-local
-test-local: $(READY) ## Tests with real Flower processes on loopback
-	@$(BIN)/pytest tests/local $(PYTEST)
+test-local: $(READY) ## All other tests with real Flower processes on loopback
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m "not smoke" tests/local $(PYTEST)
+
+.PHONY: test-render
+test-render: $(READY) ## The charts as Helm renders them: lint, helm-unittest, every object against the rules
+	@if tools=$$(tools/build); then \
+	  for chart in charts/*/; do for helm in helm helm3; do \
+	    "$$tools/$$helm" lint --strict --quiet $$chart; done; done; \
+	  "$$tools/helm-unittest" --strict charts/*/; \
+	elif [ "$${CI:-}" = true ]; then exit 1; \
+	else echo "go: helm lint and helm-unittest" >> "$${FLOWERBED_NOT_RUN:-/dev/stderr}"; fi
+	@$(BIN)/pytest -n auto -m "not pods" tests/charts $(PYTEST)
 
 .PHONY: test-charts
-test-charts: $(READY) ## The charts: lint, helm-unittest, rendered pods against rules and a real Flower
-	@if ! tools=$$(tools/build) && [ -z "$${CI:-}" ]; then \
-	  echo "SKIPPED test-charts: its tools are not here and cannot be built (see above)" >&2; exit 0; fi; \
-	for chart in charts/*/; do for helm in helm helm3; do \
-	  "$$tools/$$helm" lint --strict --quiet $$chart; done; done; \
-	"$$tools/helm-unittest" --strict charts/*/; \
-	tools/checkov; \
-	$(BIN)/pytest -n auto tests/charts $(PYTEST)
+test-charts: $(READY) ## The charts' pods as processes here, with a real Flower; checkov on what is rendered
+	@if tools/build >/dev/null; then tools/checkov; \
+	elif [ "$${CI:-}" = true ]; then exit 1; \
+	else echo "go: checkov" >> "$${FLOWERBED_NOT_RUN:-/dev/stderr}"; fi
+	@$(BIN)/pytest -n auto -m pods tests/charts $(PYTEST)
 
 .PHONY: test-cluster
 test-cluster: $(READY) ## The charts on a real Kubernetes (a context, kind, or one built here; see docs/cluster-tests.md)
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder tests/cluster $(PYTEST)
+
+.PHONY: packages packages-quick packages-all
+packages: ## Install Debian's packages that all tests use, as root
+	@tools/packages cluster
+packages-quick packages-all:
+	@tools/packages $(@:packages-%=%)
 
 .PHONY: tools
 tools: $(READY) ## Build Helm, helm-unittest and kubeconform in their pinned versions (once; needs Go)
@@ -111,9 +141,10 @@ generated: $(READY) ## Rebuild every generated file that is committed
 	@$(BIN)/python tests/unit/test_cluster_troubleshooting.py
 	@$(BIN)/python tools/charts.py
 	@$(BIN)/python tools/shipped_values.py
-	@$(BIN)/python tests/charts/test_network_docs.py
-	@$(BIN)/python tests/local/test_route_docs.py
-	@$(BIN)/python tests/local/test_outcomes.py
+	@PYTHONPATH=tests $(BIN)/python tests/charts/test_network_docs.py
+	@PYTHONPATH=tests $(BIN)/python tests/local/test_route_docs.py
+	@PYTHONPATH=tests $(BIN)/python tests/local/test_app_reads_docs.py
+	@PYTHONPATH=tests $(BIN)/python tests/local/test_outcomes.py
 
 .PHONY: generated-check
 generated-check: $(READY) ## Fail if a generated file is not what its sources give
@@ -135,7 +166,7 @@ format: $(READY) ## Write the code in its one style
 .PHONY: bench
 bench: $(READY) ## Measure against the alternatives, as ratios (takes minutes)
 	@mkdir -p bench/results
-	@for program in bench/generate.py bench/submit.py bench/follow.py bench/gateway.py; do $(BIN)/python $$program; done
+	@for program in bench/generate.py bench/submit.py bench/runs.py bench/follow.py bench/gateway.py bench/attack.py; do $(BIN)/python $$program; done
 
 .PHONY: clean
 clean: ## Remove what the other targets made

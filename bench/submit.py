@@ -51,14 +51,16 @@ print(connection.getresponse().status)
 
 
 @contextmanager
-def superlink(folder: Path) -> Iterator[int]:
-    """A SuperLink that keeps its runs in memory, with TLS; gives its port."""
-    subprocess.run([sys.executable, "-c", CERTIFICATES], cwd=folder, check=True)
+def superlink(folder: Path, database: Path | None = None) -> Iterator[int]:
+    """A SuperLink with TLS that keeps its runs in memory, or in a database; gives its port."""
+    if not (folder / "ca.crt").exists():
+        subprocess.run([sys.executable, "-c", CERTIFICATES], cwd=folder, check=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     tls = ["--ssl-certfile", "tls.crt", "--ssl-keyfile", "tls.key", "--ssl-ca-certfile", "ca.crt"]
     waiting = ["--isolation", "process", "--superexec-auth-secret-file", "secret"]
-    command = [str(BIN / "flower-superlink"), "--port", str(port), *tls, *waiting]
+    kept = ["--database", str(database)] if database else []
+    command = [str(BIN / "flower-superlink"), "--port", str(port), *tls, *waiting, *kept]
     surroundings = {**os.environ, **QUIET, "FLWR_HOME": str(folder / "superlink")}
     with (folder / "superlink.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=surroundings, stdout=log, stderr=log)
@@ -86,7 +88,7 @@ def commands(folder: Path, port: int) -> dict[str, Command]:
     """Return what is measured, by name; `flwr run` gets a home with one connection in it."""
     roots, address = str(folder / "ca.crt"), f"localhost:{port}"
     home = folder / "home"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     (home / "config.toml").write_text(
         f'[superlink]\ndefault = "bench"\n'
         f'[superlink.bench]\naddress = "{address}"\nroot-certificates = "{roots}"\n'
@@ -97,7 +99,7 @@ def commands(folder: Path, port: int) -> dict[str, Command]:
         "floor": Command([python, "-c", FLOOR, str(port), roots], check=_expect_200, limit=LIMIT),
         "submit.py": Command([python, str(SUBMIT), *flags], check=_expect_id, limit=LIMIT),
         "flowerbed submit": Command(
-            [str(BIN / "flowerbed"), "submit", *flags], check=_expect_id, limit=LIMIT
+            [str(BIN / "flowerbed"), "submit", *flags], cwd=folder, check=_expect_id, limit=LIMIT
         ),
         "flwr run": Command(
             [str(BIN / "flwr"), "run", str(APP), "bench"],

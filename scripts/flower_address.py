@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
-    from .flower_archive import plain
     from .flower_connection import Invalid
+    from .flower_text import plain
 else:  # lying beside the program that runs
-    from flower_archive import plain
     from flower_connection import Invalid
+    from flower_text import plain
 
 GIT_SCHEMES = ("https", "ssh", "file")
 WEB_SCHEMES = ("https", "http")
@@ -79,10 +79,10 @@ def parse(text: str, *, git: bool = False) -> Address:
     """Take an address apart; `git`: it is a repository's, whatever it looks like. Raises Invalid."""
     url, _, fragment = _without_scp(text).partition("#")
     extra = dict(urllib.parse.parse_qsl(fragment))
-    if unknown := sorted(set(extra) - {"subdirectory", "sha256", "egg"}) or (fragment and not extra):
-        raise Invalid(
-            f"{shown(text)}: unknown after `#`: {unknown or fragment}", "write #subdirectory=FOLDER"
-        )
+    unknown = sorted(set(extra) - {"subdirectory", "sha256", "egg"})
+    if unknown or (fragment and not extra):
+        named = f": {plain(', '.join(unknown))}" if unknown else ""
+        raise Invalid(f"{shown(url)}: unknown after `#`{named}", "write #subdirectory=FOLDER")
     path, sha256 = extra.get("subdirectory", ""), extra.get("sha256", "")
     git = git or bool(re.match(r"git\+|ssh:|[^?]*\.git(@[^?]*)?$", url))
     if not git:
@@ -107,14 +107,19 @@ def checked_url(url: str, schemes: tuple[str, ...], where: str = "") -> str:
     try:
         split = urllib.parse.urlsplit(url)
         port, host = split.port, split.hostname or ""
-    except ValueError as error:
-        raise Invalid(f"{bare} is not an address: {error}") from None
+    except ValueError:
+        raise Invalid(f"{bare} is not an address") from None
     if split.scheme not in schemes:
         raise Invalid(f"{bare}: an app cannot be fetched like this", f"use {', '.join(schemes)}")
     if split.password is not None or (split.username is not None and split.scheme != "ssh"):
         raise Invalid(
             f"{bare}: credentials in an address are seen by everybody",
             "put the token into a file instead; --token-file names it, --username its user",
+        )
+    if schemes == GIT_SCHEMES and "?" in url:
+        raise Invalid(
+            f"{bare}: a repository's address has no query, which programs and logs would show",
+            "put a token into a file instead; --token-file names it",
         )
     if split.scheme == "file" and (host or not split.path.startswith("/")):
         raise Invalid(f"{bare}: write file:///PATH, from the root on")
@@ -123,6 +128,16 @@ def checked_url(url: str, schemes: tuple[str, ...], where: str = "") -> str:
     if (split.username or "").startswith("-"):
         raise Invalid(f"{bare} names no user")
     return url
+
+
+def bare(text: str) -> str:
+    """Return text with its addresses as they may be recorded, wherever in it they are (see `shown`)."""
+    without_users = re.sub(
+        r"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^\s/?#]*)@",
+        lambda found: found[0] if found[1].endswith("ssh") and ":" not in found[2] else f"{found[1]}://",
+        text,
+    )
+    return re.sub(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://\S+", lambda found: shown(found[0]), without_users)
 
 
 def shown(url: str) -> str:

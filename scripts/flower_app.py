@@ -6,40 +6,53 @@ All that is wrong is told at once. An app folder is only read.
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from .flower_checks import checked, missing_modules, parsed, table
+    from .flower_checks import Reason, checked, component_modules, missing_modules, parsed, table, told
     from .flower_config import Scalar, flatten, overrides
     from .flower_connection import Invalid
     from .flower_fab import LARGEST_FAB, build
-    from .flower_fab_file import FabFile
-    from .flower_requirements import warnings
+    from .flower_fab_file import FabFile, declaring
+    from .flower_fix import corrected
+    from .flower_folder import checked_folder, read_file
+    from .flower_gone import gone
+    from .flower_imports import Files, brought_elsewhere, closure
+    from .flower_left_out import Rules, environments, files_here, leaving_out, unread_patterns, unwanted
+    from .flower_reads import Key, files_named, keys_read, renamed, undeclared
+    from .flower_requirements import Libraries, absent_modules, fits_python, names, warnings
 else:  # lying beside the program that runs
-    from flower_checks import checked, missing_modules, parsed, table
+    from flower_checks import Reason, checked, component_modules, missing_modules, parsed, table, told
     from flower_config import Scalar, flatten, overrides
     from flower_connection import Invalid
     from flower_fab import LARGEST_FAB, build
-    from flower_fab_file import FabFile
-    from flower_requirements import warnings
+    from flower_fab_file import FabFile, declaring
+    from flower_fix import corrected
+    from flower_folder import checked_folder, read_file
+    from flower_gone import gone
+    from flower_imports import Files, brought_elsewhere, closure
+    from flower_left_out import Rules, environments, files_here, leaving_out, unread_patterns, unwanted
+    from flower_reads import Key, files_named, keys_read, renamed, undeclared
+    from flower_requirements import Libraries, absent_modules, fits_python, names, warnings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
     """An app that is ready to be sent: the FAB, the sizes of its files by path, and its config's defaults.
 
-    `warnings` are worth knowing, and no reason not to send it.
+    `reads` are the keys of the run config that its code reads by name, declared or not. `warnings` are worth
+    knowing, and no reason not to send it.
     """
 
     title: str
     fab: bytes
     files: dict[str, int]
     defaults: dict[str, Scalar]
+    reads: dict[str, Key] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -48,45 +61,110 @@ class App:
         return hashlib.sha256(self.fab).hexdigest()
 
 
-def load(path: Path, image: Iterable[str] | None = None) -> App:
+def load(path: Path, libraries: Libraries | None = None) -> App:
     """Read an app folder or a .fab file. Raises Invalid with every problem found.
 
-    `image` names the libraries of the images that the app will run in (default: a plain Flower image's).
+    `libraries` are those of where the app will run (default: a plain Flower image's).
     """
+    reason: Reason = _not_there
     if path.is_dir():
-        config = checked(path, lambda name, limit: _read_file(path / name, limit))
-        fab = _pack(path)
-        files = _opened(path, fab).sizes
+        here = files_here(path)
+        config = checked_folder(path, here)
+        reason = Rules(path, config).reason
+        fab = _pack(path, here)
+        opened = _opened(path, fab)
     elif path.is_file():
         fab = _read_fab(path)
         opened = _opened(path, fab)
-        files, config = opened.sizes, checked(path, opened.read)
+        here = frozenset(opened.sizes)
+        config = checked(path, opened.read)
     else:
         raise Invalid(f"{path}: no such app", "name an app folder, or a .fab file")
-    if problems := list(missing_modules(config, files)):
-        raise Invalid("\n".join(f"{path}: {problem}" for problem in problems))
-    return _app(config, fab, files, image)
+    files = Files(packed=opened.sizes, here=here, read=opened.read, reason=reason)
+    app = _app(path, fab, config, files, libraries)
+    return replace(app, warnings=(*app.warnings, *unread_patterns(path)))
+
+
+def _not_there(_: Iterable[str]) -> str:
+    return "it is not there"
 
 
 def load_for_run(
-    path: Path, file: Path | None, settings: Iterable[str], image: Iterable[str] | None = None
+    path: Path,
+    file: Path | None,
+    settings: Iterable[str],
+    libraries: Libraries | None = None,
+    fix: Callable[[str], None] | None = None,
 ) -> tuple[App, dict[str, Scalar]]:
     """Read an app as `load` does, and what `--config FILE` and `--set KEY=VALUE` change in its config.
 
-    Raises Invalid with every problem found in either.
+    With `fix` a corrected copy is read, if there is anything to put right; `fix` hears of it. Raises Invalid
+    with every problem found in either.
     """
     settings = tuple(settings)
+    if not fix or not path.is_dir():
+        return _for_run(path, file, settings, libraries)
+    with tempfile.TemporaryDirectory(prefix="flowerbed-fix-") as scratch:
+        copy = Path(scratch) / path.resolve().name
+        if not (changes := corrected(path, copy)):
+            return _for_run(path, file, settings, libraries)
+        fix(f"a corrected copy of {path} is used:\n{changes}")
+        try:
+            return _for_run(copy, file, settings, libraries)
+        except Invalid as error:
+            raise Invalid(error.what.replace(str(copy), str(path)), error.remedy) from None
+
+
+def _for_run(
+    path: Path, file: Path | None, settings: tuple[str, ...], libraries: Libraries | None
+) -> tuple[App, dict[str, Scalar]]:
     try:
-        app = load(path, image)
+        app = load(path, libraries)
     except Invalid as error:
-        raise Invalid("\n".join([error.what, *_wrong_settings(path, file, settings)]), error.remedy) from None
-    return app, overrides(app.defaults, file, settings)
+        beyond, remedy = _corrected(path, libraries)
+        # Each once: some of what is wrong is wrong in a corrected copy, too.
+        lines = dict.fromkeys([*error.what.splitlines(), *beyond, *_wrong_settings(path, file, settings)])
+        raise Invalid("\n".join(lines), "\n".join(filter(None, [error.remedy, remedy]))) from None
+    changed = overrides(app.defaults, file, settings, {key: read.default for key, read in app.reads.items()})
+    more = {key: value for key, value in changed.items() if key not in app.defaults}
+    unknown = undeclared(app.reads, app.defaults | changed)
+    return replace(
+        app,
+        # Flower takes no value for a key that the app does not declare.
+        fab=declaring(app.fab, more) if more else app.fab,
+        warnings=(*app.warnings, *told(unknown)),
+    ), changed
+
+
+def _corrected(path: Path, libraries: Libraries | None) -> tuple[list[str], str]:
+    """Return what is wrong with a refused app beyond what `--fix` puts right, and what that would change."""
+    if not path.is_dir():
+        return [], ""
+    with tempfile.TemporaryDirectory(prefix="flowerbed-fix-") as scratch:
+        copy = Path(scratch) / path.resolve().name
+        try:
+            changes = corrected(path, copy)
+            beyond = _problems(copy, path, libraries) if changes else []
+        except (Invalid, OSError):  # it cannot be copied
+            changes, beyond = corrected(path), []
+    if not changes:
+        return [], ""
+    lines = "\n".join(f"    {line}" for line in changes.splitlines())
+    return beyond, f"--fix uses a corrected copy, and leaves your files as they are:\n{lines}"
+
+
+def _problems(copy: Path, path: Path, libraries: Libraries | None) -> list[str]:
+    try:
+        load(copy, libraries)
+    except Invalid as error:
+        return error.what.replace(str(copy), str(path)).splitlines()
+    return []
 
 
 def _wrong_settings(path: Path, file: Path | None, settings: tuple[str, ...]) -> Iterator[str]:
     """Yield what is wrong with the settings of an app that is wrong itself, if its defaults can be read."""
     try:
-        config = parsed(path, lambda name, limit: _read_file(path / name, limit)) if path.is_dir() else {}
+        config = parsed(path, lambda name, limit: read_file(path / name, limit)) if path.is_dir() else {}
     except Invalid:
         return
     if defaults := flatten(table(config, "tool", "flwr", "app", "config"))[0]:
@@ -96,43 +174,47 @@ def _wrong_settings(path: Path, file: Path | None, settings: tuple[str, ...]) ->
             yield error.what
 
 
-def _app(config: dict[str, Any], fab: bytes, files: dict[str, int], image: Iterable[str] | None) -> App:
+def _app(path: Path, fab: bytes, config: dict[str, Any], files: Files, libraries: Libraries | None) -> App:
+    """Return the app of a FAB. Raises Invalid for what its components name or import and is not in it."""
     app, project = table(config, "tool", "flwr", "app"), config["project"]
+    elsewhere = brought_elsewhere(names(project.get("dependencies")))
+    found = closure(files, component_modules(config), elsewhere, same_python=fits_python(project))
+    absent = list(gone(found.of_flower))
+    problems = [
+        *missing_modules(config, files.packed, files.reason),
+        *found.problems,
+        *(text for text, certain in absent if certain),
+    ]
+    if problems:
+        raise Invalid("\n".join(f"{path}: {problem}" for problem in told(problems)))
+    notes = (
+        found.warnings,
+        (text for text, certain in absent if not certain),
+        absent_modules(found.outside, project.get("dependencies"), libraries),
+        renamed(found.modules),
+        files_named(found.modules, files),
+    )
     return App(
         title=f"{app['publisher']}/{project['name']} {project['version']}",
         fab=fab,
-        files=files,
+        files=dict(files.packed),
         defaults=flatten(table(app, "config"))[0],
-        warnings=tuple(warnings(project.get("dependencies"), image)),
+        reads=keys_read(found.modules),
+        warnings=(
+            *warnings(project.get("dependencies"), libraries, project.get("requires-python")),
+            *told(note for several in notes for note in several),
+            *told(unwanted(files.packed, files.here)),
+        ),
     )
 
 
-def _read_file(file: Path, limit: int) -> bytes | None:
-    """Return an ordinary file's content, None where there is none. Raises Invalid."""
-    try:
-        # Without waiting for whoever would write into a pipe.
-        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
-            found = os.fstat(opened.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                return None
-            if found.st_size > limit:
-                raise Invalid(f"{file.name} is {found.st_size:,} bytes long; at most {limit:,} are read")
-            return opened.read(limit)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return None
-    except OSError as error:
-        if file.is_symlink():
-            raise Invalid(
-                f"{file.name} is a symbolic link, which Flower does not pack: put the file there"
-            ) from None
-        raise Invalid(f"{file}: {error.strerror}") from None
-
-
-def _pack(folder: Path) -> bytes:
+def _pack(folder: Path, here: frozenset[str]) -> bytes:
     try:
         return build(folder)
     except ValueError as error:
-        raise Invalid(f"{folder}: Flower cannot pack it: {error}") from None
+        found = environments(here)
+        remedy = f"{found[0]}/ is a Python environment: {leaving_out(found[0])}" if found else ""
+        raise Invalid(f"{folder}: Flower cannot pack it: {error}", remedy) from None
 
 
 def _opened(path: Path, fab: bytes) -> FabFile:

@@ -21,8 +21,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from .flower_connection import Invalid
+    from .flower_text import plain
 else:  # lying beside the program that runs
     from flower_connection import Invalid
+    from flower_text import plain
 
 CHUNK = 256 * 1024
 LARGEST_UNPACKED = 256 * 1024 * 1024  # bytes of all files together
@@ -32,6 +34,7 @@ DEEPEST = 32  # folders
 HIGHEST_RATIO, RATIO_COUNTS_FROM = 200, 32 * 1024 * 1024
 # Most that is read in one piece to learn what an archive holds: tar's headers, zip's list of entries.
 LARGEST_HEADER = 1024 * 1024
+LONGEST_TARGET = 4096  # bytes of the path that a link leads to: PATH_MAX of Linux
 XZ_MEMORY = 96 * 1024 * 1024  # `xz -9` needs 65 MiB to unpack; a header may demand gigabytes
 MAGICS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
 # What the libraries raise for what is damaged, and for what they do not know.
@@ -81,7 +84,7 @@ def unpack(archive: Path, to: Path) -> None:
         kind = next((kind for magic, kind in MAGICS.items() if head.startswith(magic)), "tar")
         try:
             if kind == "zip":
-                _unzip(_Measured(file), to, budget)
+                _unzip(Measured(file), to, budget)
             else:
                 untar(_opened(file, kind), to, budget)
         except DAMAGED as error:
@@ -93,7 +96,7 @@ def unpack(archive: Path, to: Path) -> None:
 
 def untar(stream: IO[bytes], to: Path, budget: Budget) -> None:
     """Unpack a tar stream into a folder. Raises Invalid, and what DAMAGED lists."""
-    measured = _Measured(stream)
+    measured = Measured(stream)
     measured.allowance = LARGEST_HEADER
     with tarfile.open(fileobj=measured, mode="r:") as tar:
         kept: Any = tar
@@ -133,12 +136,25 @@ def _unzip(file: Any, to: Path, budget: Budget) -> None:  # noqa: ANN401  (of th
             if entry.is_dir():
                 to.joinpath(*parts).mkdir(parents=True, exist_ok=True)
             elif kind == 0o12:
-                check_link(entry.filename, archive.read(entry)[:4096].decode("utf-8"))
+                check_link(entry.filename, _target(archive, entry, budget))
             elif kind not in {0, 0o10}:
                 raise Invalid(f"entry {entry.filename!r} is neither a file nor a folder")
             else:
                 with archive.open(entry) as content:
                     _write(content, to, parts, budget)
+
+
+def _target(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> str:
+    """Return where a link leads, which is its content. Raises Invalid for more than a path can hold."""
+    with archive.open(entry) as content:
+        target = content.read(LONGEST_TARGET + 1)
+    budget.take(len(target))
+    if len(target) > LONGEST_TARGET:
+        raise Invalid(
+            f"link {entry.filename!r} leads to a path of more than {LONGEST_TARGET:,} bytes",
+            "pack the app alone",
+        )
+    return target.decode("utf-8")
 
 
 def _write(content: IO[bytes], to: Path, parts: list[str], budget: Budget) -> None:
@@ -172,11 +188,6 @@ def check_link(name: str, target: str, *, hard: bool = False) -> None:
     led = posixpath.normpath(posixpath.join(base, target))
     if target.startswith("/") or led == ".." or led.startswith("../"):
         raise Invalid(f"link {plain(name)!r} leads out of its folder, to {plain(target)!r}")
-
-
-def plain(text: str) -> str:
-    """Return text without characters that would move a terminal's cursor or colour it."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def app_folder(unpacked: Path, path: str) -> Path:
@@ -221,7 +232,7 @@ class _Xz(io.RawIOBase):
         return 0
 
 
-class _Measured(io.RawIOBase):
+class Measured(io.RawIOBase):
     """A stream that gives no more than its `allowance` until it is renewed, and goes forward without seeking.
 
     Both libraries read what an archive holds in whole pieces, whose sizes the archive says.
@@ -235,15 +246,23 @@ class _Measured(io.RawIOBase):
         self.allowance = 0
 
     def readable(self) -> bool:
+        """Return True."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
+        """Return whether its stream is a file."""
+        """Return whether its stream is a file."""
         return self._seeks
 
     def tell(self) -> int:
+        """Return the position in bytes."""
+        """Return the position in bytes."""
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:
+        """Return up to `size` bytes. Raises Invalid for more than the allowance."""
+        """Return up to `size` bytes. Raises Invalid for more than the allowance."""
         if size is None or size < 0 or size > self.allowance:
             size = self.allowance + 1
         data = self._stream.read(size)
@@ -254,6 +273,8 @@ class _Measured(io.RawIOBase):
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go on to a position in bytes; a stream is read up to it. Raises EOFError for the way back."""
+        """Go on to a position in bytes; a stream is read up to it. Raises EOFError for the way back."""
         if self._seeks:
             self._at = self._stream.seek(offset, whence)
             return self._at

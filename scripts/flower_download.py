@@ -21,11 +21,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
-    from .flower_archive import CHUNK, plain
+    from .flower_address import shown
+    from .flower_archive import CHUNK
     from .flower_connection import Invalid, Unreachable
+    from .flower_text import plain
 else:  # lying beside the program that runs
-    from flower_archive import CHUNK, plain
+    from flower_address import shown
+    from flower_archive import CHUNK
     from flower_connection import Invalid, Unreachable
+    from flower_text import plain
 
 LARGEST = 128 * 1024 * 1024  # bytes of a download
 LARGEST_SECRET = 64 * 1024
@@ -47,7 +51,9 @@ def download(url: str, to: Path, authorization: str = "", *, timeout: float) -> 
         size, found = _save(reply, to, deadline)
         said = reply.headers.get("Content-Length", "")
         if said.isdecimal() and size != int(said):
-            raise Unreachable(f"{url}: it broke off after {size:,} of {int(said):,} bytes", "try again")
+            raise Unreachable(
+                f"{shown(url)}: it broke off after {size:,} of {int(said):,} bytes", "try again"
+            )
     return found
 
 
@@ -59,7 +65,7 @@ def _save(reply: http.client.HTTPResponse, to: Path, deadline: float) -> tuple[i
         while piece := reply.read1(CHUNK):
             size += len(piece)
             if size > LARGEST:
-                raise Invalid(f"{reply.url}: more than {LARGEST:,} bytes", "pack the app alone")
+                raise Invalid(f"{shown(reply.url)}: more than {LARGEST:,} bytes", "pack the app alone")
             if time.monotonic() > deadline:
                 raise TimeoutError("it takes too long")
             found.update(piece)
@@ -107,7 +113,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         scheme = urllib.parse.urlsplit(newurl).scheme
         if scheme not in {"https", req.type}:
             fp.close()
-            raise Unreachable(f"{req.full_url}: leads on to {plain(newurl)}, which is not https")
+            raise Unreachable(f"{shown(req.full_url)}: leads on to {shown(newurl)}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -140,26 +146,28 @@ def _explained(url: str) -> Iterator[None]:
         raise _unreachable(url, reason) from None
     except (OSError, http.client.HTTPException) as error:
         raise _unreachable(url, error) from None
-    except ValueError as error:  # of the address itself
-        raise Invalid(f"{url}: is not an address: {plain(str(error))}") from None
+    except ValueError:  # of the address itself
+        raise Invalid(f"{shown(url)}: is not an address") from None
 
 
 def _refusal(url: str, error: urllib.error.HTTPError) -> Invalid | Unreachable:
-    what = f"{url}: the server answers {error.code} {plain(str(error.reason))}"[:500]
+    what = f"{shown(url)}: the server answers {error.code} {plain(str(error.reason))}"[:500]
     if error.code in {401, 403, 407}:
         return Unreachable(what, "--token-file FILE shows who you are; is the token right, and still valid?")
     if error.code in {404, 410}:
         return Invalid(what, "is the address right? Some servers hide what needs --token-file like this")
     if 300 <= error.code < 400:
-        return Unreachable(f"{url}: more than {MOST_REDIRECTS} redirects, or one that leads nowhere")
+        return Unreachable(f"{shown(url)}: more than {MOST_REDIRECTS} redirects, or one that leads nowhere")
     return Unreachable(what, "try again later")
 
 
 def _unreachable(url: str, error: Exception) -> Unreachable:
     if isinstance(error, ssl.SSLCertVerificationError):
         remedy = "SSL_CERT_FILE=FILE names another CA to trust"
-        return Unreachable(f"{url}: its certificate is not trusted: {error.verify_message}", remedy)
+        return Unreachable(f"{shown(url)}: its certificate is not trusted: {error.verify_message}", remedy)
     if isinstance(error, TimeoutError):
-        return Unreachable(f"{url}: it takes too long", "try again; --fetch-timeout gives it more time")
+        return Unreachable(
+            f"{shown(url)}: it takes too long", "try again; --fetch-timeout gives it more time"
+        )
     said = getattr(error, "strerror", None) or re.sub(r"^<.*?>$", "", str(error)) or type(error).__name__
-    return Unreachable(f"{url}: {plain(said)}"[:500])
+    return Unreachable(f"{shown(url)}: {plain(said)}"[:500])

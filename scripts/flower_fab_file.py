@@ -10,24 +10,26 @@ import hashlib
 import io
 import stat
 import struct
+import tomllib
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from .flower_archive import plain
-    from .flower_checks import told
+    from .flower_checks import table, told
     from .flower_connection import Invalid
     from .flower_fab import LARGEST_FAB
+    from .flower_text import plain
 else:  # lying beside the program that runs
-    from flower_archive import plain
-    from flower_checks import told
+    from flower_checks import table, told
     from flower_connection import Invalid
     from flower_fab import LARGEST_FAB
+    from flower_text import plain
 
-CONTENT = ".info/CONTENT"
+CONTENT, MANIFEST = ".info/CONTENT", "pyproject.toml"
+DATE = (2024, 10, 1, 0, 0, 0)  # of every entry (flwr 1.41: common/constant.py, FAB_DATE)
 LARGEST_UNPACKED = 64 * 1024 * 1024  # bytes of all files together
 MOST_ENTRIES = 10_000
 LONGEST_NAME = 512  # bytes
@@ -101,6 +103,32 @@ class FabFile:
         if size != entry.file_size:
             raise zipfile.BadZipFile(f"{entry.filename!r} has {size:,} bytes, not {entry.file_size:,}")
         return digest.hexdigest(), size
+
+
+def declaring(fab: bytes, values: Mapping[str, Any]) -> bytes:
+    """Return a FAB whose app declares more keys of its run config, dotted ones as they are.
+
+    It is what Flower's builder makes of an app that does: Flower takes no value for an undeclared key.
+    """
+    import tomli_w  # comes with flwr
+
+    with zipfile.ZipFile(io.BytesIO(fab)) as old:
+        contents = {name: old.read(name) for name in old.namelist()}
+    config = tomllib.loads(contents[MANIFEST].decode())
+    app = config["tool"]["flwr"]["app"]
+    app["config"] = {**table(app, "config"), **values}
+    contents[MANIFEST] = tomli_w.dumps(config).encode()
+    lines = [
+        f"{name},{hashlib.sha256(content).hexdigest()},{len(content) * 8}"
+        for name, content in contents.items()
+        if name != CONTENT
+    ]
+    contents[CONTENT] = "\n".join(lines).encode()
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as new:
+        for name, content in contents.items():
+            new.writestr(zipfile.ZipInfo(name, DATE), content)
+    return target.getvalue()
 
 
 def _problems(entries: list[zipfile.ZipInfo], end: int) -> Iterator[str]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
     from .flower_connection import Connection, Invalid
+    from .flower_labels import NAME_HELP, NOTE_HELP, TAG_HELP, Labels, labels
     from .flower_source_flags import APP_HELP, add_to
 else:  # lying beside the program that runs
     from flower_connection import Connection, Invalid
+    from flower_labels import NAME_HELP, NOTE_HELP, TAG_HELP, Labels, labels
     from flower_source_flags import APP_HELP, add_to
 
 EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
@@ -25,6 +27,17 @@ def seconds(text: str) -> float:
     if not found:
         raise Invalid(f"{text!r} is not a duration", "write 90, 90s, 10m or 2h")
     return float(found[1]) * {"h": 3600, "m": 60}.get(found[2], 1)
+
+
+def share(text: str | None, *, all_of_them: bool = False) -> float:
+    """Read the share of good replies that a run needs, as of `--min-replies`. Raises Invalid."""
+    if all_of_them:
+        return 1.0
+    if text is None:
+        return 0.0
+    if not re.fullmatch(r"0?\.[0-9]{1,9}|[01](?:\.0{1,9})?", text):
+        raise Invalid(f"--min-replies {text} is not a share", "write a number from 0 to 1, such as 0.8")
+    return float(text)
 
 
 def key_of(key: str | None, *, ci: bool) -> str | None:
@@ -66,18 +79,34 @@ def parser(description: str) -> argparse.ArgumentParser:
         default="ask",
         help="what becomes of the run then; ask: leave it, unless a terminal's user says stop (default)",
     )
-    add("--require-all-replies", action="store_true", help="completed with failed replies is exit code 1")
+    add(
+        "--min-replies",
+        metavar="SHARE",
+        help="exit code 1 if a phase of a round has a smaller share of good replies, such as 0.8",
+    )
+    add("--require-all-replies", action="store_true", help="the same as --min-replies 1")
     add("--key", metavar="NAME", help="attach to the run that this key has started, if there is one")
     add("--ci", action="store_true", help="the same without a name: one run of this app, config and user")
     add("--json", action="store_true", help="print the outcome as the last line on stdout")
     add("--outcome", type=Path, metavar="FILE", help="write the outcome as JSON to a file")
     add("--record", type=Path, metavar="FOLDER", help="keep a record of the run in FOLDER/RUN")
+    add("--name", metavar="NAME", help=f"with --record: {NAME_HELP}")
+    add("--tag", dest="tags", action="append", default=[], metavar="TAG", help=f"with --record: {TAG_HELP}")
+    add("--note", metavar="TEXT", help=f"with --record: {NOTE_HELP}")
     return made
+
+
+def labels_of(arguments: argparse.Namespace) -> Labels:
+    """Return the labels that a command line gives the run. Raises Invalid."""
+    found = labels(arguments.name, arguments.tags, arguments.note)
+    if found != Labels() and not arguments.record:
+        raise Invalid("--name, --tag and --note are kept in the run's record", "give --record FOLDER as well")
+    return found
 
 
 def connection_of(arguments: argparse.Namespace) -> Connection:
     """Return the connection that a command line names. Raises Invalid."""
-    names = [field.name for field in dataclasses.fields(Connection)]
+    names = [field.name for field in dataclasses.fields(Connection) if field.name != "file"]
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     if arguments.connection:
         return dataclasses.replace(Connection.load(arguments.connection), **given)

@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING or __package__:
     from .flower_client import FlowerClient
     from .flower_connection import Refused, SubmitError
+    from .flower_nodes import Node, node_list, present
     from .flower_replies import Replies
     from .flower_run import (
         COMPLETED,
@@ -32,9 +33,11 @@ if TYPE_CHECKING or __package__:
         runs,
         stop,
     )
+    from .flower_verdict import Known, judged, so_far
 else:  # lying beside the program that runs
     from flower_client import FlowerClient
     from flower_connection import Refused, SubmitError
+    from flower_nodes import Node, node_list, present
     from flower_replies import Replies
     from flower_run import (
         COMPLETED,
@@ -50,6 +53,7 @@ else:  # lying beside the program that runs
         runs,
         stop,
     )
+    from flower_verdict import Known, judged, so_far
 
 POLL = 1.0  # seconds between two looks at a run
 PATIENCE = 60.0  # seconds for which a run may wait for its ServerApp without a word about it
@@ -63,8 +67,11 @@ class Following:
     """How to follow: times in seconds, `say` takes a line of narration, `log` a piece of the run's log.
 
     `on_interrupt`: "ask" asks on a terminal after Ctrl-C, and is "leave" everywhere else.
-    `require_all_replies`: a run that completed without some nodes' replies counts as failed.
+    `min_replies`: a run that completed with a smaller share of good replies (0 to 1) in a phase of a round
+    counts as failed.
     `pending_timeout` ends the following of a run whose ServerApp has not begun by then.
+    With `ephemeral` the federation ends with the following, so a run that exceeds a limit is stopped.
+    `look` takes the run's status and its ClientApps' seconds at each poll (`Watcher.look`).
     """
 
     say: Callable[[str], None]
@@ -73,7 +80,9 @@ class Following:
     pending_timeout: float | None = None
     unreachable_timeout: float = 300.0
     on_interrupt: Interrupt = "leave"
-    require_all_replies: bool = False
+    min_replies: float = 0.0
+    ephemeral: bool = False
+    look: Callable[[str, float], None] = lambda *_: None
 
 
 def _unheard(_: str) -> None:
@@ -158,10 +167,12 @@ class Follower:
         self._client, self._run_id, self._how = client, run_id, following
         self._started = time.monotonic()
         self._status = "unknown"
+        self._run: Any = None  # Flower's message on it, as it came last
         self._last_look = self._started
         self._absent = 0.0  # seconds, of those in which this process was awake
         self._misses = 0
         self._hinted = False
+        self._waiting = ""
         self._reader = LogFollower(client, run_id, following.log)
         self._final: Outcome | None = None
 
@@ -174,8 +185,24 @@ class Follower:
             self._final = outcome
         finally:
             self._reader.close(drain=self._final is not None and self._final.status in ENDS)
-        self._final = self._reader.replies.judged(outcome, strictly=self._how.require_all_replies)
+        if outcome.status in ENDS:
+            outcome = judged(outcome, self._reader.replies, self._known(), self._how.min_replies)
+        self._final = outcome
         return self._final
+
+    def _known(self) -> Known:
+        """Return what the SuperLink knows of the nodes of a run that has ended."""
+        run = self._run
+        silent = run.status.sub_status == "completed" and run.bytes_sent > 0 and run.clientapp_runtime == 0
+        return Known(nodes=self._nodes(), silent=silent)
+
+    def _nodes(self) -> tuple[Node, ...]:
+        """Return the nodes that were online during the run; none where they cannot be asked for."""
+        if self._run is None:
+            return ()
+        with contextlib.suppress(SubmitError):
+            return present(node_list(self._client), self._run.running_at, self._run.finished_at)
+        return ()
 
     def detached(self) -> Outcome:
         """Return the outcome of not following at all."""
@@ -208,6 +235,7 @@ class Follower:
     def _look(self) -> Outcome | None:
         try:
             [run] = runs(self._client, self._run_id)
+            self._run = run
         except SubmitError as error:
             return self._missed(error)
         if self._misses > 1:
@@ -218,10 +246,19 @@ class Follower:
             if word == "failed":
                 reason = reason or "the SuperLink gives no reason; the log may"
             return self._outcome(word, reason, ENDS.get(word, FAILED))
+        self._how.look(run.status.status, run.clientapp_runtime)
         if run.status.status != self._status:
             self._status = run.status.status
             self._how.say(f"run {self._run_id} is {self._status}")
+        self._say_waiting()
         return self._timed_out() or self._not_begun()
+
+    def _say_waiting(self) -> None:
+        """Say for how many nodes the app waits, as soon as its log does and whenever that changes."""
+        waiting = self._reader.replies.waiting
+        if waiting and waiting != self._waiting:
+            self._how.say(f"run {self._run_id} {waiting}")
+        self._waiting = waiting or self._waiting
 
     def _missed(self, error: SubmitError) -> Outcome | None:
         """Bear with an absent SuperLink for a while; say so once, and not for a single lost answer."""
@@ -249,8 +286,7 @@ class Follower:
         if self._status not in {"pending", "starting"}:
             return None
         if limit is not None and waited >= limit:
-            reason = f"{self._status} for {limit:g} s: {NOBODY}; the run goes on waiting"
-            return self._outcome(self._status, reason, TIMED_OUT)
+            return self._given_up(f"{self._status} for {limit:g} s: {NOBODY}", "the run goes on waiting")
         if not self._hinted and waited > PATIENCE:
             self._hinted = True
             self._how.say(f"run {self._run_id} has been {self._status} for {PATIENCE:g} s: {NOBODY}")
@@ -260,9 +296,17 @@ class Follower:
         limit = self._how.timeout
         if limit is None or time.monotonic() - self._started < limit:
             return None
-        waiting = self._reader.replies.waiting
-        reason = f"not finished after {limit:g} s{': ' * bool(waiting)}{waiting}; the run goes on"
-        return self._outcome(self._status, reason, TIMED_OUT)
+        told = so_far(self._reader.replies, self._nodes)
+        return self._given_up(f"not finished after {limit:g} s{': ' * bool(told)}{told}", "the run goes on")
+
+    def _given_up(self, why: str, what: str) -> Outcome:
+        """Return the outcome at a limit: `what` becomes of the run, or it is stopped with its federation."""
+        if self._how.ephemeral:
+            with contextlib.suppress(SubmitError):
+                if stop(self._client, self._run_id):
+                    return self._outcome("stopped", f"{why}; the run was stopped", TIMED_OUT)
+            what = "the run ends with its federation"
+        return self._outcome(self._status, f"{why}; {what}", TIMED_OUT)
 
     def _outcome(self, status: str, reason: str, exit_code: int) -> Outcome:
         return Outcome(run_id=str(self._run_id), status=status, reason=reason, exit_code=exit_code)

@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
-    from .flower_address import Credentials, Repository, parse
-    from .flower_archive import CHUNK, DAMAGED, LARGEST_HEADER, Budget, plain, safe_parts, untar
+    from .flower_address import Credentials, Repository, parse, shown
+    from .flower_archive import CHUNK, DAMAGED, LARGEST_HEADER, Budget, safe_parts, untar
     from .flower_connection import Invalid, Unreachable
     from .flower_git_program import Git
+    from .flower_text import plain
 else:  # lying beside the program that runs
-    from flower_address import Credentials, Repository, parse
-    from flower_archive import CHUNK, DAMAGED, LARGEST_HEADER, Budget, plain, safe_parts, untar
+    from flower_address import Credentials, Repository, parse, shown
+    from flower_archive import CHUNK, DAMAGED, LARGEST_HEADER, Budget, safe_parts, untar
     from flower_connection import Invalid, Unreachable
     from flower_git_program import Git
+    from flower_text import plain
 
 DEEPEST_SUBMODULES = 4
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -162,7 +164,7 @@ def _address(own: Repository, url: str, place: str) -> Repository:
         raise Invalid(f"{where}: {error.what}", "submit a clone in which the submodules are there") from None
     host, own_host = (urllib.parse.urlsplit(address)[:2] for address in (url, own.url))
     if host[0] == "file" and own_host[0] != "file":
-        raise Invalid(f"{where}: {url} would be on this machine")
+        raise Invalid(f"{where}: {shown(url)} would be on this machine")
     # What opens one host is no business of another.
     credentials = (
         own.credentials if host == own_host else Credentials(known_hosts=own.credentials.known_hosts)

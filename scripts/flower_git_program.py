@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
-    from .flower_address import Credentials, Repository
-    from .flower_archive import plain
+    from .flower_address import Credentials, Repository, shown
     from .flower_connection import Invalid, SubmitError, Unreachable
+    from .flower_text import plain
 else:  # lying beside the program that runs
-    from flower_address import Credentials, Repository
-    from flower_archive import plain
+    from flower_address import Credentials, Repository, shown
     from flower_connection import Invalid, SubmitError, Unreachable
+    from flower_text import plain
 
 LARGEST_REPOSITORY = 384 * 1024 * 1024  # bytes that git may fetch
 MOST_MEMORY = 768 * 1024 * 1024  # bytes for each process of git: a few bytes can be the recipe for gigabytes
@@ -247,6 +247,8 @@ def _who(repository: Repository) -> str:
 def _plain_lines(text: str) -> list[str]:
     """Return what git and the server say, each line once, fit for a terminal, without advice."""
     lines = [plain(line.strip()) for line in re.split(r"[\r\n]+", text)]
+    # A server may have redirected git to a signed address.
+    lines = [re.sub(r"[a-z+]+://[^\s'\"]+", lambda found: shown(found[0]), line) for line in lines]
     lines = [re.sub(r"^(fatal|error|remote|ERROR): ", "", line) for line in lines]
     advice = ("Please make sure", "and the repository exists", "hint:", "To add an exception", "@@@")
     return list(dict.fromkeys(line for line in lines if line and not line.startswith(advice)))

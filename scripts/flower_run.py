@@ -12,11 +12,13 @@ if TYPE_CHECKING or __package__:
     from .flower_client import FlowerClient, messages
     from .flower_config import Scalar
     from .flower_connection import Refused, SubmitError, Unreachable
+    from .flower_text import colorless, printable
 else:  # lying beside the program that runs
     from flower_app import App
     from flower_client import FlowerClient, messages
     from flower_config import Scalar
     from flower_connection import Refused, SubmitError, Unreachable
+    from flower_text import colorless, printable
 
 COMPLETED, FAILED, UNREACHABLE, STOPPED, TIMED_OUT, INTERRUPTED = 0, 1, 3, 4, 5, 130
 # The last word on a run (flwr 1.41: SubStatus) and the exit code that says it.
@@ -26,17 +28,30 @@ NO_RUN, RUN_FINISHED = 16, 18  # error codes of flwr 1.41: supercore/error/base.
 _PREFIX = re.compile(
     r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})?: {1,9}"
 )
-_COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyCounts:
+    """Replies of nodes over all rounds: asked for, good ones, errors, and those that never came."""
+
+    asked: int
+    results: int
+    failures: int
+    missing: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What is known of a run in the end: `status` is the SuperLink's word, "unknown" or "not-started"."""
+    """What is known of a run in the end: `status` is the SuperLink's word, "unknown" or "not-started".
+
+    `replies` is None where the log does not say what nodes replied, and of a run that did not complete.
+    """
 
     run_id: str
     status: str
     reason: str
     exit_code: int
+    replies: ReplyCounts | None = None
 
 
 def start(client: FlowerClient, app: App, config: dict[str, Scalar]) -> int:
@@ -53,7 +68,9 @@ def start(client: FlowerClient, app: App, config: dict[str, Scalar]) -> int:
         remedy = "a run may have been started all the same: look at the list of runs before you try again"
         raise Unreachable(error.what, remedy, lost=True) if error.lost else error from None
     if not reply.HasField("run_id"):
-        raise SubmitError(f"{client.connection.address} started no run: {reply.note or 'it gave no reason'}")
+        raise SubmitError(
+            f"{client.connection.address} started no run: {printable(reply.note) or 'it gave no reason'}"
+        )
     return int(reply.run_id)
 
 
@@ -87,14 +104,9 @@ def log(client: FlowerClient, run_id: int, after: float = 0.0) -> Iterator[tuple
         yield reply.log_output, reply.latest_timestamp
 
 
-def colourless(text: str) -> str:
-    """Return log text without the escape sequences by which Flower colours it."""
-    return _COLOURS.sub("", text)
-
-
 def plain(line: str) -> str:
     """Return a log line without its colours and without the level that Flower puts in front."""
-    text = colourless(line)
+    text = colorless(line)
     prefix = _PREFIX.match(text)
     return text[prefix.end() :] if prefix else text
 

@@ -34,11 +34,12 @@ PIECES: tuple[tuple[str, str, Callable[[str], Any], str], ...] = (
     ("server", "CODE", str, "the same for the server"),
     ("module", "FILE", Path, "a helper module or package for them; repeatable"),
     ("requirements", "FILE", Path, "requirements list for them"),
-    ("name", "NAME", str, "the app's name (default: inline)"),
+    ("app-name", "NAME", str, "the app's name (default: inline)"),
     ("publisher", "NAME", str, "the app's publisher (default: local)"),
     ("app-version", "VERSION", str, "the app's version (default: 1.0.0)"),
 )
 HELP = {flag.replace("-", "_"): text for flag, _, _, text in (*WHERE, *PIECES)}
+FIX_HELP = "submit a corrected copy of an app that Flower would refuse, and show what is changed"
 DRY_RUN_HELP = "show what would be sent, and send nothing"
 
 
@@ -51,6 +52,7 @@ def add_to(add: Callable[..., Any]) -> None:
             add("--module", action="append", type=kind, default=[], metavar=metavar, help=text)
         else:
             add(f"--{flag}", type=kind, metavar=metavar, help=text)
+    add("--fix", action="store_true", help=FIX_HELP)
     add("--dry-run", action="store_true", help=DRY_RUN_HELP)
 
 
@@ -92,7 +94,7 @@ def _inline(given: Mapping[str, Any], config: Mapping[str, Any]) -> Any:  # noqa
         from .flower_inline import Inline, run_config
     else:
         from flower_inline import Inline, run_config
-    names = {"name": "name", "publisher": "publisher", "app_version": "version"}
+    names = {"app_name": "name", "publisher": "publisher", "app_version": "version"}
     return Inline(
         client=given["client"],
         server=given["server"],

@@ -5,29 +5,33 @@ Reads a JSON file of node names and public keys (SubjectPublicKeyInfo PEM) and t
 past the gateway. Runs until SIGTERM; `--once` compares a single time. Needs the files beside it and `flwr`.
 
 With admission `listed` every node whose key is not declared, or is revoked, is unregistered. That is final
-(flwr 1.41), so a list that is empty or damaged unregisters nobody whose key was not revoked by name.
+(flwr 1.41), so a list that is empty or damaged unregisters only nodes whose keys were revoked by name, and a
+list that lost more than half of its nodes waits until `--max-removals` allows their number.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
     from .flower_client import FlowerClient, flwr_without_init
     from .flower_connection import Connection, Refused, SubmitError, Unreachable
+    from .flower_text import write
+    from .registrar_lists import HELD_BACK, Declared, Report, Sources, digest, fingerprint
 else:  # lying beside the program that runs
     from flower_client import FlowerClient, flwr_without_init
     from flower_connection import Connection, Refused, SubmitError, Unreachable
+    from flower_text import write
+    from registrar_lists import HELD_BACK, Declared, Report, Sources, digest, fingerprint
 
 # Flower's error codes (flwr 1.41: supercore/error/base.py).
 KEY_NOT_VALID = 22
@@ -48,88 +52,6 @@ class Known:
     status: str
 
 
-@dataclass(slots=True)
-class Report:
-    """Prints events as JSON lines; a trouble is told once, and again only after it had gone away."""
-
-    troubles: set[str] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
-
-    def tell(self, event: str, **facts: str) -> None:
-        """Print what was done."""
-        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        print(json.dumps({"time": moment, "event": event, **facts}, ensure_ascii=False), flush=True)
-
-    def trouble(self, event: str, **facts: str) -> None:
-        """Print what stands in the way, unless it has been said already."""
-        line = json.dumps([event, facts])
-        self.troubles.add(line)
-        if line not in self.told:
-            self.tell(event, **facts)
-
-    def begin(self) -> None:
-        """Start a new comparison."""
-        self.told, self.troubles = self.troubles, set()
-
-
-def fingerprint(key: str) -> str:
-    """Return the first 16 hex digits of the SHA-256 of a PEM text: what logs may say of a key."""
-    return digest(key)[:16]
-
-
-def digest(key: str) -> str:
-    """Return the SHA-256 of a PEM text, in hexadecimal."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-def canonical(key: str) -> str:
-    """Return a public key as Flower writes it: keys are compared byte by byte. Raises ValueError."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-
-    try:
-        parsed = serialization.load_pem_public_key(key.encode())
-    except UnsupportedAlgorithm as error:
-        raise ValueError(str(error)) from None
-    spki = serialization.PublicFormat.SubjectPublicKeyInfo
-    return parsed.public_bytes(serialization.Encoding.PEM, spki).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """Keys by node name, canonical; `whole` unless one was left out; `revoked` SHA-256s, which go before."""
-
-    keys: dict[str, str]
-    whole: bool
-    revoked: frozenset[str] = frozenset()
-
-
-def read_revoked(file: Path | None) -> frozenset[str]:
-    """Return the fingerprints in a file, one a line; none where there is no file."""
-    return frozenset(file.read_text(errors="replace").split("\n") if file and file.exists() else ())
-
-
-def read_list(file: Path, report: Report, revoked_file: Path | None = None) -> Declared | None:
-    """Return what is declared, or None when the file cannot be used at all."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        report.trouble("list not usable", file=str(file), reason=str(error))
-        return None
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found.values()):
-        report.trouble("list not usable", file=str(file), reason="it must map node names to public keys")
-        return None
-    keys: dict[str, str] = {}
-    for name, key in found.items():
-        try:
-            keys[name] = canonical(key)
-        except ValueError:
-            report.trouble("not registered", node=name, reason="what is declared is not a public key in PEM")
-    revoked = read_revoked(revoked_file)
-    left = {name: key for name, key in keys.items() if digest(key) not in revoked}
-    return Declared(left, len(keys) == len(found), revoked)
-
-
 class Registrar:
     """Compares the declared keys with the SuperLink's nodes and makes them equal."""
 
@@ -147,13 +69,27 @@ class Registrar:
         revoked = [node for node in here if digest(node.key) in declared.revoked]
         strangers = [node for node in here if node.key not in keys and node not in revoked]
         done += [self._expel(node, "its key was revoked") for node in revoked]
-        if self.listed and strangers and declared.whole and keys:
-            done += [self._expel(node, "its key is not declared") for node in strangers]
-        elif self.listed and strangers:
-            names = ", ".join(node.name or str(node.node_id) for node in strangers)
+        if self.listed and strangers:
+            done.append(self._remove(strangers, declared))
+        return all(done) and declared.whole
+
+    def _remove(self, strangers: list[Known], declared: Declared) -> bool:
+        """Unregister nodes that are not declared, unless that looks like a mistake."""
+        if not declared.whole or not declared.keys:
+            names = _names(strangers)
             self.report.trouble("list empty or damaged", unregistered="nobody", not_declared=names)
             return False
-        return all(done) and declared.whole
+        # Only the registrar gives names: the list never had the others, which registered themselves.
+        lost = [node for node in strangers if node.name]
+        known = len(lost) + len(declared.keys)
+        if declared.removals is not None and len(lost) > max(known / 2, declared.removals):
+            reason = f"{len(lost)} of {known} nodes are not declared any more, which is more than half"
+            self.report.trouble(HELD_BACK, reason=reason, unregistered="nobody", not_declared=_names(lost))
+            strangers = [node for node in strangers if not node.name]
+        else:
+            lost = []
+        done = [self._expel(node, "its key is not declared") for node in strangers]
+        return all(done) and not lost
 
     def nodes(self) -> dict[str, Known]:
         """Return every node that the SuperLink has, the unregistered ones too, by its key."""
@@ -211,12 +147,14 @@ class Registrar:
         return True
 
 
-def attempt(registrar: Registrar, file: Path, revoked: Path | None = None) -> bool | None:
+def _names(nodes: Sequence[Known]) -> str:
+    return textwrap.shorten(", ".join(node.name or str(node.node_id) for node in nodes), 1000)
+
+
+def attempt(registrar: Registrar, sources: Sources) -> bool | None:
     """Compare once: True or False as the lists agree now or not, None when the SuperLink is away."""
     registrar.report.begin()
-    declared = read_list(file, registrar.report, revoked)
-    if declared is None:
-        return False
+    declared = sources.read(registrar.report)
     try:
         return registrar.reconcile(declared)
     except Unreachable as error:
@@ -225,6 +163,8 @@ def attempt(registrar: Registrar, file: Path, revoked: Path | None = None) -> bo
     except Refused as error:
         registrar.report.trouble("refused", reason=error.what)
         return False
+    finally:
+        registrar.report.end()
 
 
 def state_of(file: Path) -> tuple[int, int, int] | None:
@@ -253,6 +193,14 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="registrar.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--nodes", type=Path, required=True, metavar="FILE", help="JSON: node name to key")
     parser.add_argument("--revoked", type=Path, metavar="FILE", help="SHA-256 of a key a line: unregister it")
+    parser.add_argument("--revoked-users", type=Path, metavar="FILE", help="NAME YYMMDDHHMMSS a line: kept")
+    parser.add_argument("--kept", type=Path, metavar="DIRECTORY", help="keep revocations here; it only grows")
+    parser.add_argument(
+        "--max-removals",
+        type=Path,
+        metavar="FILE",
+        help="holds how many nodes may go at once although they are more than half; default: no limit",
+    )
     parser.add_argument("--superlink", required=True, metavar="HOST:PORT", help="the SuperLink itself")
     parser.add_argument("--root-certificates", type=Path, metavar="FILE", help="the SuperLink's CA")
     parser.add_argument("--insecure", action="store_true", help="plain HTTP")
@@ -274,23 +222,25 @@ def main(argv: list[str] | None = None) -> int:
         )
         client = FlowerClient(connection)
     except SubmitError as error:
-        print(f"error: {error}", file=sys.stderr)
+        write(sys.stderr, f"error: {error}\n")
         return error.exit_code
     registrar = Registrar(client, report, listed=options.admission == "listed")
+    sources = Sources(
+        options.nodes, options.revoked, options.revoked_users, options.kept, options.max_removals
+    )
     if options.once:
-        return {True: 0, False: 1, None: 3}[attempt(registrar, options.nodes, options.revoked)]
+        return {True: 0, False: 1, None: 3}[attempt(registrar, sources)]
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
     def compare() -> bool | None:
         try:
-            return attempt(registrar, options.nodes, options.revoked)
+            return attempt(registrar, sources)
         finally:
             client.close()  # a connection that idles would hold up the SuperLink when it is to end
 
-    files = [options.nodes, *([options.revoked] if options.revoked else [])]
-    watch(compare, files, options.interval, stop)
+    watch(compare, sources.watched, options.interval, stop)
     report.tell("stopped")
     return 0
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,17 +21,23 @@ if TYPE_CHECKING or __package__:
     from .flower_client import FlowerClient
     from .flower_config import Scalar
     from .flower_connection import Connection, SubmitError, Unreachable
-    from .flower_flags import connection_of, key_of, parser, seconds
+    from .flower_console import answer, open_console, say, show
+    from .flower_flags import connection_of, key_of, labels_of, parser, seconds, share
     from .flower_follow import Follower, Following, Interrupt
     from .flower_interruptions import ignore_interruptions, interruptions
+    from .flower_json import dumps
     from .flower_key import keyed, start_once, user_of
     from .flower_nodes import too_few
     from .flower_opening import Opening
+    from .flower_prepare import prepared
     from .flower_preview import preview
     from .flower_record import FolderRecord
-    from .flower_run import ENDS, INTERRUPTED, Outcome, colourless, runs, start
-    from .flower_source import Request, Source, prepared
+    from .flower_repeats import Repeats
+    from .flower_requirements import Libraries
+    from .flower_run import ENDS, INTERRUPTED, Outcome, runs, start
+    from .flower_source import Prepared, Request, Source
     from .flower_source_flags import request
+    from .flower_text import hanging
     from .flower_watch import Watcher
 else:  # lying beside the program that runs
     from flower_app import App, load_for_run
@@ -41,34 +45,43 @@ else:  # lying beside the program that runs
     from flower_client import FlowerClient
     from flower_config import Scalar
     from flower_connection import Connection, SubmitError, Unreachable
-    from flower_flags import connection_of, key_of, parser, seconds
+    from flower_console import answer, open_console, say, show
+    from flower_flags import connection_of, key_of, labels_of, parser, seconds, share
     from flower_follow import Follower, Following, Interrupt
     from flower_interruptions import ignore_interruptions, interruptions
+    from flower_json import dumps
     from flower_key import keyed, start_once, user_of
     from flower_nodes import too_few
     from flower_opening import Opening
+    from flower_prepare import prepared
     from flower_preview import preview
     from flower_record import FolderRecord
-    from flower_run import ENDS, INTERRUPTED, Outcome, colourless, runs, start
-    from flower_source import Request, Source, prepared
+    from flower_repeats import Repeats
+    from flower_requirements import Libraries
+    from flower_run import ENDS, INTERRUPTED, Outcome, runs, start
+    from flower_source import Prepared, Request, Source
     from flower_source_flags import request
+    from flower_text import hanging
     from flower_watch import Watcher
 
-__all__ = ["Order", "attach", "seconds", "submit"]
+__all__ = ["Order", "attach", "retell", "seconds", "submit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What to submit, and how to follow it (see `Following`): `outcome` is a file that gets it as JSON.
 
-    `libraries` are those of the images that the app will run in (None: of a plain Flower image). `started`
+    `libraries` are those of where the app will run (None: of a plain Flower image). With `fix` a
+    corrected copy of an app is submitted that Flower would refuse. `started`
     hears of the run as soon as it is known: its id, the app, its source, what overrides the app's config.
     With a `key` the run is followed that the same user started before with it, of the same app and run
     config, if there is one. `attach` ignores `app`. `reload` reads the connection again, for when the
-    SuperLink moves under a long run. A `watcher` is told what is told of the run, and its whole log.
+    SuperLink moves under a long run.
+    `ephemeral`: the federation ends with the command. A `watcher` gets what is known of the run, and its
+    whole log.
     """
 
-    app: Path | Request | str
+    app: Path | Request | Prepared | str
     config: Path | None = None
     settings: tuple[str, ...] = ()
     detach: bool = False
@@ -76,11 +89,13 @@ class Order:
     pending_timeout: float | None = None
     unreachable_timeout: float = 300.0
     on_interrupt: Interrupt = "leave"
-    require_all_replies: bool = False
+    min_replies: float = 0.0
+    ephemeral: bool = False
     key: str | None = None
     json: bool = False
     outcome: Path | None = None
-    libraries: frozenset[str] | None = None
+    libraries: Libraries | None = None
+    fix: bool = False
     started: Callable[[int, App, Source, dict[str, Scalar]], None] | None = None
     reload: Callable[[], Connection] | None = None
     watcher: Watcher = dataclasses.field(default_factory=Watcher)
@@ -101,7 +116,7 @@ def attach(connection: Connection, run_id: int, order: Order) -> int:
             with FlowerClient(connection, reload=order.reload) as client:
                 runs(client, run_id)  # an id that was never one is a wrong argument
                 outcome = _follow(client, run_id, order, "is at")
-            _conclude(outcome)
+            _conclude(outcome, order)
         except SubmitError as error:
             say(f"error: {error}")
             outcome = Outcome(
@@ -111,12 +126,24 @@ def attach(connection: Connection, run_id: int, order: Order) -> int:
     return outcome.exit_code
 
 
+def retell(outcome: Outcome, log: str, order: Order) -> int:
+    """Say of a run that has ended what following it says, its log included; return its exit code."""
+    with interruptions():
+        answer(outcome.run_id)
+        repeats = Repeats()
+        _log(log, order.watcher, repeats)
+        show(repeats.rest())
+        _conclude(outcome, order)
+        _hand_in(outcome, order)
+    return outcome.exit_code
+
+
 def _attempt(connection: Connection, order: Order) -> Outcome:
     status = "not-started"
     try:
         with FlowerClient(connection, reload=order.reload) as client:
             opening = Opening(client)
-            with prepared(_request(order), say) as found:
+            with _prepared(order) as found:
                 app, config = load_for_run(found.path, *_config(order))
             say(f"source: {found.source}")
             if order.key is not None:
@@ -137,7 +164,7 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
     except KeyboardInterrupt:
         known = "no run was started" if status == "not-started" else "look at the list of runs"
         outcome = Outcome(run_id="", status=status, reason=f"interrupted; {known}", exit_code=INTERRUPTED)
-    _conclude(outcome)
+    _conclude(outcome, order)
     return outcome
 
 
@@ -145,12 +172,44 @@ def dry_run(order: Order) -> int:
     """Pack the app and say on stdout what would be sent; return the exit code."""
     with interruptions():
         code, text = preview(_request(order), _config(order), say, as_json=order.json)
-        _answer(text) if text else None
+        answer(text) if text else None
     return code
 
 
-def _config(order: Order) -> tuple[Path | None, tuple[str, ...], frozenset[str] | None]:
-    return order.config, order.settings, order.libraries
+def checked_first(order: Order, then: Callable[[Order], int]) -> int:
+    """Check the app and its settings before `then` submits it, for where a federation is started for that.
+
+    Return the exit code.
+    """
+    try:
+        with _prepared(order) as found:
+            load_for_run(found.path, *_config(order))
+            return then(dataclasses.replace(order, app=found))
+    except SubmitError as error:
+        say(f"error: {error}")
+        outcome = Outcome(run_id="", status="not-started", reason=error.what, exit_code=error.exit_code)
+    except KeyboardInterrupt:  # before the run, while its federation was being started
+        reason = "interrupted; no run was started"
+        say(reason)
+        outcome = Outcome(run_id="", status="not-started", reason=reason, exit_code=INTERRUPTED)
+    _hand_in(outcome, order)
+    return outcome.exit_code
+
+
+def _config(
+    order: Order,
+) -> tuple[Path | None, tuple[str, ...], Libraries | None, Callable[[str], None] | None]:
+    # What was checked first has been shown then.
+    shown = (lambda _: None) if isinstance(order.app, Prepared) else say
+    return order.config, order.settings, order.libraries, shown if order.fix else None
+
+
+def _prepared(order: Order) -> contextlib.AbstractContextManager[Prepared]:
+    return (
+        contextlib.nullcontext(order.app)
+        if isinstance(order.app, Prepared)
+        else prepared(_request(order), say)
+    )
 
 
 def _request(order: Order) -> Request:
@@ -166,18 +225,25 @@ def _start(client: FlowerClient, app: App, config: dict[str, Scalar], order: Ord
 
 
 def _follow(client: FlowerClient, run_id: int, order: Order, how: str) -> Outcome:
+    repeats = Repeats()
+
+    def narrate(text: str) -> None:
+        say(f"{repeats.rest()}{text}")
+
     following = Following(
-        say=say,
-        log=lambda text: _log(text, order.watcher),
+        say=narrate,
+        log=lambda text: _log(text, order.watcher, repeats),
+        look=order.watcher.look,
         timeout=order.timeout,
         pending_timeout=order.pending_timeout,
         unreachable_timeout=order.unreachable_timeout,
         on_interrupt=order.on_interrupt,
-        require_all_replies=order.require_all_replies,
+        min_replies=order.min_replies,
+        ephemeral=order.ephemeral,
     )
     follower = Follower(client, run_id, following)
     try:
-        _answer(str(run_id))
+        answer(str(run_id))
         say(f"run {run_id} {how} {client.connection.address}")
         if order.detach:
             return follower.detached()
@@ -185,18 +251,20 @@ def _follow(client: FlowerClient, run_id: int, order: Order, how: str) -> Outcom
             return follower.follow()
     except KeyboardInterrupt as interruption:
         return follower.interrupted(interruption)
+    finally:
+        show(repeats.rest())
 
 
-def _log(text: str, watcher: Watcher) -> None:
+def _log(text: str, watcher: Watcher, repeats: Repeats) -> None:
     watcher.hear(text)
-    _write(shown(text))
+    show(shown(repeats.shorten(text)))
 
 
 def _hand_in(outcome: Outcome, order: Order) -> None:
     order.watcher.end(outcome)
-    text = json.dumps(dataclasses.asdict(outcome))
+    text = dumps(dataclasses.asdict(outcome))
     if order.json:
-        _answer(text)
+        answer(text)
     if order.outcome:
         try:
             order.outcome.write_text(f"{text}\n", encoding="utf-8")
@@ -216,31 +284,15 @@ def _warn(texts: Iterable[str]) -> None:
         say(f"warning: {text}")
 
 
-def _conclude(outcome: Outcome) -> None:
-    what = f"run {outcome.run_id}: {outcome.status}" if outcome.run_id else outcome.status
-    say(f"{what}: {outcome.reason}" if outcome.reason else what)
+def _conclude(outcome: Outcome, order: Order) -> None:
     run_id = outcome.run_id
-    if run_id and outcome.status not in ENDS and outcome.exit_code:
+    what, reason = f"run {run_id}: {outcome.status}" if run_id else outcome.status, hanging(outcome.reason)
+    if not reason or outcome.status in ENDS or not run_id:
+        say(f"{what}: {reason}" if reason else what)
+    else:  # the status is where the run is now, and the reason why it is not followed any longer
+        say(f"{what} ({reason})")
+    if run_id and outcome.status not in ENDS and outcome.exit_code and not order.ephemeral:
         say(f"  `flowerbed stop {run_id}` stops it, `flowerbed attach {run_id}` follows it again")
-
-
-def _answer(line: str) -> None:
-    """Print a line of the result; a reader that has gone does not end the following."""
-    try:
-        print(line, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def say(text: str) -> None:
-    """Print a line of narration."""
-    _write(f"{text}\n")
-
-
-def _write(text: str) -> None:
-    with contextlib.suppress(BrokenPipeError):  # nobody reads on; the outcome still counts
-        sys.stderr.write(text if sys.stderr.isatty() else colourless(text))
-        sys.stderr.flush()
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -257,14 +309,18 @@ def run(argv: Sequence[str] | None = None) -> int:
             pending_timeout=seconds(arguments.pending_timeout) if arguments.pending_timeout else None,
             unreachable_timeout=seconds(arguments.unreachable_timeout),
             on_interrupt=arguments.on_interrupt,
-            require_all_replies=arguments.require_all_replies,
+            min_replies=share(arguments.min_replies, all_of_them=arguments.require_all_replies),
+            fix=arguments.fix,
             key=key_of(arguments.key, ci=arguments.ci),
             json=arguments.json,
             outcome=arguments.outcome,
             reload=lambda: connection_of(arguments),
         )
+        told = labels_of(arguments)
         if arguments.record:
-            record = FolderRecord(arguments.record, say)
+            record = FolderRecord(
+                arguments.record, say, told, ["submit.py", *(sys.argv[1:] if argv is None else argv)]
+            )
             order = dataclasses.replace(order, started=record.started, watcher=record)
     except SubmitError as error:
         say(f"error: {error}")
@@ -274,6 +330,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """Run this process's command line."""
+    open_console()
     try:
         code = run()
     except Exception as error:  # the last net: a defect is told without a traceback

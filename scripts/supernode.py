@@ -29,9 +29,11 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING or __package__:
     from .flower_client import FlowerClient, flwr_without_init
     from .flower_connection import Connection, Refused, SubmitError, Unreachable
+    from .flower_text import write
 else:  # lying beside the program that runs
     from flower_client import FlowerClient, flwr_without_init
     from flower_connection import Connection, Refused, SubmitError, Unreachable
+    from flower_text import write
 
 if TYPE_CHECKING:
     import http.client
@@ -160,13 +162,13 @@ class Admission:
         new.replace(self.memory)
 
     def say(self, text: str) -> None:
-        """Print a line unless it was the last one; keep it where the pod's status shows it."""
+        """Keep a line where the pod's status shows it, then print it, unless it was the last one."""
         if text == self.said:
             return
         self.said = text
-        print(f"supernode: {text}", flush=True)
         if self.reason_file:
             self.reason_file.write_text(f"{text}\n", encoding="utf-8")
+        write(sys.stdout, f"supernode: {text}\n")
 
     def reason(self, error: SubmitError) -> str:
         """Return in plain words why the node is not let in."""
@@ -291,7 +293,7 @@ def main(argv: list[str]) -> NoReturn:
         online_from = Admission(fleet, own.state / "node-id", own.reason_file).wait()
         fleet.close()
     except SubmitError as error:
-        print(f"error: {error}", file=sys.stderr)
+        write(sys.stderr, f"error: {error}\n")
         sys.exit(error.exit_code)
     become(flower, own.observer, online_from)
 

@@ -2,7 +2,7 @@
 
     charts/NAME/values.schema.yaml  ->  values.schema.json, with closed objects
     charts/NAME/values.yaml         ->  the table of values in README.md, between its markers
-    scripts/                        ->  charts/NAME/files/scripts/, the files that are there already
+    scripts/                        ->  charts/NAME/files/scripts/: what is there, and what these files import
 
 `charts.py [--check] [FOLDER...]` takes every chart that has a values.schema.yaml when none is named. It ends
 with 1 if `--check` finds a file that differs, and with 2 if a hand-written file is wrong.
@@ -11,6 +11,7 @@ with 1 if `--check` finds a file that differs, and with 2 if a hand-written file
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import sys
@@ -66,14 +67,36 @@ def update(chart: Path, *, write: bool) -> Iterator[Path]:
         chart / "values.schema.json": closed_schema((chart / "values.schema.yaml").read_text("utf-8")),
         readme: with_table(readme.read_text(encoding="utf-8"), values_table(values), str(readme)),
     }
-    for copy in sorted((chart / "files/scripts").glob("*.py")):
+    for name in sorted(mounted(chart)):
         # Copies, not links: a chart is packaged and read in places where a link leads nowhere.
+        copy = chart / "files/scripts" / f"{name}.py"
         wanted[copy] = (ROOT / "scripts" / copy.name).read_text(encoding="utf-8")
     for file, text in wanted.items():
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             if write:
                 file.write_text(text, encoding="utf-8")
             yield file
+
+
+def mounted(chart: Path) -> set[str]:
+    """Return the modules of scripts/ that a chart mounts: what is in it, and all that its files import."""
+    known = {file.stem for file in (ROOT / "scripts").glob("*.py")}
+    found = {file.stem for file in (chart / "files/scripts").glob("*.py")}
+    left = [*(chart / "files").glob("*.py"), *(ROOT / "scripts" / f"{name}.py" for name in found)]
+    while left:
+        fresh = imported(left.pop()) & known - found
+        found |= fresh
+        left += [ROOT / "scripts" / f"{name}.py" for name in fresh]
+    return found
+
+
+def imported(file: Path) -> set[str]:
+    """Return the modules that a program imports by their bare names, as it does where they lie beside it."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {
+        node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level
+    }
 
 
 def closed_schema(source: str) -> str:

@@ -5,31 +5,39 @@ Every method raises the FlowerbedError kinds that the command line's verbs end w
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowerbed import runs
+from flowerbed.errors import FlowerbedError
+from flowerbed.python_words import in_python
 
 if TYPE_CHECKING:
-    from flowerbed.metrics import Metrics
+    from flowerbed.metrics import Metrics, Number, Scalar
     from flowerbed.plan import Plan
     from flowerbed.report import Report
     from flowerbed.runs import NodeRecord, RunRecord
     from flowerbed.scripts.flower_connection import Connection
+    from flowerbed.scripts.flower_follow import Following
     from flowerbed.scripts.flower_inline import Inline
     from flowerbed.scripts.flower_run import Outcome
     from flowerbed.scripts.flower_source import Request
+    from flowerbed.scripts.flower_watch import Watcher
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Federation:
-    """A SuperLink that a user may talk to; `plan` is None for one that is known by its connection alone."""
+    """A SuperLink that a user may talk to; `plan` is None for one that is known by its connection alone.
+
+    Runs are recorded in the folder `records`.
+    """
 
     connection: Connection
-    plan: Plan | None = field(default=None, repr=False)
+    plan: Plan | None = None
+    records: Path = Path("runs")
 
     @classmethod
     def load(cls, path: Path | str, user: str | None = None) -> Federation:
@@ -46,28 +54,56 @@ class Federation:
 
         plan = load_plan(file)
         found = connection_file(state_of(file, plan.name).path, user)
-        return cls(runs.load_connection(found), plan)
+        return cls(runs.load_connection(found), plan, file.resolve().parent / "runs")
 
-    def submit(
+    def submit(  # noqa: PLR0913  (each is a flag of the command line)
         self,
         app: Path | str | Inline | Request,
         *,
         settings: Mapping[str, bool | float | str] | None = None,
         config: Path | None = None,
         key: str | None = None,
+        name: str | None = None,
+        tags: Iterable[str] = (),
+        note: str | None = None,
+        fix: bool = False,
     ) -> Run:
-        """Start a run of an app and return it at once.
+        """Start a run of an app, begin its record, and return it at once.
 
         `app` is a path or an address (docs/sources.md), pieces of code, or a request that says more.
         `settings` override the TOML file `config`, which overrides the app's own run config. The same `key`,
-        app and run config give the same run again.
+        app and run config give the same run again. `name`, `tags` and `note` are kept in the record.
+        With `fix`, an app that Flower would refuse is submitted as a corrected copy; a warning has the diff.
+        Raises UsageError with every problem of the app or of a setting, before anything is sent.
         """
-        pairs = [f"{name}={_literal(value)}" for name, value in (settings or {}).items()]
-        return self.run(runs.submit(self.connection, app, settings=pairs, config=config, key=key))
+        from flowerbed.records.beginning import Keeper
+        from flowerbed.scripts.flower_labels import labels
 
-    def run(self, run_id: str) -> Run:
-        """Return a run by its id, which is looked up at its first use."""
+        with in_python():
+            with runs.translated():
+                told = labels(name, tags, note)
+            pairs = [f"{setting}={_literal(value)}" for setting, value in (settings or {}).items()]
+            keeper = Keeper(self.connection, self.records, told, self.plan)
+            run_id = runs.submit(
+                self.connection,
+                app,
+                settings=pairs,
+                config=config,
+                key=key,
+                started=keeper.started,
+                fix=_warn if fix else None,
+            )
         return Run(self, run_id)
+
+    @in_python()
+    def run(self, run: str) -> Run:
+        """Return a run by its id, the beginning of one, its name, `latest` or `latest~2`.
+
+        Raises UsageError for what means no run or several. A whole id is looked up at its first use.
+        """
+        from flowerbed.records import run_of
+
+        return Run(self, run_of(run, self.records, lambda: self.connection))
 
     def runs(self, limit: int | None = None) -> list[Run]:
         """Return the latest runs, newest first; without `limit` as many as Flower gives (20)."""
@@ -83,10 +119,16 @@ class Federation:
 
         return render_comparison_page(compare(run.figures() for run in compared))
 
+    def __repr__(self) -> str:
+        name = f"{self.plan.name} " if self.plan else ""
+        return f"<Federation {name}at {self.connection.address}>"
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the address and the latest runs."""
+        from flowerbed.live.notebook import table
+
         rows = [(run.run_id, run.status) for run in self.runs(limit=10)]
-        return _table(f"Federation at {self.connection.address}", [("run", "status"), *rows])
+        return table(f"Federation at {self.connection.address}", [("run", "status"), *rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +139,7 @@ class Run:
     run_id: str
 
     @property
+    @in_python()
     def record(self) -> RunRecord:
         """Return the SuperLink's record: status, reason, times, app."""
         return runs.get_run(self.federation.connection, self.run_id)
@@ -107,28 +150,105 @@ class Run:
         return self.record.outcome
 
     @property
+    def config(self) -> dict[str, Scalar]:
+        """Return the run config as far as it is known: what was set for this run, whoever submitted it.
+
+        Flower keeps no defaults of an app; those that the app prints in its log are here as well
+        (docs/report.md).
+        """
+        return self.figures().config
+
+    @property
+    def overrides(self) -> dict[str, Scalar]:
+        """Return what was set of the run config for this run, as the SuperLink knows it."""
+        return self.record.overrides
+
+    @property
     def metrics(self) -> Metrics:
         """Return what the log says of rounds and nodes by now."""
         from flowerbed.metrics import parse
 
         return parse(self.logs())
 
-    def wait(self, timeout: float | None = None, *, unreachable_timeout: float = 300.0) -> Outcome:
+    @property
+    def rounds(self) -> list[dict[str, Number]]:
+        """Return the rounds by now as flat rows, for `pandas.DataFrame(run.rounds)`.
+
+        Keys: `round`, `train.NAME`, `evaluate.NAME`, `server.NAME`, `replies.train.missing` and the like.
+        """
+        from flowerbed.metrics.rows import rows
+
+        return rows(self.metrics)
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        *,
+        progress: bool | None = None,
+        unreachable_timeout: float = 300.0,
+        min_replies: float = 0.0,
+    ) -> Outcome:
         """Follow the run to its end and return its outcome: status, reason, exit code.
 
-        A run that failed is no error: look at `exit_code`, which is 0 for one that completed. It is 5 after
-        `timeout` seconds, and 3 once the SuperLink was away for `unreachable_timeout` seconds; the run itself
-        goes on.
+        A run that failed is no error: look at `exit_code`. It is 0 for a run that completed with at least the
+        share `min_replies` (0 to 1) of good replies in each phase of a round, 5 after `timeout` seconds, and
+        3 once the SuperLink was away for `unreachable_timeout` seconds; the run itself goes on.
+        With `progress`, the rounds are shown meanwhile in a notebook or on a terminal; elsewhere each change
+        of the run's status is a line on stderr. None shows them in a notebook only.
         """
+        from flowerbed.live import progress_of
         from flowerbed.scripts.flower_follow import SILENTLY
 
-        how = replace(SILENTLY, timeout=timeout, unreachable_timeout=unreachable_timeout)
-        return runs.follow(self.federation.connection, self.run_id, how)
+        watcher, say = progress_of(progress)
+        how = replace(
+            SILENTLY,
+            say=say,
+            timeout=timeout,
+            unreachable_timeout=unreachable_timeout,
+            min_replies=min_replies,
+        )
+        return self._followed(watcher, how)
 
+    def __await__(self) -> Generator[Any, None, Outcome]:
+        """Return the outcome as `wait` does, in a thread. Cancelling stops the following, not the run."""
+        from flowerbed.live.asynchronous import outcome
+
+        return outcome(self._followed).__await__()
+
+    def __aiter__(self) -> AsyncIterator[dict[str, Number]]:
+        """Return the rounds as rows, each when it is finished: `async for row in run`."""
+        from flowerbed.live.asynchronous import rounds
+
+        return rounds(self._followed)
+
+    def _followed(self, watcher: Watcher, how: Following | None = None) -> Outcome:
+        from flowerbed.scripts.flower_follow import SILENTLY
+        from flowerbed.scripts.flower_run import ENDS
+
+        how = replace(how or SILENTLY, log=watcher.hear, look=watcher.look)
+        with in_python(), watcher:
+            outcome = runs.follow(self.federation.connection, self.run_id, how)
+        watcher.end(outcome)
+        if outcome.status in ENDS:
+            self._complete()
+        return outcome
+
+    def _complete(self) -> None:
+        """Complete the run's record; one that cannot be is a warning."""
+        from flowerbed.records import capture
+
+        one = self.federation
+        try:
+            capture(one.connection, self.run_id, one.records, plan=one.plan)
+        except FlowerbedError as error:
+            warnings.warn(f"the record of the run is not complete: {error}", stacklevel=4)
+
+    @in_python()
     def logs(self) -> str:
         """Return the log by now."""
         return runs.read_log(self.federation.connection, self.run_id)
 
+    @in_python()
     def stop(self) -> bool:
         """Stop the run; False if it had finished before."""
         return runs.stop(self.federation.connection, self.run_id)
@@ -150,6 +270,7 @@ class Run:
         """Return what the report shows, as data."""
         return self._seen()[0]
 
+    @in_python()
     def _seen(self) -> tuple[Report, str]:
         from flowerbed.report import build
 
@@ -157,22 +278,19 @@ class Run:
         return build(record, log, self.federation.nodes(), self.federation.plan), log
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: outcome and the last figures."""
-        record, rounds = self.record, self.metrics.rounds
-        figures = rounds[-1].server | rounds[-1].evaluate if rounds else {}
-        rows = [("app", record.fab_id), ("status", record.outcome), ("rounds", str(len(rounds)))]
+        """Return what a notebook shows: the outcome, what was set, and the rounds with their curves."""
+        from flowerbed.live.notebook import page, table
+
+        record, metrics = self.record, self.metrics
+        rows = [("app", record.fab_id), ("status", record.outcome)]
         rows += [("reason", record.details)] * bool(record.details)
-        return _table(
-            f"Run {self.run_id}", [*rows, *((name, f"{value:g}") for name, value in figures.items())]
-        )
+        rows += [(key, str(value)) for key, value in record.overrides.items()]
+        return table(f"Run {self.run_id}", rows) + page(f"rounds: {len(metrics.rounds)}", metrics)
 
 
 def _literal(value: bool | float | str) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _table(title: str, rows: Iterable[tuple[str, str]]) -> str:
-    body = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows
-    )
-    return f"<table><caption>{html.escape(title)}</caption>{body}</table>"
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=5)  # where Federation.submit is called

@@ -3,6 +3,7 @@
     FlowerbedError                 what, where, what to do; `exit_code` 1 unless said otherwise
     ├── UsageError            (2)  a command, a connection or an app is wrong
     ├── DeclarationError      (2)  federation.yaml: all its problems at once
+    ├── UnreadableError       (1)  a file cannot be read, or is none
     ├── IdentityError         (2)  a key or certificate is expired, half there or does not match
     ├── UnreachableError      (3)  nobody answers at the address, or TLS failed
     ├── NotAllowedError       (3)  an answer came, and it was no
@@ -34,6 +35,10 @@ class FlowerbedError(Exception):
     def __str__(self) -> str:
         first = f"{self.where}: {self.what}" if self.where else self.what
         return f"{first}\n  {self.remedy}" if self.remedy else first
+
+
+class UnreadableError(FlowerbedError):
+    """A file cannot be read, or something else than a plain file lies there."""
 
 
 class UsageError(FlowerbedError):

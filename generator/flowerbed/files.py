@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from flowerbed.errors import FlowerbedError
+from flowerbed.errors import FlowerbedError, UnreadableError
 
 PUBLIC_MODE = 0o644
 PRIVATE_MODE = 0o600
@@ -55,7 +55,7 @@ def write_atomic(path: Path, data: bytes, mode: int = PUBLIC_MODE, *, durable: b
 def read_file(path: Path, mode: int) -> Found | None:
     """Return the plain file at `path`, or None where nothing is; a mode more open than `mode` is tightened.
 
-    Raises FlowerbedError where something else than a plain file lies there, or it cannot be read.
+    Raises UnreadableError where something else than a plain file lies there, or it cannot be read.
     """
     try:
         descriptor = os.open(path, _READ)
@@ -158,7 +158,7 @@ def _tighten(descriptor: int, path: Path, present: int, mode: int) -> int:
         os.fchmod(descriptor, stat.S_IMODE(present) & mode)
     except PermissionError:
         owner = f"mode {stat.S_IMODE(present):04o}, and it belongs to another account"
-        raise FlowerbedError(
+        raise UnreadableError(
             f"is open to other accounts ({owner})",
             where=str(path),
             remedy=f"let its owner run `chmod {mode:o}` on it, or copy it",
@@ -168,7 +168,7 @@ def _tighten(descriptor: int, path: Path, present: int, mode: int) -> int:
 
 def _refuse_kind(path: Path, mode: int) -> NoReturn:
     kind = "a folder" if stat.S_ISDIR(mode) else "no plain file"
-    raise FlowerbedError(f"a file belongs here, but this is {kind}", where=str(path), remedy=_MOVE)
+    raise UnreadableError(f"a file belongs here, but this is {kind}", where=str(path), remedy=_MOVE)
 
 
 def _refuse(path: Path, what: str, error: OSError) -> NoReturn:
@@ -178,4 +178,5 @@ def _refuse(path: Path, what: str, error: OSError) -> NoReturn:
     else:
         reason = f": {error.strerror}"
     remedy = _MOVE if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.EISDIR} else ""
-    raise FlowerbedError(f"{what}{reason}", where=str(path), remedy=remedy) from None
+    kind = UnreadableError if "read" in what or not reason else FlowerbedError
+    raise kind(f"{what}{reason}", where=str(path), remedy=remedy) from None

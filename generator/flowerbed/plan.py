@@ -27,6 +27,11 @@ TlsSource = Literal["generated", "existing-secret", "cert-manager"]
 Scalar = bool | int | float | str
 
 
+def may_submit(role: Role) -> bool:
+    """Return whether a user of this role may run code on every node: all but viewers."""
+    return role != "viewer"
+
+
 class Frozen(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", gc=False):
     """Base of all plan objects: immutable, compared by value, keys in kebab-case like the declaration's."""
 
@@ -67,6 +72,7 @@ class Endpoint(Frozen, frozen=True):
     """How one audience reaches the SuperLink: `host` and `port` are what its parties dial.
 
     `service` is the Service inside the coordinator's cluster; `listen_port` the gateway's own port.
+    `networks` are the CIDRs behind `host` that may be dialled, none where they are not declared.
     """
 
     type: ExposureType
@@ -75,6 +81,7 @@ class Endpoint(Frozen, frozen=True):
     service: str
     listen_port: int
     class_name: str = ""
+    networks: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -85,6 +92,8 @@ class Endpoint(Frozen, frozen=True):
 class ServerTls(Frozen, frozen=True):
     """Where the gateway's certificate comes from and what it must say. `days` is its life.
 
+    It and users' certificates are renewed `renew_hours` before their end.
+
     `ca` are the CA certificates (PEM) by which parties know it; "" for the source `generated` and for public
     CAs.
     """
@@ -93,9 +102,16 @@ class ServerTls(Frozen, frozen=True):
     dns_names: tuple[str, ...]
     ip_addresses: tuple[str, ...]
     days: int
+    renew_hours: int
     secret: str
     issuer: str = ""
     ca: str = ""
+
+    @property
+    def issuer_reference(self) -> tuple[str, str]:
+        """Return kind and name of cert-manager's issuer; `Issuer` is the kind where none is declared."""
+        kind, _, name = self.issuer.rpartition("/")
+        return kind or "Issuer", name
 
 
 class Storage(Frozen, frozen=True):
@@ -136,6 +152,20 @@ class Node(Frozen, frozen=True):
     public_key: str = ""
 
 
+class TenantProxy(Frozen, frozen=True):
+    """The HTTP proxy of a tenant: `https` its address, `no_proxy` what is reached without it.
+
+    `secret` names a Secret with the address and a password; `networks` (CIDRs) and `namespace` say where it
+    is.
+    """
+
+    https: str
+    no_proxy: tuple[str, ...] = ()
+    secret: str = ""
+    networks: tuple[str, ...] = ()
+    namespace: str = ""
+
+
 class Tenant(Frozen, frozen=True):
     """One tenant's release: all its nodes."""
 
@@ -152,6 +182,7 @@ class Tenant(Frozen, frozen=True):
     pod: Pod
     data: tuple[DataVolume, ...] = ()
     secrets: tuple[SecretUse, ...] = ()
+    proxy: TenantProxy | None = None
 
     @property
     def superexec_secret(self) -> str:
@@ -237,3 +268,8 @@ class Plan(Frozen, frozen=True):
     def nodes(self) -> tuple[Node, ...]:
         """Return every node of every tenant, in the order of the declaration."""
         return tuple(node for tenant in self.tenants for node in tenant.nodes)
+
+    @property
+    def submitters(self) -> tuple[User, ...]:
+        """Return the users who may submit, in the order of the declaration."""
+        return tuple(user for user in self.users if may_submit(user.role))

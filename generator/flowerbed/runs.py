@@ -5,7 +5,7 @@ Every function takes the connection of a user and raises UnreachableError, NotAl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,23 +20,30 @@ from flowerbed.scripts import (
     flower_client,
     flower_follow,
     flower_key,
+    flower_nodes,
+    flower_prepare,
     flower_run,
-    flower_source,
 )
+from flowerbed.scripts.flower_config import Scalar
 from flowerbed.scripts.flower_connection import Connection, Invalid, Refused, Unreachable
 from flowerbed.scripts.flower_inline import Inline
-from flowerbed.scripts.flower_source import Request
+from flowerbed.scripts.flower_source import Request, Source
 
 RunStatus = Literal["pending", "starting", "running", "finished"]
 RunEnd = Literal["", "completed", "failed", "stopped"]
 NodeStatus = Literal["online", "offline", "registered", "unregistered"]
+Started = Callable[[int, flower_app.App, Source, dict[str, Scalar]], None]
 PAGE = 200  # runs that are asked for at once
 # How long to wait for the log of a run that has said nothing yet, in seconds.
 LOG_WAIT = 2.0
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A run; times are ISO 8601 in UTC, "" while they have not come (flwr 1.41: run_pb2.Run)."""
+    """A run; times are ISO 8601 in UTC, "" while they have not come (flwr 1.41: run_pb2.Run).
+
+    `overrides` is what was set of the run config, whoever submitted the run; `bytes_sent` to nodes and
+    `bytes_received` from them; `computing` the seconds that ClientApps took, all nodes together.
+    """
 
     run_id: str
     status: RunStatus
@@ -49,6 +56,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     fab_id: str
     fab_version: str
     fab_hash: str
+    overrides: dict[str, Scalar] = {}
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    computing: float = 0.0
 
     @property
     def outcome(self) -> str:
@@ -57,12 +68,17 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A SuperNode; `public_key` is the PEM text that it was registered with, "" for an anonymous one."""
+    """A SuperNode; `public_key` is the PEM text that it was registered with, "" for an anonymous one.
+
+    `last_activated_at` is ISO 8601 in UTC, `online_until` in seconds since 1970; "" and 0 before it came.
+    """
 
     node_id: str
     name: str
     status: NodeStatus
     public_key: str
+    last_activated_at: str = ""
+    online_until: float = 0.0
 
 
 def load_connection(file: Path) -> Connection:
@@ -100,11 +116,16 @@ class RunFilter:
         return self.since is not None and datetime.fromisoformat(run.pending_at) < self.since
 
 
-def find_runs(connection: Connection, wanted: RunFilter, limit: int) -> list[RunRecord]:
-    """Return the latest `limit` of the wanted runs, newest first; older ones are read page by page."""
+def find_runs(
+    connection: Connection, wanted: RunFilter, limit: int, timeout: float | None = None
+) -> list[RunRecord]:
+    """Return the latest `limit` of the wanted runs, newest first; older ones are read page by page.
+
+    `timeout` bounds each wait in seconds (None: 30).
+    """
     found: list[RunRecord] = []
     seen: set[str] = set()
-    with _client(connection) as client:
+    with _client(connection, timeout or 30.0) as client:
         while len(found) < limit:
             page = [_run_record(run) for run in flower_run.runs(client, limit=PAGE, skip=len(seen))]
             # A run that is submitted meanwhile moves the others on by one.
@@ -153,16 +174,16 @@ def list_nodes(connection: Connection, timeout: float = 30.0) -> list[NodeRecord
 
 def nodes_of(client: flower_client.FlowerClient) -> list[NodeRecord]:
     """Return all SuperNodes by name, asked with a client that is open. Raises the client's own errors."""
-    control = flower_client.messages()
-    reply = client.call("control/list-nodes", control.ListNodesRequest(), control.ListNodesResponse)
     records = [
         NodeRecord(
             node_id=str(node.node_id),
             name=node.name,
             status=node.status,
             public_key=node.public_key.decode(errors="replace"),
+            last_activated_at=node.last_activated_at,
+            online_until=node.online_until,
         )
-        for node in reply.nodes_info
+        for node in flower_nodes.node_list(client)
     ]
     return sorted(records, key=lambda node: (node.name, node.node_id))
 
@@ -173,29 +194,37 @@ def stop(connection: Connection, run_id: str) -> bool:
         return flower_run.stop(client, run_number(run_id))
 
 
-def submit(
+def submit(  # noqa: PLR0913  (each is a flag of the command line)
     connection: Connection,
     app: Path | str | Inline | Request,
     *,
     settings: Iterable[str] = (),
     config: Path | None = None,
     key: str | None = None,
+    started: Started | None = None,
+    fix: Callable[[str], None] | None = None,
 ) -> str:
     """Pack an app, start a run of it, and return the run's id without waiting for more.
 
     `app` is a path or an address (docs/sources.md), pieces of code, or a request that says more. `settings`
     ("key=value") override the run config in the TOML file `config`, which overrides the app's own. With a
     `key` that the same user gave before with the same app and run config, it is the id of that run.
+    `started` hears of the run with what was sent: its id, the app, its source, what overrides its config.
+    With `fix`, an app that Flower would refuse is submitted as a corrected copy; `fix` gets the diff.
     Raises UsageError with every problem of the app or of a setting, before anything is sent.
     """
     with _client(connection) as client:
-        with flower_source.prepared(_request(app)) as found:
-            packed, overrides = flower_app.load_for_run(found.path, config, settings)
+        with flower_prepare.prepared(_request(app)) as found:
+            packed, overrides = flower_app.load_for_run(found.path, config, settings, fix=fix)
         if key is None:
-            return str(flower_run.start(client, packed, overrides))
-        packed = flower_key.keyed(packed, key, flower_key.user_of(connection), overrides)
-        patience = flower_follow.SILENTLY.unreachable_timeout
-        return str(flower_key.start_once(client, packed, overrides, patience, lambda _: None).run_id)
+            run_id = flower_run.start(client, packed, overrides)
+        else:
+            packed = flower_key.keyed(packed, key, flower_key.user_of(connection), overrides)
+            patience = flower_follow.SILENTLY.unreachable_timeout
+            run_id = flower_key.start_once(client, packed, overrides, patience, lambda _: None).run_id
+    if started:
+        started(run_id, packed, found.source, overrides)
+    return str(run_id)
 
 
 def _request(app: Path | str | Inline | Request) -> Request:
@@ -226,8 +255,18 @@ def _run_record(run: Any) -> RunRecord:  # noqa: ANN401  (Flower's message has n
         status=cast(RunStatus, run.status.status),
         sub_status=cast(RunEnd, run.status.sub_status),
         details=run.status.details,
+        overrides=_overrides(run),
+        bytes_sent=run.bytes_sent,
+        bytes_received=run.bytes_recv,
+        computing=run.clientapp_runtime,
         **{name: getattr(run, name) for name in texts},
     )
+
+
+def _overrides(run: Any) -> dict[str, Scalar]:  # noqa: ANN401  (Flower's message has no types)
+    kinds = {"double", "sint64", "bool", "string"}
+    found = {key: (value, value.WhichOneof("scalar")) for key, value in run.override_config.items()}
+    return {key: getattr(value, kind) for key, (value, kind) in sorted(found.items()) if kind in kinds}
 
 
 @contextmanager

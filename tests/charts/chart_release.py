@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from flowerbed.declaration import load_plan
+from needed import require
 
 ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"
@@ -138,6 +139,7 @@ def _task_pod(owner: str, config: Object) -> Pod:
 @functools.cache
 def tools() -> Path:
     """Return the folder of the pinned tools, built if need be."""
+    require("go")
     built = subprocess.run([ROOT / "tools/build"], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     return Path(built.stdout.strip())

@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from loopback import free_port
+from needed import require
+
 RUN_SSHD = Path("/run/sshd")  # where sshd, started by root, separates its privileges
 
 
@@ -63,14 +66,13 @@ class SshServer:
 @contextlib.contextmanager
 def ssh_server(folder: Path) -> Iterator[SshServer]:
     """Run sshd on loopback meanwhile, with keys of its own."""
-    program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-    assert program, "these tests need sshd: install openssh-server"
+    require("ssh", "sshd")
+    program = str(shutil.which("sshd"))  # it wants its whole path
     for name in ("host", "user", "other"):
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", folder / name], check=True
         )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\n"
@@ -78,9 +80,8 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
     )
     host_key = (folder / "host.pub").read_text()
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
-    made = os.getuid() == 0 and not RUN_SSHD.exists()
-    if made:
-        RUN_SSHD.mkdir(mode=0o755)
+    if os.getuid() == 0:
+        RUN_SSHD.mkdir(mode=0o755, exist_ok=True)  # and it stays: another test's server may be using it
     log = (folder / "log").open("wb")
     server = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
     try:
@@ -92,8 +93,6 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
         server.terminate()
         server.wait()
         log.close()
-        if made:
-            RUN_SSHD.rmdir()
 
 
 def await_port(port: int, server: subprocess.Popen[bytes]) -> None:

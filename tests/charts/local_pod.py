@@ -125,7 +125,9 @@ class LocalPod:
         for source in container.get("envFrom", []):
             found |= {key: value.decode() for key, value in self.outside[source["secretRef"]["name"]].items()}
         for entry in container.get("env", []):
-            if "valueFrom" in entry:
+            if secret := entry.get("valueFrom", {}).get("secretKeyRef"):
+                found[entry["name"]] = self.outside[secret["name"]][secret["key"]].decode()
+            elif "valueFrom" in entry:
                 found[entry["name"]] = fields[entry["valueFrom"]["fieldRef"]["fieldPath"]]
             else:
                 found[entry["name"]] = expand(entry["value"], found)

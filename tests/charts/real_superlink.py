@@ -6,7 +6,6 @@ import contextlib
 import os
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,15 +20,10 @@ from local_pod import wait_for
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.scripts.flower_client import FlowerClient, messages
 from flowerbed.scripts.flower_connection import Connection
+from loopback import free_port
 
 BIN = Path(sys.executable).parent
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+OUTSIDE = "hub.example.org"  # a further name of its certificate, which no resolver here knows
 
 
 class RealSuperLink:
@@ -38,7 +32,7 @@ class RealSuperLink:
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()
         self.authority = CertificateAuthority.create("trial", 2)
-        self.server = self.authority.issue_server(("localhost",), (), 1)
+        self.server = self.authority.issue_server(("localhost", OUTSIDE), (), 1)
         self.secret = secrets.token_hex(32).encode()
         self.address = f"localhost:{self.port}"
         for name, content in {

@@ -12,13 +12,14 @@ from typing import Any
 
 from chart_release import Release, render
 from local_pod import LocalPod, wait_for
-from real_superlink import free_port
 
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.certificates import ClientCertificate
 from flowerbed.identities.nodekey import NodeKey
 from flowerbed.scripts.flower_client import FlowerClient, messages
 from flowerbed.scripts.flower_connection import Connection
+from loopback import free_port
+from needed import require
 
 NAME = "hospitals-superlink"
 USERS = {"vera": "viewer", "sam": "submitter", "olga": "operator"}
@@ -128,6 +129,7 @@ class SuperLinkPods:
 @contextlib.contextmanager
 def running(folder: Path, values: dict[str, Any] | None = None) -> Iterator[SuperLinkPods]:
     """Start a release's SuperLink pod, and end it."""
+    require("haproxy")
     pods = SuperLinkPods(folder, values)
     with pods.pod:
         pods.start()

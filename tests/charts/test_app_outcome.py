@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from chart_release import CHARTS
 from git_repositories import write
 from https_server import serving
+
+pytestmark = pytest.mark.pods
 
 
 def test_outcome_in_a_config_map(tmp_path: Path) -> None:

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 from chart_release import Release, render
 from local_pod import LocalPod, wait_for
-from real_superlink import RealSuperLink, end, free_port, running
+from real_superlink import RealSuperLink, end, running
 
 from flowerbed.identities.nodekey import NodeKey
 from flowerbed.records import capture
 from flowerbed.scripts.flower_run import runs
+from loopback import free_port
+
+pytestmark = pytest.mark.pods
 
 ECHO = Path(__file__).parent / "echo_app"
 HOSTILE = "q\" b\\ s' {{ .Values }} $(HOME) $$ ; ../ \x7f \t é 😀 \n--insecure"
@@ -177,7 +180,8 @@ def check_record(federation: RealSuperLink, kept: Path, run_id: str, root: Path)
         outside = capture(client.connection, run_id, root / "outside")
         volume = capture(client.connection, run_id, kept)
     assert (root / "outside" / run_id / "artifacts" / "rate.txt").read_text() == "1.0"
-    assert (outside.source, outside.overrides) == (None, {})  # what only the submitter knew
+    # The source only the submitter knew; what was set of the run config the SuperLink knows as well.
+    assert (outside.source, outside.overrides) == (None, {"nodes": 2, "rate": 1.0})
     assert volume.source is not None
     assert volume.source.kind == "folder"
     assert volume.overrides == {"nodes": 2, "rate": 1.0}

@@ -9,6 +9,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from https_server import Server, serving
 from local_pod import LocalPod
 
 from flowerbed.scripts.flower_fab import build
+
+pytestmark = pytest.mark.pods
 
 FILES = {"pyproject.toml": "[project]\n", "digits/client_app.py": "app = '{{ x }} $(Y)'\n"}
 APP = {
@@ -210,6 +213,28 @@ def test_an_archive_may_ask_who_comes(tmp_path: Path, server: Server) -> None:
     code, pod = fetched(job(app), tmp_path / "moved", token={"authorization": b"Bearer sesame"})
     assert code == 0, pod.log("fetch")
     assert server.seen == [("/app.zip", "Bearer sesame"), ("/other.zip", "")]
+
+
+def test_a_signed_address_keeps_its_signature_in_a_secret(tmp_path: Path, server: Server) -> None:
+    """What signs the address comes from the Secret: it opens the archive, and stands in no object or log."""
+    content = packed("zip", FILES, "")
+
+    def signed(request: BaseHTTPRequestHandler) -> None:
+        opened = request.path.endswith("?X-Amz-Expires=60&X-Amz-Signature=sesame")
+        request.send_response(200 if opened else 403)
+        request.send_header("Content-Length", str(len(content) if opened else 0))
+        request.end_headers()
+        request.wfile.write(content if opened else b"")
+
+    server.answers["/app.zip"] = signed
+    app = archive(server, "app.zip", content, existingSecret="token")
+    code, pod = fetched(job(app), tmp_path / "wrong", token={"query": b"X-Amz-Signature=wrong"})
+    assert code == 3
+    assert "wrong" not in pod.log("fetch")
+    secret = {"query": b"?X-Amz-Expires=60&X-Amz-Signature=sesame\n"}
+    code, pod = fetched(job(app), tmp_path / "right", token=secret)
+    assert code == 0, pod.log("fetch")
+    assert "sesame" not in pod.log("fetch") + str(pod.pod.spec) + str(record(pod))
 
 
 @pytest.fixture

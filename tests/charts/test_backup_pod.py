@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from chart_release import CASES, Case, Pod, check_schemas, dump
+from network_graph import selects
 from pod_security import violations
 
 from flowerbed import names
@@ -11,6 +12,20 @@ from flowerbed.backups.pod import holding
 from flowerbed.errors import UsageError
 
 SUPERLINKS = [case for case in CASES if case.chart == "superlink"]
+
+
+def guarded(case: Case) -> bool:
+    return bool(case.values.get("networkPolicy", {}).get("enabled", True))
+
+
+def policies_of(case: Case, labels: dict[str, str]) -> list[dict[str, object]]:
+    """Return what the NetworkPolicies let in and out of a pod with these labels."""
+    found = (policy["spec"] for policy in case.render().of("NetworkPolicy"))
+    return [
+        {way: spec[way] for way in ("ingress", "egress")}
+        for spec in found
+        if selects(spec["podSelector"], labels)
+    ]
 
 
 @pytest.mark.parametrize("case", SUPERLINKS, ids=str)
@@ -30,6 +45,7 @@ def test_it_has_the_volume_and_nothing_else(case: Case) -> None:
         "emptyDir",
     }
     assert pod["spec"]["automountServiceAccountToken"] is False
+    assert policies_of(case, pod["metadata"]["labels"]) == [{"ingress": [], "egress": []}] * guarded(case)
     assert pod["spec"].get("nodeSelector") == spec.get("nodeSelector")
     (container,) = pod["spec"]["containers"]
     assert container["image"] == next(
@@ -47,3 +63,9 @@ def test_some_superlink_keeps_its_state_and_some_does_not() -> None:
         for found in case.render().of("StatefulSet")
     }
     assert kept == {True, False}
+
+
+def test_without_its_labels_no_policy_holds() -> None:
+    """Positive control: it is the release's labels by which the policy finds the pod."""
+    case = next(one for one in SUPERLINKS if guarded(one))
+    assert policies_of(case, {"app.kubernetes.io/component": "restore"}) == []

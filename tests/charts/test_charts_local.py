@@ -21,7 +21,7 @@ SETUPS = sorted(path.parent.name for path in ROOT.glob("values/*/federation.yaml
 PLACES = {
     "--ssl-certfile", "--ssl-keyfile", "--ssl-ca-certfile", "--database", "--superexec-auth-secret-file",
     "--root-certificates", "--auth-supernode-private-key", "--node-config", "--state", "--nodes", "--revoked",
-    "--superlink", "--runtime-api-address", "--port",
+    "--revoked-users", "--kept", "--superlink", "--runtime-api-address", "--port",
 }  # fmt: skip
 
 
@@ -49,6 +49,9 @@ REASONS = [
     Reason("superexec", "chart", "kubernetes", ("--executor", "--executor-config"), "there are no pods here"),
     Reason("supernode", "here", "public", ("--root-certificates",), "here the certificate is the own CA's"),
     Reason("registrar", "chart", "always", ("--interval",), "a value; here it is the program's default"),
+    Reason(
+        "registrar", "chart", "always", ("--max-removals",), "here a removed node's key is deleted as well"
+    ),
 ]
 Difference = tuple[str, str, str]  # program, side, flag
 # That dependencies are installed is off by default but in the SuperLink, where both sides give the flag.

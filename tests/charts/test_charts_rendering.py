@@ -48,6 +48,7 @@ RELEASES = {
     | {
         ("ServiceAccount", "@-superexec"),
         ("ConfigMap", "@-executor"),
+        ("ConfigMap", "@-start"),
         ("Role", "@-tasks"),
         ("RoleBinding", "@-tasks"),
         ("NetworkPolicy", "@-tasks"),

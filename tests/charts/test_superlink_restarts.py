@@ -13,13 +13,16 @@ Json = dict[str, Any]
 
 CHART = CHARTS / "superlink"
 SUPERLINK, SUPEREXEC = "superlink", "superexec"
+BALANCED = {"type": "loadBalancer", "host": "fleet.example.org"}
 KEY = "-----BEGIN PUBLIC KEY-----\nMHYw{}\n-----END PUBLIC KEY-----\n"
 
 CHANGES: list[tuple[Json, set[str]]] = [
     ({"users": {"sam": "submitter"}}, set()),
     ({"admission": {"nodes": {"north-0": {"publicKey": KEY.format(0)}}}}, set()),
     ({"networkPolicy": {"tenants": {"north": {"namespace": "north"}}}}, set()),
-    ({"exposure": {"fleet": {"type": "loadBalancer", "host": "fleet.example.org"}}}, set()),
+    # Whether the gateway can tell one client's address from another's is read at its start.
+    ({"exposure": {"fleet": {**BALANCED, "externalTrafficPolicy": "Local"}}}, set()),
+    ({"exposure": {"fleet": BALANCED}}, {SUPERLINK}),
     ({"commonLabels": {"team": "ml"}, "commonAnnotations": {"owner": "ml"}}, set()),
     ({"persistence": {"size": "20Gi"}, "federation": "clinics"}, set()),
     ({"fingerprints": {"ca": "77aa"}}, {SUPEREXEC}),

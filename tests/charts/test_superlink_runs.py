@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -12,16 +13,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from chart_release import ROOT
 from local_pod import wait_for
-from real_superlink import end, free_port, spawn
+from real_superlink import end, spawn
 from superlink_pods import SuperLinkPods, running
 
 from flowerbed.identities.nodekey import NodeKey
+from flowerbed.kubernetes.inside import PENDING, pending_names
 from flowerbed.scripts.flower_connection import Refused
+from loopback import free_port
+
+pytestmark = pytest.mark.pods
 
 APP = {
     "pyproject.toml": """\
@@ -166,16 +172,46 @@ def test_users_and_nodes_change_without_a_restart(pods: SuperLinkPods) -> None:
 
 
 def test_certificate_is_reloaded_and_a_broken_one_is_not(pods: SuperLinkPods) -> None:
-    """A new certificate is shown without a restart; half of one changes nothing."""
+    """A new certificate is shown without a restart; half of one changes nothing, and is noted."""
+
+    def pending() -> str:
+        return pending_names(pods.pod.inside("gateway", PENDING).read_text())
+
+    assert pending() == ""
     first = served_certificate(pods)
     pods.update("tls", "tls.crt", b"-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n")
-    wait_for("the report", lambda: "not reloading" in pods.pod.log("gateway"), 30)
+    wait_for("the report", lambda: pending() == "tls", 30)
     assert served_certificate(pods) == first
     certificate, key = pods.server_certificate()
     pods.update("tls", "tls.key", key)
     pods.update("tls", "tls.crt", certificate)
     wait_for("the new certificate", lambda: served_certificate(pods) != first, 30)
     assert pods.answer("/ready") == 200
+    assert pending() == ""
+
+
+def test_a_revocation_outlives_the_list_that_named_it(pods: SuperLinkPods) -> None:
+    """With the older list back, as after `helm rollback`, the kept one still refuses the user."""
+
+    def answer() -> str:
+        try:
+            return pods.nodes("olga").get("north-0", "no node")
+        except Refused as refusal:
+            return refusal.detail
+
+    before = pods.pod.inside("gateway", "/admission/revoked-users").read_bytes()
+    in_use = pods.pod.inside("gateway", "/kept/used/revoked-users")
+    assert "revoked" not in answer()
+    moment = f"{datetime.now(UTC):%y%m%d%H%M%S}"
+    pods.update("admission", "revoked-users", before + f"olga {moment}\n".encode())
+    wait_for("the refusal", lambda: "was revoked" in answer(), 30)
+    kept = pods.pod.inside("gateway", "/kept/used/revoked-kept")
+    wait_for("the kept list", lambda: f"olga {moment}\n" in kept.read_text(), 30)
+    pods.update("admission", "revoked-users", before)
+    wait_for("the list of before", lambda: in_use.read_bytes() == before, 30)
+    time.sleep(2)  # until the new process answers
+    assert "was revoked" in answer()
+    assert pods.nodes("sam")
 
 
 def test_probes_tell_the_gateway_from_the_superlink(pods: SuperLinkPods) -> None:
@@ -198,6 +234,7 @@ def test_calls_under_way_are_finished_at_the_end(pods: SuperLinkPods) -> None:
     upload.putrequest("POST", "/v1/fleet/push-object")
     upload.putheader("content-type", "application/protobuf")
     upload.putheader("content-length", "100000")
+    upload.putheader("flwr-public-key", base64.b64encode(pods.key.public).decode())
     upload.endheaders(b"x" * 50000)
     time.sleep(0.5)
     gateway = pods.pod.processes["gateway"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import signal
 import time
 from collections.abc import Iterator
@@ -11,10 +12,14 @@ from typing import Any
 import pytest
 from chart_release import Release, render
 from local_pod import LocalPod, wait_for
-from real_superlink import RealSuperLink, free_port, running
+from real_superlink import OUTSIDE, RealSuperLink, running
 
+from connect_proxy import tunnels
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.nodekey import NodeKey
+from loopback import free_port
+
+pytestmark = pytest.mark.pods
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +97,35 @@ def test_says_why_it_is_not_ready(superlink: RealSuperLink, tmp_path: Path, chan
         pod.start("supernode")
         wait_for(reason, lambda: not_ready_because(pod, reason), 30)
         assert pod.processes["supernode"].poll() is None, "it waits and does not end"
+
+
+def test_a_node_gets_out_through_a_proxy_alone(superlink: RealSuperLink, tmp_path: Path) -> None:
+    """Its waiting step and Flower's SuperNode have the proxy connect, with its password from the Secret."""
+    key, address = NodeKey.generate(), f"{OUTSIDE}:443"
+    superlink.register(key.public, "behind a proxy")
+    pair = base64.b64encode(b"north:s3same").decode()
+    with tunnels(superlink.port, wanted=pair) as proxy:
+        place = f"127.0.0.1:{proxy.server_address[1]}"
+
+        def pod(name: str, url: str = "", **more: Any) -> LocalPod:  # noqa: ANN401
+            release = rendered(address, proxy={"url": f"http://{place}", **more})
+            found = node_pod(release, tmp_path / name, key, superlink.authority.certificate)
+            found.outside = {**found.outside, "proxy": {"url": url.encode()}}
+            return found
+
+        with pod("past", noProxy=[".example.org"]) as past:
+            past.start("supernode")
+            wait_for("the reason", lambda: not_ready_because(past, "the host's name is unknown"), 30)
+        assert not proxy.asked
+        with pod("unknown") as unknown:
+            unknown.start("supernode")
+            wait_for("the reason", lambda: not_ready_because(unknown, "answers 407 Proxy"), 30)
+        with pod("through", f"http://north:s3same@{place}", existingSecret="proxy") as through:
+            through.start("supernode")
+            wait_for("Ready", lambda: is_ready(through), 60)
+            assert superlink.nodes()["behind a proxy"] == "online"
+            assert "s3same" not in through.log("supernode") + str(through.pod.spec)
+    assert {text.split()[1] for text in proxy.asked} == {address}
 
 
 def test_a_node_without_a_key_of_its_own_ends_with_a_sentence(

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from chart_release import MARK, ROOT
+from chart_release import MARK, ROOT, tools
 
 DECLARATION = """\
 version: 1
@@ -25,8 +25,7 @@ users: [{name: analyst, role: submitter}]
 
 @pytest.fixture(scope="module")
 def helm() -> str:
-    built = subprocess.run([ROOT / "tools/build"], check=True, capture_output=True, text=True).stdout.strip()
-    return f"{built}/helm"
+    return str(tools() / "helm")
 
 
 def tool(name: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -155,3 +154,17 @@ def test_shipped_values_hold_marks_where_keys_belong() -> None:
     text = (ROOT / "values/multi-namespace/coordinator/values.yaml").read_text()
     assert text.count(MARK) == 5
     assert "BEGIN PUBLIC KEY" not in text
+
+
+def test_a_chart_lacks_no_module_that_its_programs_import(tmp_path: Path) -> None:
+    """A copy that is missing is found by the imports that lead to it, and written."""
+    chart = tmp_path / "supernode"
+    shutil.copytree(ROOT / "charts/supernode", chart)
+    missing = chart / "files/scripts/flower_proxy.py"
+    missing.unlink()
+    command = [sys.executable, ROOT / "tools/charts.py"]
+    checked = subprocess.run([*command, "--check", chart], capture_output=True, text=True, check=False)
+    assert checked.returncode == 1
+    assert checked.stdout.splitlines() == [f"{missing}: differs from its source; run tools/charts.py"]
+    subprocess.run([*command, chart], check=True, capture_output=True)
+    assert missing.read_bytes() == (ROOT / "scripts/flower_proxy.py").read_bytes()

@@ -4,7 +4,8 @@
     {"routes": [PATH, ...], "at": [HOST, PORT], "ca": PEM}    what each HTTPS route answers there
     {"listening": true}                                       on which addresses and ports this pod listens
 
-The answer is JSON on stdout. Standard library alone, because it is sent to the images' own Python.
+Calls of "routes" carry the "headers" that are given beside it. The answer is JSON on stdout.
+Standard library alone, because it is sent to the images' own Python.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ def connect(addresses: list[list[Any]], patience: float) -> list[list[Any]]:
     return [address for address, there in zip(addresses, found, strict=True) if there]
 
 
-def answer(connection: http.client.HTTPSConnection, route: str) -> str:
+def answer(connection: http.client.HTTPSConnection, route: str, headers: dict[str, str]) -> str:
     """Return `yes` if the SuperLink answered, the gateway's own status, or NOTHING if TLS ended the call."""
     try:
         # The SuperLink refuses this content type before it does anything.
-        connection.request("POST", route, b"", {"Content-Type": "text/x-nothing"})
+        connection.request("POST", route, b"", {"Content-Type": "text/x-nothing", **headers})
         response = connection.getresponse()
         response.read()
     except (ssl.SSLError, ConnectionError, http.client.HTTPException):
@@ -55,10 +56,12 @@ def answer(connection: http.client.HTTPSConnection, route: str) -> str:
     return "yes" if response.headers.get("server") == "uvicorn" else str(response.status)
 
 
-def routes(paths: list[str], at: tuple[str, int], tls: ssl.SSLContext) -> dict[str, str]:
+def routes(
+    paths: list[str], at: tuple[str, int], tls: ssl.SSLContext, headers: dict[str, str]
+) -> dict[str, str]:
     """Return what each route answers to a POST."""
     with closing(http.client.HTTPSConnection(at[0], at[1], timeout=60, context=tls)) as connection:
-        return {path: answer(connection, path) for path in paths}
+        return {path: answer(connection, path, headers) for path in paths}
 
 
 def listening() -> list[list[Any]]:
@@ -85,7 +88,7 @@ def main(question: dict[str, Any]) -> Any:  # noqa: ANN401
         return connect(question["connect"], question["patience"])
     if "routes" in question:
         tls = ssl.create_default_context(cadata=question["ca"])
-        return routes(question["routes"], tuple(question["at"]), tls)
+        return routes(question["routes"], tuple(question["at"]), tls, question.get("headers", {}))
     return listening()
 
 

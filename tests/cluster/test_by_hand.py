@@ -80,7 +80,7 @@ def filled(file: Path, marks: dict[str, str]) -> str:
 def folder(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
     """Make certificates, keys and Secrets by hand, install the three releases, and return the folder."""
     environment = {**cluster.environment, "ADDRESS": cluster.address}
-    with cluster.namespaces("hospitals", *TENANTS):
+    with cluster.namespaces("hospitals", "hospitals-tasks", *TENANTS):
         shell(CERTIFICATES, tmp_path, environment)
         for tenant, nodes in TENANTS.items():
             shell(NODE_KEYS, tmp_path, {**environment, "TENANT": tenant, "NODES": str(nodes)})

@@ -118,6 +118,39 @@ def test_a_renewal_costs_no_round(
     assert applied.status()["healthy"]
 
 
+def test_doctor_reads_the_issuer(applied: Applied, cluster: Cluster) -> None:
+    """It is ready; one that is not there, or cannot reach its CA, is a problem with its remedy."""
+
+    def said() -> dict[str, str]:
+        found = json.loads(applied.run("doctor", "--json", "--party", "coordinator", code=None))["findings"]
+        (one,) = [one for one in found if "ssuer" in one["where"]]
+        return {key: one[key] for key in ("level", "what", "where")}
+
+    declared = applied.file.read_text()
+    where = "coordinator: Issuer house"
+    assert said() == {"level": "ok", "what": "is ready", "where": where}
+    try:
+        applied.declare(declared.replace("issuer: house", "issuer: elsewhere"))
+        assert said()["what"] == f"is not there in namespace {SPACE}"
+        server = "https://acme-v02.api.letsencrypt.org/directory"
+        account = {"name": "public-account"}
+        acme = {"server": server, "privateKeySecretRef": account, "solvers": [{"http01": {"ingress": {}}}]}
+        cluster.apply(
+            {
+                "apiVersion": "cert-manager.io/v1",
+                "kind": "ClusterIssuer",
+                "metadata": {"name": "public"},
+                "spec": {"acme": acme},
+            }
+        )
+        applied.declare(declared.replace("issuer: house", "issuer: ClusterIssuer/public"))
+        found = said()
+        assert (found["level"], found["where"]) == ("problem", "coordinator: ClusterIssuer public")
+        assert found["what"].startswith("is not ready: ")
+    finally:
+        applied.declare(declared)
+
+
 def shown(cluster: Cluster) -> str:
     """Return the SHA-256 of the certificate that the gateway shows to users."""
     text = ssl.get_server_certificate((cluster.address, CONTROL), timeout=10)

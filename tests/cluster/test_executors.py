@@ -1,48 +1,71 @@
-"""Where apps run: beside their node, in a Deployment, or one Pod per task; ServerApps likewise."""
+"""Where apps run, and what they read there: beside their node, in a Deployment, or one Pod per task."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from harness.cluster import Cluster
-from parties import DIGITS, HALVES, Federation, Party, declare, final_accuracy
+from parties import DIGITS, FLOWERBED, HALVES, ROOT, Federation, Party, declare, final_accuracy, submit
+
+sys.path += [str(ROOT / "tests"), str(ROOT / "tools")]
+from marked import replaced, table
+
+from app_reads import APP, STAY, Found, other_app, read, rows
 
 CONTROL = 31193
 SERVER_TASKS = "podwise-tasks"
 CLIENT_TASKS = "podwise-pods-tasks"
+SPACES = ("podwise", SERVER_TASKS, "podwise-pods", CLIENT_TASKS, "podwise-apart")
+# Columns of the table: whose app, and where it runs.
+SERVERS = ("kubernetes", "deployment", "sidecar")
+CLIENTS = ("subprocess", "sidecar", "deployment", "kubernetes")
+PAGE = ROOT / "docs" / "access.md"
+Record = Callable[[str, object], None]
 
 
-@pytest.fixture(scope="module")
-def federation(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
-    """Install one tenant for each executor; the SuperLink's own executor makes Pods."""
-    north, south = HALVES
-    spaces = ["podwise", SERVER_TASKS, "podwise-pods", CLIENT_TASKS, "podwise-apart"]
-    with cluster.namespaces(*spaces):
-        for space in (SERVER_TASKS, CLIENT_TASKS):
-            cluster.kubectl("create", "quota", "tasks", "--hard=pods=2", "-n", space)
-        declared = declare(
-            tmp_path_factory.mktemp("podwise"),
-            f"""
+def declaration(address: str, executor: str) -> str:
+    """Return one tenant for each place of ClientApps, and a place for ServerApps; two users submit."""
+    north, south = (half.rstrip("}") for half in HALVES)
+    return f"""
 version: 1
 name: podwise
 superlink:
   namespace: podwise
-  executor: kubernetes
-  exposure: {{control: {{type: node-port, host: {cluster.address}, port: {CONTROL}}}}}
+  executor: {executor}
+  exposure: {{control: {{type: node-port, host: {address}, port: {CONTROL}}}}}
 tenants:
   - {{name: pods, nodes: 1, namespace: podwise-pods, isolation: process, executor: kubernetes,
-     config: {north}}}
+     config: {north}, place: kubernetes}}}}
   - {{name: apart, nodes: 1, namespace: podwise-apart, isolation: process, executor: deployment,
-     config: {south}}}
+     config: {south}, place: deployment}}}}
   - {{name: beside, nodes: 1, namespace: podwise-apart, isolation: process, executor: sidecar,
-     config: {south}}}
-users: [{{name: analyst, role: submitter}}]
-""",
-            {"": cluster.environment},
-        )
+     config: {south}, place: sidecar}}}}
+  - {{name: within, nodes: 1, namespace: podwise-apart, isolation: subprocess,
+     config: {north}, place: subprocess}}}}
+users: [{{name: analyst, role: submitter}}, {{name: lead, role: operator}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the declaration and its bundles are."""
+    return tmp_path_factory.mktemp("podwise")
+
+
+@pytest.fixture(scope="module")
+def federation(cluster: Cluster, folder: Path) -> Iterator[Federation]:
+    """Install one tenant for each executor; the SuperLink's own executor makes Pods."""
+    with cluster.namespaces(*SPACES):
+        for space in (SERVER_TASKS, CLIENT_TASKS):
+            cluster.kubectl("create", "quota", "tasks", "--hard=pods=2", "-n", space)
+        text = declaration(cluster.address, "kubernetes")
+        declared = declare(folder, text, {"": cluster.environment})
         declared.install()
         yield declared
 
@@ -50,11 +73,12 @@ users: [{{name: analyst, role: submitter}}]
 def test_every_executor_trains(federation: Federation) -> None:
     """One run through all of them: it completes, and every node answers in every round."""
     outcome = federation.submit(
-        DIGITS, "--set", "min-nodes=3", "--set", "num-server-rounds=2", "--set", "accuracy-floor=0.8"
+        DIGITS, "--set", "min-nodes=4", "--set", "num-server-rounds=2", "--set", "accuracy-floor=0.8"
     )
     assert (outcome.code, outcome.result["status"]) == (0, "completed"), outcome.narration
     assert final_accuracy(outcome) > 0.8
     assert "0 failures" in outcome.narration
+    assert "file model.npz (1 part)\n" in outcome.narration, "out of a Pod that is gone"
 
 
 def test_task_pods_leave_nothing(federation: Federation) -> None:
@@ -84,6 +108,54 @@ def test_nobody_but_the_node_mounts_its_key(federation: Federation) -> None:
                 if keyed & {mount["name"] for mount in container["volumeMounts"]}
             }
     assert holders == {"supernode"}
+
+
+def test_the_table_of_what_apps_read_is_true(
+    federation: Federation, cluster: Cluster, folder: Path, tmp_path: Path, record_property: Record
+) -> None:
+    """Wherever apps run: what docs/access.md says is what an app found there, beside another run."""
+    other = other_app(tmp_path / "other")
+    found, seconds = looked(federation, other)
+    record_property("a run of one round, ServerApp by kubernetes", f"{seconds:.1f} s")
+    columns = {f"ClientApp, {place}": found[place] for place in CLIENTS}
+    servers = {"ServerApp, kubernetes": found["server"]}
+    for executor in SERVERS[1:]:
+        changed = declare(folder, declaration(cluster.address, executor), {"": cluster.environment})
+        changed.coordinator.install()
+        changed.coordinator.check()
+        beside, seconds = looked(changed, other)
+        record_property(f"a run of one round, ServerApp by {executor}", f"{seconds:.1f} s")
+        servers[f"ServerApp, {executor}"] = beside["server"]
+    written = table(["what can be read", *servers, *columns], rows({**servers, **columns}))
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == replaced(text, "reads", written), f"write this into {PAGE.name}:\n{written}"
+    assert not any((servers["ServerApp, kubernetes"] | columns["ClientApp, kubernetes"]).values())
+
+
+def looked(federation: Federation, other: Path) -> tuple[dict[str, Found], float]:
+    """Return what each side of a run reads while another user's run is there, and the seconds it took."""
+    connection = federation.connection("lead")
+    stays = submit(other, "--connection", connection, "--detach", "--set", f"stay={STAY}")
+    assert stays.code == 0, stays.narration
+    try:
+        end = time.monotonic() + 120
+        while "it stays" not in (said := words("logs", stays.run_id, connection)):
+            assert time.monotonic() < end, said
+            assert "Exit Code" not in said, said
+            time.sleep(2)
+        start = time.monotonic()
+        looks = federation.submit(APP)
+        seconds = time.monotonic() - start
+    finally:
+        words("stop", stays.run_id, connection)
+    assert looks.code == 0, looks.narration
+    return read(looks.narration), seconds
+
+
+def words(verb: str, run: str, connection: Path) -> str:
+    """Return what a verb of `flowerbed` prints of a run."""
+    command: list[str | Path] = [FLOWERBED, verb, run, "--connection", connection]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
 
 
 def task_objects(party: Party, namespace: str) -> list[str]:

@@ -169,6 +169,7 @@ def runs(federation: Federation) -> list[dict[str, str]]:
     """Return the SuperLink's runs, newest first."""
     done = subprocess.run(
         [FLOWERBED, "runs", "--json", "--connection", federation.connection()],
+        cwd=federation.bundles,  # where no records of others' runs lie
         capture_output=True,
         text=True,
         check=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import subprocess
 import time
@@ -9,11 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from applied import Applied
 from followed_runs import Run, rounds_of, running, wait_until
+from harness.built import BuiltCluster
 from harness.cluster import Cluster
+from older_lists import Earlier, Hub, symptoms
 
 from flowerbed.runs import list_nodes, load_connection
 
@@ -32,7 +36,7 @@ superlink:
 tenants:
   - {{name: stays, namespace: turning-stays, nodes: 1}}
   - {{name: leaves, namespace: turning-leaves, nodes: 1}}
-users: [{{name: analyst, role: submitter}}]
+users: [{{name: analyst, role: submitter}}, {{name: watcher, role: viewer}}]
 """
 KEY_DIGITS = 64  # a revoked key is listed by its SHA-256 in hexadecimal
 # Seconds from the list in the cluster to a node that is out: under 5 on a quiet machine, which CI's is not.
@@ -48,6 +52,12 @@ def applied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
         found = Applied(tmp_path_factory.mktemp("turning"), text, cluster.environment)
         found.run("apply")
         yield found
+
+
+@pytest.fixture(scope="module")
+def earlier(applied: Applied, tmp_path_factory: pytest.TempPathFactory) -> Earlier:
+    """Keep what the federation was before anything is revoked."""
+    return Earlier.keep(applied, tmp_path_factory.mktemp("earlier"))
 
 
 def online(applied: Applied) -> int:
@@ -128,6 +138,7 @@ def signed_by(cluster: Cluster, authority: Path) -> bool:
         return False
 
 
+@pytest.mark.usefixtures("earlier")
 def test_a_revoked_tenant_is_out_in_the_middle_of_a_run(
     applied: Applied, cluster: Cluster, record_property: Record
 ) -> None:
@@ -139,8 +150,11 @@ def test_a_revoked_tenant_is_out_in_the_middle_of_a_run(
     with running(applied.federation, rounds=6, work=1.0, nodes=1, patience=20.0) as run:
         run.wait_for("BEGIN", 2)
         applied.run("revoke", "tenant", "leaves")
-        (still,) = [one for one in applied.status(code=1)["findings"] if one["level"] == "problem"]
-        assert still["what"] == "node turning-leaves-0 is online, though its key was revoked"
+        problems = [one for one in applied.status(code=1)["findings"] if one["level"] == "problem"]
+        assert "node turning-leaves-0 is online, though its key was revoked" in [
+            one["what"] for one in problems
+        ]
+        assert {one["symptom"] for one in problems} >= {"revocations-undone", "lists-differ"}
         with listed(cluster) as times, ThreadPoolExecutor(1) as pool:
             started = time.monotonic()
             applying = pool.submit(applied.run, "apply")
@@ -162,7 +176,13 @@ def test_a_revoked_tenant_is_out_in_the_middle_of_a_run(
     wait_until("the node told", lambda: refused in log(cluster), 60)
     assert online(applied) == 1
     found = applied.status()
-    assert [(one["level"], one["symptom"]) for one in found["findings"]] == [("warning", "key-revoked")]
+    assert findings_of(found) == [("warning", "key-revoked")]
+
+
+def findings_of(status: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return level and symptom of what `status` finds, without the word on tenants' isolation."""
+    findings = [one for one in status["findings"] if "isolation" not in one["what"]]
+    return [(one["level"], one["symptom"]) for one in findings]
 
 
 def log(cluster: Cluster) -> str:
@@ -191,3 +211,68 @@ def listed(cluster: Cluster) -> Iterator[list[float]]:
         finally:
             process.terminate()
             reading.result(30)
+
+
+@pytest.fixture
+def hub(applied: Applied, cluster: Cluster) -> Hub:
+    """Return the coordinator's side, whose volume this machine can look into."""
+    if not isinstance(cluster, BuiltCluster):
+        pytest.skip("only volumes of a cluster that is built here are looked into")
+    return Hub(applied, cluster, "turning")
+
+
+def test_a_rollback_lets_no_revoked_user_in(applied: Applied, hub: Hub, earlier: Earlier) -> None:
+    """The older lists are in use, and the kept ones count beside them; `status` names each difference.
+
+    While only a viewer is revoked the federation is healthy: it is asked as somebody who counts.
+    """
+    assert hub.answer("watcher") == "in"
+    applied.run("revoke", "user", "watcher")
+    applied.run("apply")
+    wait_until("the refusal", lambda: hub.refuses("watcher"), 60)
+    found = applied.status()
+    assert (found["healthy"], findings_of(found)) == (True, [("warning", "key-revoked")])
+    assert {one["source"] for one in found["nodes"]} == {"superlink"}
+    hub.roll_back(earlier.revision, "watcher")
+    assert hub.refuses("watcher")
+    assert hub.state_of("turning-leaves-0") == "unregistered"
+    problems = [one for one in applied.status(code=1)["findings"] if one["level"] == "problem"]
+    assert {one["symptom"] for one in problems} == {"revocations-undone", "lists-differ"}
+    told = f"the release was rolled back to revision {earlier.revision}, and its lists with it"
+    assert {one["cause"] for one in problems} == {told}
+    (undone,) = [one["what"] for one in problems if one["symptom"] == "revocations-undone"]
+    assert "user watcher; key " in undone
+
+
+def test_a_backup_from_before_lets_nobody_in(applied: Applied, hub: Hub, earlier: Earlier) -> None:
+    """The state has the revoked node registered: it is unregistered again, though the lists are older."""
+    applied.run("restore", "--cluster", "--yes", str(earlier.backup))
+    wait_until("the node out", lambda: hub.state_of("turning-leaves-0") == "unregistered", 60)
+    assert hub.refuses("watcher")
+
+
+def test_a_lost_release_is_named_and_lets_nobody_in(
+    applied: Applied, hub: Hub, earlier: Earlier, tmp_path: Path
+) -> None:
+    """Installed from older values on the kept claim; a damaged list starts no pod; without it all get in."""
+    hub.cluster.helm("uninstall", hub.release, "-n", hub.space, "--wait")
+    lost = [one["what"] for one in applied.status(code=1)["findings"]]
+    assert any("but it was: its volume is kept (turning-superlink-state)" in what for what in lost), lost
+    users = hub.kept / "users"
+    whole = users.read_bytes()
+    users.write_bytes(whole[:-1])
+    hub.install(earlier.values)
+    wait_until("the damage named", lambda: "revocations-damaged" in symptoms(applied), 90)
+    users.write_bytes(whole)
+    hub.replaced()
+    assert hub.refuses("watcher")
+    assert symptoms(applied) >= {"revocations-undone", "lists-differ"}
+    # The control: it is this list that refuses.
+    aside = Path(shutil.move(hub.kept, tmp_path / "revoked"))
+    hub.replaced()
+    wait_until("the control", lambda: hub.answer("watcher") == "in", 30)
+    for file in aside.iterdir():
+        (hub.kept / file.name).write_bytes(file.read_bytes())
+    applied.run("apply")
+    wait_until("the refusal", lambda: hub.refuses("watcher"), 60)
+    wait_until("no problem", lambda: symptoms(applied) == set(), 60)

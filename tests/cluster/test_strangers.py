@@ -5,6 +5,7 @@ The members of the federation ask the same from their own pods, and reach what t
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ import pytest
 from harness.cluster import Cluster
 from harness.images import flower_version
 from parties import ROOT, Federation, declare
+
+from flowerbed.bundles import read_record
 
 PAGE = ROOT / "docs" / "access.md"
 PROBE = Path(probe.__file__)
@@ -232,17 +235,26 @@ def test_every_route_answers_as_written(guarded: Guarded, cluster: Cluster) -> N
     for user in ("vera", "sam", "olga"):
         tls = ssl.create_default_context(cadata=ca)
         tls.load_cert_chain(folder / user / "client.crt", folder / user / "client.key")
-        found.append(probe.routes(paths, (cluster.address, CONTROL), tls))
-    for name, at in {
-        "supernode supernode": service("fleet", 9092),
-        "superlink superexec": service("runtime", 9091),
-    }.items():
-        found.append(guarded.members[name].ask(routes=paths, at=at, ca=ca))
+        found.append(probe.routes(paths, (cluster.address, CONTROL), tls, {}))
+    fleet, runtime = service("fleet", 9092), service("runtime", 9091)
+    for name, at, headers in (
+        ("supernode supernode", fleet, admitted(guarded.federation)),
+        ("supernode supernode", fleet, {}),
+        ("superlink superexec", runtime, {}),
+    ):
+        found.append(guarded.members[name].ask(routes=paths, at=at, ca=ca, headers=headers))
     assert [tuple(each[path] for each in found) for path in paths] == [row[1:] for row in rows("routes")]
     # The other strangers, where they reach the listener at all.
     for space in (SPACE, TASKS, TENANT):
         answers = guarded.strangers[space].ask(routes=paths, at=control, ca=ca)
         assert set(answers.values()) == {probe.NOTHING}, space
+
+
+def admitted(federation: Federation) -> dict[str, str]:
+    """Return the header by which the gateway knows a declared node."""
+    parties = read_record(federation.plan, federation.bundles).parties
+    key = next(iter(parties[f"tenants/{federation.plan.tenants[0].name}"].identity.public_keys.values()))
+    return {"flwr-public-key": base64.b64encode(key.encode()).decode()}
 
 
 def openapi(superlink: Pod) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from further_gateway import start  # noqa: F401  (a fixture)
+from gateway_pod import gateway  # noqa: F401  (a fixture)
 from image_builds import workshop  # noqa: F401  (a fixture)
 from local_helpers import HOSPITALS, declare, write_app
 from source_servers import scratch, served  # noqa: F401  (fixtures)
@@ -13,6 +16,13 @@ from told_rounds import told_app, told_federation, told_runs  # noqa: F401  (fix
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run each module's tests in a directory of its own: verbs list the records that lie in `runs/` there."""
+    with contextlib.chdir(tmp_path_factory.mktemp("here")):
+        yield
 
 
 @pytest.fixture(scope="session")

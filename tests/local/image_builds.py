@@ -22,6 +22,8 @@ import pytest
 from image_base import make_base
 
 from flowerbed.images.tools import uv
+from loopback import free_port
+from needed import require
 
 USER, PASSWORD = "builder", "daisies"
 # That password by bcrypt, which is what the registry reads.
@@ -101,9 +103,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 @contextmanager
 def open_workshop(folder: Path, host: str) -> Iterator[Workshop]:
     """Serve a registry on an address of this machine, with a base image in it, out of a folder."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port = probe.getsockname()[1]
+    require("buildah", "docker-registry", "openssl")
+    port = free_port(host)
     registry = f"{host}:{port}"
     environment = _environment(folder, registry)
     (folder / "registry.yml").write_text(CONFIG.format(folder=folder, registry=registry))

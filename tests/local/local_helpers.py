@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -229,6 +230,12 @@ def call(
         answer = connection.getresponse()
         passed = answer.headers.get("server") == "uvicorn"
         return Answer(answer.status, answer.read().decode(errors="replace"), passed)
+
+
+def as_node(file: Path) -> dict[str, str]:
+    """Return the header by which the gateway knows a node of a local federation: its first declared one."""
+    keys: dict[str, str] = json.loads((state(file).path / "superlink" / "nodes.json").read_text())
+    return {"flwr-public-key": base64.b64encode(next(iter(keys.values())).encode()).decode()}
 
 
 def trust(authority: Path, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:

@@ -1,169 +1,160 @@
-"""Runs that end in every way, for real: what the program said, and what its record says."""
+"""Runs that end in every way, for real: by themselves, by others' hands, with their SuperLink or their nodes.
+
+Three federations run side by side, for most of these runs wait for something.
+"""
 
 from __future__ import annotations
 
-import json
-import re
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from local_helpers import until
-from submit_federation import LIMIT, START, Federation, Submission, running
+from outcome_trials import AT_ONCE, Seen, Trials
+from submit_federation import running
 
 from flowerbed import records, runs
 
-from submit_apps import CLIENT, PYPROJECT, SERVER, write_app  # isort: skip  (found through submit_federation)
-
-FLOWERBED = ("-m", "flowerbed")
-# Under too many that start at once Flower gives up on each, and starts it again beside itself (flwr 1.41).
-AT_ONCE = 2
-BRIEF = 10.0  # seconds that the certificate is good for which expires
+BRIEF = 30.0  # seconds that the certificate is good for which expires
 LONG = ("--set", "ticks=1000")
-ROUND = ("--set", "ticks=0", "--set", "rounds=1")
-# The tiny app, with rounds by one of Flower's strategies after its ticks.
-FILES = {
-    "pyproject.toml": PYPROJECT.replace("ticks = 4", 'rounds = 0\nmin-nodes = 2\nbroken = ""\nticks = 4'),
-    "tiny/server.py": SERVER.replace(
-        "from flwr.app import Context",
-        "from flwr.app import ArrayRecord, Context\nfrom flwr.serverapp.strategy import FedAvg",
-    )
-    + """\
-    if config["rounds"]:
-        nodes = int(config["min-nodes"])
-        strategy = FedAvg(fraction_evaluate=0.0, min_train_nodes=nodes, min_available_nodes=nodes)
-        strategy.start(grid=grid, initial_arrays=ArrayRecord([np.zeros(1)]), num_rounds=1)
-""",
-    "tiny/client.py": CLIENT.replace("import ClientApp", "import ClientApp\nfrom flwr.app import *")
-    + """\
-
-
-@app.train()
-def train(message, context):
-    if context.node_config["name"] in context.run_config["broken"].split():
-        raise ValueError("no data here")
-    content = RecordDict({"arrays": message.content["arrays"], "metrics": MetricRecord({"num-examples": 1})})
-    return Message(content, reply_to=message)
-""",
-}
-FILES["tiny/server.py"] = FILES["tiny/server.py"].replace("import time", "import time\n\nimport numpy as np")
+CALM = ("--set", "ticks=0")
+ROUND = (*CALM, "--set", "rounds=1")
+EVALUATION = (*ROUND, "--set", "evaluation=1.0", "--set", "phase=evaluate")
+# Seconds that a round may take in which a healthy node answers, on a busy machine, and in which none does.
+PATIENT, IMPATIENT = 30.0, 8.0
 NODES = ("north-0", "west-0")
+# How a process ends without a word. Its node is busy with it for a minute, so each has one of its own.
+SUDDEN = {"exit-0": "os._exit", "quit-0": "sys.exit", "kill-0": "SIGKILL", "fault-0": "SIGSEGV"}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was seen of a run: exit code, status, reason, and what a complete record says ("": incomplete)."""
-
-    exit_code: int
-    status: str
-    reason: str
-    record: str
-    record_reason: str
+def faults(*nodes: str, fault: str) -> tuple[str, ...]:
+    """Return the flags by which nodes go wrong."""
+    return ("--set", f"faults={' '.join(f'{node}={fault}' for node in nodes)}")
 
 
-class Trials:
-    """Submissions to one federation, and what came of them by name."""
+def _apps(trials: Trials) -> None:
+    """Apps that come to their end, or go wrong in the ServerApp or in ClientApps."""
+    ids = trials.start_nodes((*NODES, *SUDDEN))
+    both = (*ROUND, "--set", f"nodes={ids[NODES[0]]} {ids[NODES[1]]}")
+    evaluation = (*both, *EVALUATION)
+    alone = [("--set", "min-nodes=1", "--set", f"nodes={ids[node]}") for node in NODES]
 
-    def __init__(self, federation: Federation, folder: Path) -> None:
-        self.federation = federation
-        self._app = write_app(folder / "app")
-        self._rounds = write_app(folder / "rounds", FILES)
-        self._begun: list[Submission] = []
-        self.records = folder / "runs"
-        self.seen: dict[str, Seen] = {}
+    def sudden(node: str, fault: str) -> None:
+        chosen = ("--set", f"nodes={ids[node]} {ids[NODES[0]]}")
+        arguments = (*ROUND, *chosen, *faults(node, fault=fault))
+        trials.run(f"the ClientApp of one node of two ends by {fault}", *arguments, until="[ROUND 1")
 
-    def begin(self, *arguments: str, user: str = "analyst", attach: str = "") -> Submission:
-        """Start `flowerbed submit`, or `attach` to a run."""
-        app = self._rounds if ROUND[-1] in arguments else self._app
-        verb, what = ("attach", attach) if attach else ("submit", app)
-        flags = ["--json", "--records", str(self.records), *arguments]
-        submission = Submission(self.federation, what, *flags, user=user, program=(*FLOWERBED, verb))
-        self._begun.append(submission)
-        return submission
+    def vanished(fault: str) -> None:
+        arguments = (*CALM, "--set", f"server={fault}")
+        trials.run(f"the ServerApp ends by {fault}", *arguments, until="is running")
 
-    def close(self) -> None:
-        """End what still follows, because something went wrong."""
-        for submission in self._begun:
-            submission.process.kill()
-
-    def end(self, name: str, submission: Submission) -> str:
-        """Wait for the end of a submission, note what was seen, stop what still runs, return the run's id."""
-        code, output, errors = submission.end()
-        assert output, errors
-        outcome = json.loads(output.splitlines()[-1])
-        assert outcome["exit_code"] == code, errors
-        assert f"run {outcome['run_id']}: {outcome['status']}" in errors
-        run_id = str(outcome["run_id"])
-        record = records.load(self.records, run_id)
-        assert record is not None, errors
-        said = (record.run.outcome, self._plain(record.run.details)) if record.complete else ("", "")
-        self.seen[name] = Seen(code, outcome["status"], self._plain(outcome["reason"]), *said)
-        return run_id
-
-    def running(self, text: str, *arguments: str) -> str:
-        """Start a run that nobody follows, wait until its log has a text, return its id."""
-        run_id = self.begin("--detach", *arguments).end()[1].split()[0]
-        connection = self.federation.connection()
-        until(lambda: text in runs.read_log(connection, run_id), LIMIT, f"{text!r} in the log")
-        return run_id
-
-    def logs(self, run_id: str) -> int:
-        """Run `flowerbed logs`; return its exit code."""
-        program = (*FLOWERBED, "logs")
-        return Submission(self.federation, run_id, "--records", str(self.records), program=program).end()[0]
-
-    def stop(self, run_id: str) -> None:
-        """Stop a run as somebody else would."""
-        runs.stop(self.federation.connection(), run_id)
-
-    def _plain(self, reason: str) -> str:
-        """Take out what is another each time."""
-        text = reason.replace(self.federation.control, "HOST:PORT").replace(f"{self.federation.folder}/", "")
-        return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "DATE", text)
-
-
-def _together(trials: Trials, *tasks: Callable[[], object]) -> None:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        begun = [pool.submit(task) for task in tasks]
-        try:
-            for done in as_completed(begun):
-                done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            trials.close()
-            raise
-
-
-def _ends(trials: Trials) -> None:
-    """Runs that end by themselves, and one that waits for ever."""
-
-    def completed() -> None:
-        trials.end("the ServerApp comes to its end", trials.begin("--set", "ticks=1"))
-
-    def failed() -> None:
-        submission = trials.begin("--set", "ticks=0", "--set", "ending=no data")
-        trials.end("the ServerApp raises", submission)
+    def server(name: str, fault: str) -> Callable[[], object]:
+        return lambda: trials.run(name, *CALM, "--set", f"server={fault}")
 
     def one_node() -> None:
-        submission = trials.begin(*ROUND, "--set", f"broken={NODES[0]}")
-        run_id = trials.end("the ClientApp raises on one node of two", submission)
+        run_id = trials.run(
+            "the ClientApp raises on one node of two", *both, *faults(NODES[0], fault="raises")
+        )
+        known = runs.get_run(trials.federation.connection(), run_id)
+        assert known.overrides["faults"] == f"{NODES[0]}=raises"
+        assert min(known.bytes_sent, known.bytes_received, known.computing) > 0
         strictly = trials.begin("--require-all-replies", attach=run_id)
         trials.end("the same, with `--require-all-replies`", strictly)
 
-    def all_nodes() -> None:
-        submission = trials.begin(*ROUND, "--set", f"broken={' '.join(NODES)}")
-        trials.end("the ClientApp raises on all nodes", submission)
-
     def too_few_nodes() -> None:
-        run_id = trials.running("Waiting for nodes", *ROUND, "--set", "min-nodes=3")
+        run_id = trials.running("Waiting for nodes", *ROUND, "--set", "min-nodes=9")
         submission = trials.begin("--timeout", "4s", attach=run_id)
         trials.end("there are too few nodes for it, with `--timeout 4s`", submission)
         trials.stop(run_id)
 
-    _together(trials, one_node, all_nodes, too_few_nodes, failed, completed)
+    def clients(name: str, *arguments: str, app: str = "tiny") -> Callable[[], object]:
+        return lambda: trials.run(name, *both, *arguments, app=app)
+
+    def one_client(name: str, *arguments: str, fault: str = "", node: int = 0) -> Callable[[], object]:
+        wrong = faults(NODES[node], fault=fault) if fault else ()
+        return lambda: trials.run(name, *ROUND, *alone[node], *wrong, *arguments)
+
+    trials.together(
+        *(lambda node=node, fault=fault: sudden(node, fault) for node, fault in SUDDEN.items()),  # type: ignore[misc]
+        *(lambda fault=fault: vanished(fault) for fault in ("os._exit", "sys.exit", "SIGKILL")),  # type: ignore[misc]
+        clients("all nodes reply"),
+        one_node,
+        clients("the ClientApp raises on all nodes", *faults(*NODES, fault="raises")),
+        one_client("the ClientApp of the only node raises an exception of its own", fault="own"),
+        one_client("the ClientApp of the only node runs out of memory in Python", fault="memory", node=1),
+        clients("the ClientApp imports a module that no node has", *faults(*NODES, fault="import")),
+        clients("the module of the ClientApp cannot be imported", app="client-import"),
+        one_client("the exception of a ClientApp is very long", fault="long"),
+        clients("one node fails to evaluate", *EVALUATION, *faults(NODES[0], fault="raises")),
+        lambda: trials.run("all nodes fail to evaluate", *evaluation, *faults(*NODES, fault="raises")),
+        one_client("the loss is infinite", "--set", "loss=inf", node=1),
+        one_client("the loss is not a number", "--set", "loss=nan"),
+        one_client("the strategy gives no figures", "--set", "metrics=false", node=1),
+        one_client("a reply lacks what the strategy averages by", fault="weightless"),
+        too_few_nodes,
+        lambda: trials.run("the ServerApp comes to its end, without any round", "--set", "ticks=1"),
+        lambda: trials.run("the ServerApp raises", *CALM, "--set", "ending=no data"),
+        server("the ServerApp reads a key that does not exist", "key"),
+        server("the ServerApp ends by SIGTERM", "SIGTERM"),
+        server("the ServerApp raises without a text", "nothing"),
+        server("the ServerApp recurses without end", "recursion"),
+        server("the exception of the ServerApp is very long", "long"),
+        server("the exception of the ServerApp has two lines", "lines"),
+        lambda: trials.run("the module of the ServerApp cannot be imported", *CALM, app="server-import"),
+        lambda: trials.run("the run config gets a value of another type", "--set", "rounds=many"),
+        at_once=len(SUDDEN) + 3 + AT_ONCE,  # those that end suddenly are waited for without any work
+    )
+
+
+def _silence(trials: Trials) -> None:
+    """Rounds whose time limit passes, one by one: a slow node is slow for the next run, too."""
+
+    def limited(limit: float, *slow: str) -> tuple[str, ...]:
+        return (*ROUND, "--set", f"limit={limit}", *faults(*slow, fault="slow"))
+
+    run_id = trials.running("Waiting for nodes", *ROUND)
+    trials.end("no node is online, with `--timeout 2s`", trials.begin("--timeout", "2s", attach=run_id))
+    trials.stop(run_id)
+    trials.start_nodes(NODES)
+    submission = trials.begin(*limited(IMPATIENT, *NODES))
+    submission.await_line("Sampled 2 nodes")
+    run_id = trials.running("Sampled 2 nodes", *ROUND)
+    behind = trials.begin("--timeout", "2s", attach=run_id)
+    trials.end("its nodes are busy with another run, with `--timeout 2s`", behind)
+    trials.end("no node replies within the time limit of a round", submission)
+    trials.end("the same run, followed by `flowerbed attach`", trials.begin(attach=run_id))
+    asking = ("--set", "asking=true", "--set", "rounds=0", "--set", "phase=query")
+    submission = trials.begin(*limited(IMPATIENT, *NODES), *asking)
+    trials.end("an app sends messages itself, and no node replies in time", submission)
+    submission = trials.begin(*limited(PATIENT, NODES[0]))
+    run_id = trials.end("one node of two does not reply within the time limit of a round", submission)
+    share = trials.begin("--min-replies", "0.8", attach=run_id)
+    trials.end("the same, with `--min-replies 0.8`", share)
+    strictly = trials.begin("--require-all-replies", attach=run_id)
+    trials.end("the same, with all replies required", strictly)
+
+
+def _departures(trials: Trials) -> None:
+    """Apps with the older API, and nodes that are lost; each of the last runs leaves one node less."""
+    trials.start_nodes(NODES)
+    older = "with the older API, the ClientApp raises on"
+    trials.run(f"{older} one node of two", *CALM, *faults(NODES[0], fault="raises"), app="older")
+    trials.run(f"{older} all nodes", *CALM, *faults(*NODES, fault="import"), app="older")
+    submission = trials.begin(*ROUND, "--set", "rounds=2", "--set", "pause=0")
+    submission.await_line("aggregate_train: Received 2 results")
+    trials.federation.kill(NODES[1])
+    trials.end("a node is killed between two rounds", submission)
+    alone = (
+        *ROUND,
+        "--set",
+        "min-nodes=1",
+        "--set",
+        f"limit={IMPATIENT}",
+        *faults(NODES[0], fault="nothing"),
+    )
+    trials.end("the ClientApp returns nothing", trials.begin(*alone))
 
 
 def _hands(trials: Trials) -> None:
@@ -206,8 +197,7 @@ def _hands(trials: Trials) -> None:
         assert found is not None
         assert (found.complete, found.run.outcome) == (True, "stopped")
 
-    _together(
-        trials,
+    trials.together(
         killed,
         timed_out,
         stopped,
@@ -254,9 +244,14 @@ def _expiry(trials: Trials) -> None:
 
 
 def _losses(trials: Trials) -> None:
-    """The last runs: nobody takes one any more, and the SuperLink forgets the other."""
+    """The last runs: nobody takes them any more, and the SuperLink forgets one."""
     federation = trials.federation
     federation.kill("superexec")
+    submission = trials.begin()
+    run_id = submission.run_id
+    submission.await_line("is pending")
+    trials.stop(run_id)
+    trials.end("somebody else stops it while it is pending", submission)
     trials.end(
         "nobody starts its ServerApp, with `--pending-timeout 2s`", trials.begin("--pending-timeout", "2s")
     )
@@ -269,18 +264,30 @@ def _losses(trials: Trials) -> None:
     trials.end("the SuperLink comes back without its database", submission)
 
 
+def _following(trials: Trials) -> None:
+    """Runs that are stopped, that are followed no longer, and that lose their SuperLink."""
+    for part in (_hands, _absences, _expiry, _losses):
+        part(trials)
+
+
 @contextmanager
 def tried(folder: Path) -> Iterator[dict[str, Seen]]:
-    """Try all ways that a run can end; give what was seen by name, while the federation is there."""
-    with running(folder, direct=True) as federation:
-        for node in NODES:
-            federation.start_supernode(node)
-        trials = Trials(federation, folder)
-        online = lambda: [node.status for node in runs.list_nodes(federation.connection())]  # noqa: E731
-        until(lambda: online() == ["online"] * len(NODES), START, "nodes online")
-        try:
-            for part in (_ends, _hands, _absences, _expiry, _losses):
+    """Try all ways that a run can end; give what was seen by name. Raises at its end what a part raised."""
+    seen: dict[str, Seen] = {}
+
+    def done(part: Callable[[Trials], None]) -> None:
+        own = folder / part.__name__.strip("_")
+        own.mkdir()
+        with running(own, direct=True) as federation:
+            trials = Trials(federation, own)
+            try:
                 part(trials)
-        finally:
-            trials.close()
-        yield trials.seen
+            finally:
+                trials.close()
+                seen.update(trials.seen)
+
+    with ThreadPoolExecutor() as pool:
+        begun = [pool.submit(done, part) for part in (_apps, _silence, _departures, _following)]
+    yield seen
+    for each in begun:
+        each.result()

@@ -16,7 +16,8 @@ from https_server import Server, serving
 from submit_apps import CLIENT, PYPROJECT, SERVER
 
 from flowerbed.scripts.flower_connection import SubmitError
-from flowerbed.scripts.flower_source import Request, Source, prepared
+from flowerbed.scripts.flower_prepare import prepared
+from flowerbed.scripts.flower_source import Request, Source
 
 APP = {"pyproject.toml": PYPROJECT, "tiny/server.py": SERVER, "tiny/client.py": CLIENT}
 

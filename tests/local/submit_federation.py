@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -22,8 +20,11 @@ from unittest import mock
 
 from flowerbed import runs
 from flowerbed.identities import CertificateAuthority, NodeKey, clock
+from flowerbed.identities.revocations import key_fingerprint
 from flowerbed.scripts.flower_client import FlowerClient, messages
 from flowerbed.scripts.flower_connection import Connection, SubmitError
+from loopback import free_port
+from needed import require
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "unit"))  # for submit_apps
@@ -33,16 +34,8 @@ SUBMIT = ROOT / "scripts" / "submit.py"
 LIMIT = 300.0  # seconds that a run may take on a busy machine
 START = 120.0  # seconds that a part may take to start on a busy machine
 ALIAS = "superlink.example.org"  # a name that the gateway's certificate has, and no name server knows
+NODES = 16  # that a test may start
 PORTS = ("superlink", "fleet", "control", "runtime", "readiness", "metrics")
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
 
 
 class Federation:
@@ -52,9 +45,11 @@ class Federation:
         self.folder = folder
         # Flower's own log upload ends for good at a gateway's 503 (flwr 1.41), but not at a lost connection.
         self._runtime = "superlink" if direct else "runtime"
-        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+        self.ports = {name: free_port() for name in PORTS}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._authority = CertificateAuthority.create("hospitals")
+        # The gateway reads the admitted keys when it starts, so those of all nodes are there before.
+        self._keys = [NodeKey.generate() for _ in range(NODES)]
         self._write_files()
 
     def _write_files(self) -> None:
@@ -65,6 +60,8 @@ class Federation:
         self.write("foreign.crt", CertificateAuthority.create("others").certificate)
         self.write("secret", os.urandom(32).hex().encode())
         self.write("users", b"analyst submitter\nguest viewer\n")
+        hashes = [key_fingerprint(key.public.decode()) for key in self._keys]
+        self.write("admitted", "\n".join([*hashes, ""]).encode())
         for user in ("analyst", "guest", "stranger"):
             self.issue(user)
 
@@ -169,35 +166,38 @@ class Federation:
         environment |= {
             "GATEWAY_HOST": "127.0.0.1",
             "GATEWAY_INSECURE": "false",
-            "GATEWAY_ADMISSION": "listed",
+            "GATEWAY_ADMISSION": "open",  # nodes are made, and their keys registered, while it runs
             "GATEWAY_CERTIFICATE": "gateway.crt",
             "GATEWAY_CLIENT_CA": "ca.crt",
             "GATEWAY_USERS": "users",
+            "GATEWAY_ADMITTED": "admitted",
             "GATEWAY_LOOPBACK_CA": "ca.crt",
             **changes,
         }
-        haproxy = shutil.which("haproxy")
-        assert haproxy, "these tests need haproxy on the PATH"
-        self._start(part, haproxy, "-db", "-W", "-f", str(GATEWAY), environment=environment)
+        require("haproxy")
+        self._start(part, "haproxy", "-db", "-W", "-f", str(GATEWAY), environment=environment)
 
-    def start_supernode(self, name: str) -> None:
-        """Register a node's key with the SuperLink itself and start the SuperNode, which knows its name."""
-        key, control = NodeKey.generate(), messages()
-        self.write(f"{name}.node", key.private)
+    def register(self, name: str) -> NodeKey:
+        """Register a new node's key, past the gateway, with the SuperLink itself."""
+        key, control = self._keys.pop(), messages()
         direct = Connection(
             address=f"127.0.0.1:{self.ports['superlink']}", root_certificates=self.folder / "ca.crt"
         )
         with FlowerClient(direct) as client:
             request = control.RegisterNodeRequest(public_key=key.public, name=name)
             client.call("control/register-node", request, control.RegisterNodeResponse)
-        [port] = free_ports(1)
+        return key
+
+    def start_supernode(self, name: str) -> None:
+        """Register a node's key with the SuperLink itself and start the SuperNode, which knows its name."""
+        self.write(f"{name}.node", self.register(name).private)
         flags = [
             "--superlink",
             f"localhost:{self.ports['fleet']}",
             "--root-certificates",
             "ca.crt",
             "--port",
-            str(port),
+            str(free_port()),
             "--node-config",
             f'name="{name}"',
         ]

@@ -54,6 +54,7 @@ def foreground(federation: Federation, home: Path) -> Iterator[subprocess.Popen[
         process.communicate()
 
 
+@pytest.mark.needs("haproxy")
 def test_what_a_connection_says(hospitals: Federation, capsys: pytest.CaptureFixture[str]) -> None:
     """Address, trust, user, role and days left, as text and for programs; without calling anybody."""
     file = str(hospitals.file)
@@ -109,6 +110,7 @@ def credentials(address: str) -> str:
     return "Basic " + base64.b64encode(address.rpartition("@")[0].encode()).decode()
 
 
+@pytest.mark.needs("haproxy")
 def test_other_accounts_stay_out(hospitals: Federation, tmp_path: Path) -> None:
     """Without the session's password nobody acts as the user; Ctrl-C takes the entry and all else back."""
     (tmp_path / "config.toml").write_text("[superlink.mine]\naddress = ':local:'\n")
@@ -138,6 +140,7 @@ def flowerbed_in(home: Path, *arguments: object) -> int:
     return verb(*arguments, environment={"FLWR_HOME": str(home)}).returncode
 
 
+@pytest.mark.needs("haproxy")
 def test_nothing_listens_after_a_kill(hospitals: Federation, tmp_path: Path) -> None:
     """kill -9: the proxy is gone soon after, and the next session takes the stale entry's place."""
     before = folders()
@@ -169,6 +172,7 @@ def test_nothing_listens_after_a_kill(hospitals: Federation, tmp_path: Path) -> 
         (["nobody"], "there is no user 'nobody'"),
     ],
 )
+@pytest.mark.needs("haproxy")
 def test_what_cannot_be(
     hospitals: Federation,
     monkeypatch: pytest.MonkeyPatch,

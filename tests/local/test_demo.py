@@ -124,6 +124,7 @@ def trained(example: Path) -> Trained:
     return Trained(demo.returncode, said, Cells((example / "report.html").read_text()).cells)
 
 
+@pytest.mark.smoke
 def test_the_demo_trains_and_reports(example: Path, trained: Trained) -> None:
     """The demo ends with 0; its progress, table and page agree on the figures; nothing is left running."""
     assert trained.code == 0, trained.said
@@ -138,6 +139,7 @@ def test_the_demo_trains_and_reports(example: Path, trained: Trained) -> None:
     assert nothing_runs(example), left_running(example)
 
 
+@pytest.mark.smoke
 def test_node_config_arrives_as_declared(example: Path, trained: Trained) -> None:
     """Text with accents, booleans, floats and integers reach the node's app with their types."""
     assert trained.code == 0

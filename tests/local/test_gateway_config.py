@@ -11,6 +11,8 @@ import pytest
 
 from flowerbed.identities import CertificateAuthority
 
+pytestmark = pytest.mark.needs("haproxy")
+
 CONFIG = Path(__file__).parents[2] / "charts" / "superlink" / "files" / "haproxy.cfg"
 PORTS = ("FLEET", "CONTROL", "RUNTIME", "READINESS", "METRICS", "SUPERLINK")
 
@@ -25,6 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tls.key").write_bytes(server.private_key)
     (folder / "ca.crt").write_bytes(authority.certificate)
     (folder / "users").write_text("analyst submitter\n")
+    (folder / "admitted-keys").write_text("# SHA-256\n")
     return folder
 
 
@@ -37,6 +40,7 @@ def check(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
         "GATEWAY_CLIENT_CA": "ca.crt",
         "GATEWAY_LOOPBACK_CA": "ca.crt",
         "GATEWAY_USERS": "users",
+        "GATEWAY_ADMITTED": "admitted-keys",
         **changes,
     }
     command = ["haproxy", "-c", "-f", str(CONFIG)]
@@ -51,8 +55,17 @@ def test_every_combination_passes_haproxys_own_check(
     folder: Path, insecure: str, admission: str, host: str, limits: str
 ) -> None:
     """Each combination is valid, without a warning."""
-    names = ("BODY", "STREAMS", "FLEET", "CONTROL", "RUNTIME")
-    changes = {f"GATEWAY_MAX_{name}": limits for name in names} if limits else {}
+    names = (
+        "MAX_BODY",
+        "MAX_STREAMS",
+        "MAX_FLEET",
+        "MAX_CONTROL",
+        "MAX_RUNTIME",
+        "USER_STREAMS",
+        "USER_CALLS",
+    )
+    names += ("USER_CONNECTIONS", "SOURCE_FLEET", "SOURCE_CONTROL", "SOURCE_RUNTIME", "SOURCE_PROBES")
+    changes = {f"GATEWAY_{name}": limits for name in names} if limits else {}
     done = check(folder, GATEWAY_INSECURE=insecure, GATEWAY_ADMISSION=admission, GATEWAY_HOST=host, **changes)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
@@ -64,9 +77,9 @@ def test_an_insecure_gateway_reads_no_file(tmp_path: Path) -> None:
     assert check(tmp_path, GATEWAY_INSECURE="false").returncode != 0
 
 
-@pytest.mark.parametrize("missing", ["tls.key", "ca.crt", "users"])
+@pytest.mark.parametrize("missing", ["tls.key", "ca.crt", "users", "admitted-keys"])
 def test_a_missing_file_is_refused(folder: Path, missing: str) -> None:
-    """A gateway that lacks its key, its CA or its users does not start open: it does not start."""
+    """A gateway that lacks its key, its CA or a list does not start open: it does not start."""
     file = folder / missing
     kept = file.read_bytes()
     file.unlink()

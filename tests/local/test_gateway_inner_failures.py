@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 from local_helpers import call, until
 
 from flowerbed.local.ports import reserve
+from needed import require
 
 CONFIG = Path(__file__).parents[2] / "charts" / "superlink" / "files" / "haproxy.cfg"
 LISTENERS = ("fleet", "control", "runtime", "readiness", "metrics")
@@ -46,8 +46,7 @@ class Failing(BaseHTTPRequestHandler):
 @pytest.fixture
 def gateway() -> Iterator[dict[str, str]]:
     """Start a gateway before such a server; return its addresses."""
-    if not shutil.which("haproxy"):
-        pytest.fail("haproxy is not installed")
+    require("haproxy")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Failing)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     reservation = reserve(LISTENERS, {}, {})

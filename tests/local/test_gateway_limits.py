@@ -6,85 +6,37 @@ import base64
 import contextlib
 import http.client
 import json
-import os
 import re
-import shutil
 import ssl
-import subprocess
+import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_helpers import Answer, call, trust, until
+from further_gateway import Start, as_user
+from local_helpers import Answer, as_node, call, trust, until
 
 from flowerbed import runs
 from flowerbed.identities import CertificateAuthority
 from flowerbed.local import Federation
 from flowerbed.local.ports import reserve
-from flowerbed.local.state import state_of
+from flowerbed.local.state import read_record, state_of
 from flowerbed.scripts import flower_app, flower_run
 from flowerbed.scripts.flower_client import FlowerClient, flwr_without_init, messages
 from flowerbed.scripts.flower_connection import Connection
 from flowerbed.scripts.supernode import Fleet, fingerprint, read_key
 
-LISTENERS = ("fleet", "control", "runtime", "readiness", "metrics")
-CONFIG = Path(__file__).parents[2] / "charts" / "superlink" / "files" / "haproxy.cfg"
+pytestmark = pytest.mark.needs("haproxy")
+
 BODY = 16 * 1024 * 1024
 KEYS = ["time", "listener", "client", "method", "path", "status", "server"]
 KEYS += ["user", "role", "node", "bytes_in", "bytes_out", "ms", "end"]
-Start = Callable[..., dict[str, str]]
 
 
 @pytest.fixture(scope="module")
 def folder(hospitals: Federation) -> Path:
     return state_of(hospitals.file, "hospitals").path
-
-
-@pytest.fixture
-def start(hospitals: Federation, folder: Path, tmp_path: Path) -> Iterator[Start]:
-    """Return what starts a further gateway before the SuperLink, with other settings and users."""
-    with contextlib.ExitStack() as stack:
-
-        def begin(users: str = "olga operator\n", **settings: str) -> dict[str, str]:
-            own = tmp_path / "gateway"
-            shutil.copytree(folder / "gateway", own)
-            (own / "users").write_text(users)
-            reservation = reserve(LISTENERS, {}, {})
-            stack.callback(reservation.release)
-            environment = {
-                "PATH": os.environ["PATH"],
-                "GATEWAY_HOST": "127.0.0.1",
-                **{f"GATEWAY_{name.upper()}_PORT": str(port) for name, port in reservation.ports.items()},
-                "GATEWAY_SUPERLINK_PORT": str(hospitals.record.ports["superlink"]),
-                "GATEWAY_CERTIFICATE": "tls.crt",
-                "GATEWAY_CLIENT_CA": "ca.crt",
-                "GATEWAY_LOOPBACK_CA": "loopback-ca.crt",
-                "GATEWAY_USERS": "users",
-                **settings,
-            }
-            log = stack.enter_context((tmp_path / "gateway.log").open("wb"))
-            process = subprocess.Popen(
-                ["haproxy", "-db", "-f", str(CONFIG)], cwd=own, env=environment, stdout=log, stderr=log
-            )
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
-            addresses = {name: f"127.0.0.1:{port}" for name, port in reservation.ports.items()}
-            until(lambda: answers(addresses["readiness"]), 10, "a gateway that listens")
-            return addresses
-
-        yield begin
-
-
-def answers(address: str) -> bool:
-    with contextlib.suppress(OSError):
-        return call(address, "/gateway", None, method="GET").status == 200
-    return False
-
-
-def as_user(folder: Path, user: str) -> ssl.SSLContext:
-    own = folder / "users" / user
-    return trust(own / "ca.crt", own / "client.crt", own / "client.key")
 
 
 def lists_runs(folder: Path, address: str, user: str) -> Answer:
@@ -122,9 +74,9 @@ def test_another_authoritys_certificate_is_refused(folder: Path, tmp_path: Path,
     assert lists_runs(folder, addresses["control"], "olga").passed
 
 
-def test_old_tls_is_refused(folder: Path, start: Start) -> None:
+def test_old_tls_is_refused(hospitals: Federation, folder: Path, start: Start) -> None:
     """TLS 1.1 gets no handshake, TLS 1.2 does."""
-    addresses = start()
+    addresses, node = start(), as_node(hospitals.file)
     context = trust(folder / "gateway" / "ca.crt")
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         context.minimum_version = ssl.TLSVersion.TLSv1_1
@@ -134,7 +86,7 @@ def test_old_tls_is_refused(folder: Path, start: Start) -> None:
         call(addresses["fleet"], "/v1/fleet/pull-messages", context)
     newer = trust(folder / "gateway" / "ca.crt")
     newer.maximum_version = ssl.TLSVersion.TLSv1_2
-    assert call(addresses["fleet"], "/v1/fleet/pull-messages", newer).passed
+    assert call(addresses["fleet"], "/v1/fleet/pull-messages", newer, headers=node).passed
 
 
 def announced(address: str, path: str, tls: ssl.SSLContext, headers: dict[str, str]) -> int:
@@ -149,26 +101,91 @@ def announced(address: str, path: str, tls: ssl.SSLContext, headers: dict[str, s
         return connection.getresponse().status
 
 
-@pytest.mark.parametrize(
-    ("audience", "route", "expected"),
-    [("fleet", "push-object", 503), ("control", "start-run", 413), ("runtime", "push-object", 413)],
-)
-def test_a_body_over_16_mebibytes_or_of_unknown_length_is_refused(
-    hospitals: Federation, folder: Path, audience: str, route: str, expected: int
+LARGE = {"fleet": "push-object", "control": "start-run", "runtime": "push-object"}
+REFUSAL = {"fleet": 503, "control": 413, "runtime": 413}
+TOO_LONG = {
+    "one byte more": str(BODY + 1),
+    **{f"2^{bits}{change:+d}": str(2**bits + change) for bits in (31, 32, 62, 63) for change in (-1, 0, 5)},
+    "2^64-1": str(2**64 - 1),
+    "2^64": str(2**64),
+    "2^64+5": str(2**64 + 5),
+    "leading zeros": f"{2**32:030d}",
+    "a repeated list": f"{2**32}, {2**32}",
+}
+
+
+@pytest.mark.parametrize("audience", LARGE)
+@pytest.mark.parametrize("length", TOO_LONG.values(), ids=TOO_LONG)
+def test_a_body_that_is_announced_too_long_is_refused(
+    hospitals: Federation, folder: Path, audience: str, length: str
 ) -> None:
-    """Such a body is refused before it is sent: with 413, or 503 where SuperNodes might read it."""
+    """However its length is written, it is refused unread; 400 where HAProxy cannot parse the length."""
     address = hospitals.record.endpoints[audience].address
-    path, tls = f"/v1/{audience}/{route}", as_user(folder, "olga")
-    assert announced(address, path, tls, {"Content-Length": str(BODY + 1)}) == expected
-    assert announced(address, path, tls, {"Transfer-Encoding": "chunked"}) == expected
-    answer = call(address, path, tls, body=b"x" * (BODY - 1000))
-    assert answer.passed, "a body of nearly 16 MiB gets past"
+    path, tls = f"/v1/{audience}/{LARGE[audience]}", as_user(folder, "olga")
+    refusals = {REFUSAL[audience]} if length.isdigit() and int(length) < 2**63 else {REFUSAL[audience], 400}
+    headers = {**as_node(hospitals.file), "Content-Length": length}
+    assert announced(address, path, tls, headers) in refusals
+
+
+@pytest.mark.parametrize("audience", LARGE)
+def test_a_body_of_unknown_length_is_refused_and_one_of_the_limit_passes(
+    hospitals: Federation, folder: Path, audience: str
+) -> None:
+    """No length: 413, or 503 where SuperNodes might read it. Exactly 16 MiB pass."""
+    address = hospitals.record.endpoints[audience].address
+    path, tls = f"/v1/{audience}/{LARGE[audience]}", as_user(folder, "olga")
+    node = as_node(hospitals.file)
+    assert announced(address, path, tls, {**node, "Transfer-Encoding": "chunked"}) == REFUSAL[audience]
+    for size in (0, 5, BODY):
+        assert call(address, path, tls, body=b"x" * size, headers=node).passed, (
+            f"a body of {size} bytes gets past"
+        )
+
+
+def sent(address: str, tls: ssl.SSLContext, key: str, length: int) -> None:
+    """Send 64 MiB of a body of an announced length, as a node with a known key, or as much as is taken."""
+    host, _, port = address.rpartition(":")
+    connection = http.client.HTTPSConnection(host, int(port), context=tls, timeout=20)
+    with contextlib.closing(connection):
+        connection.putrequest("POST", "/v1/fleet/pull-messages")
+        connection.putheader("Content-Type", "application/protobuf")
+        connection.putheader("Content-Length", str(length))
+        connection.putheader("flwr-public-key", key)
+        connection.endheaders()
+        with contextlib.suppress(OSError):
+            for _ in range(64):
+                connection.send(bytes(2**20))
+        time.sleep(1)  # until the SuperLink has read what was sent
+
+
+def memory(pid: int) -> int:
+    """Return the resident memory of a process, in MiB."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) // 1024  # type: ignore[index]
+
+
+def test_a_stranger_fills_none_of_the_superlinks_memory(hospitals: Federation, folder: Path) -> None:
+    """64 MiB behind a length of 2^32 stay outside; sent past the gateway, the SuperLink holds them."""
+    record = read_record(state_of(hospitals.file, "hospitals"))
+    assert record is not None
+    pid = next(part.pid for part in record.parts if part.name == "superlink")
+    before, key = memory(pid), as_node(hospitals.file)["flwr-public-key"]
+    sent(record.endpoints["fleet"].address, trust(folder / "gateway" / "ca.crt"), key, 2**32)
+    assert memory(pid) < before + 16
+    past = f"127.0.0.1:{record.ports['superlink']}"
+    sent(past, trust(folder / "superlink" / "tls" / "ca.crt"), key, 2**32)
+    assert memory(pid) > before + 56
 
 
 def test_forwarding_headers_of_clients_are_dropped(hospitals: Federation, folder: Path) -> None:
     """The SuperLink, which trusts such headers from loopback, never sees what a client claims to be."""
     log = folder / "logs" / "superlink.log"
-    claim = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "http", "Forwarded": "for=203.0.113.7"}
+    claim = {
+        **as_node(hospitals.file),
+        "X-Forwarded-For": "203.0.113.7",
+        "X-Forwarded-Proto": "http",
+        "Forwarded": "for=203.0.113.7",
+    }
     path = "/v1/fleet/pull-messages"
     call(hospitals.record.endpoints["fleet"].address, path, as_user(folder, "sam"), headers=claim)
     assert "203.0.113.7" not in log.read_text()
@@ -177,12 +194,14 @@ def test_forwarding_headers_of_clients_are_dropped(hospitals: Federation, folder
     until(lambda: "203.0.113.7" in log.read_text(), 5, "the claim in the log, sent past the gateway")
 
 
-def test_supernodes_read_503_while_the_superlink_is_away(folder: Path, start: Start) -> None:
+def test_supernodes_read_503_while_the_superlink_is_away(
+    hospitals: Federation, folder: Path, start: Start
+) -> None:
     """With nobody behind it the gateway answers 503 with a reason on Fleet, and is itself not ready."""
-    nobody = reserve(("port",), {}, {})
+    nobody, node = reserve(("port",), {}, {}), as_node(hospitals.file)
     try:
         addresses = start(GATEWAY_SUPERLINK_PORT=str(nobody.ports["port"]))
-        answer = call(addresses["fleet"], "/v1/fleet/pull-messages", as_user(folder, "sam"))
+        answer = call(addresses["fleet"], "/v1/fleet/pull-messages", as_user(folder, "sam"), headers=node)
         assert answer.status == 503
         assert "try again" in answer.detail
         assert call(addresses["readiness"], "/ready", None, method="GET").status == 503
@@ -232,9 +251,9 @@ def run(hospitals: Federation, hello: Path) -> Iterator[str]:
 class Stream:
     """One open log stream."""
 
-    def __init__(self, folder: Path, address: str, run_id: str) -> None:
+    def __init__(self, folder: Path, address: str, run_id: str, user: str = "olga") -> None:
         host, _, port = address.rpartition(":")
-        tls = as_user(folder, "olga")
+        tls = as_user(folder, user)
         self._connection = http.client.HTTPSConnection(host, int(port), context=tls, timeout=20)
         body = messages().StreamLogsRequest(run_id=int(run_id)).SerializeToString()
         headers = {"Content-Type": "application/protobuf"}
@@ -273,7 +292,7 @@ def opens(folder: Path, address: str, run_id: str) -> bool:
 def test_twenty_streams_leave_the_superlink_answering(hospitals: Federation, folder: Path, run: str) -> None:
     """As many streams as the gateway lets through still leave threads for everybody else."""
     address = hospitals.record.endpoints["control"].address
-    opened = [Stream(folder, address, run) for _ in range(20)]
+    opened = [Stream(folder, address, run, user) for user in ("olga", "vera") for _ in range(10)]
     try:
         assert {stream.answer.status for stream in opened} == {200}
         assert opens(folder, address, run) is False

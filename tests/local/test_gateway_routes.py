@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 import urllib.request
 from pathlib import Path
 
 import pytest
-from local_helpers import Answer, call, trust
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from local_helpers import Answer, as_node, call, trust
 
+from flowerbed.identities import NodeKey
 from flowerbed.local import Federation
 from flowerbed.local.state import state_of
+from flowerbed.scripts.flower_connection import Connection, Refused
+from flowerbed.scripts.supernode import Fleet
+
+pytestmark = pytest.mark.needs("haproxy")
 
 READS = {
     "list-runs",
@@ -63,8 +71,10 @@ def as_user(folder: Path, user: str) -> ssl.SSLContext:
     return trust(own / "ca.crt", own / "client.crt", own / "client.key")
 
 
-def passed(address: str, routes: list[str], tls: ssl.SSLContext) -> set[str]:
-    return {route for route in routes if call(address, route, tls).passed}
+def passed(
+    address: str, routes: list[str], tls: ssl.SSLContext, headers: dict[str, str] | None = None
+) -> set[str]:
+    return {route for route in routes if call(address, route, tls, headers=headers).passed}
 
 
 def test_the_superlink_has_the_known_routes(routes: list[str]) -> None:
@@ -87,12 +97,34 @@ def test_a_role_opens_its_routes_and_no_other(
 
 
 def test_a_node_reaches_the_fleet_routes_and_no_other(
-    authority: Path, routes: list[str], addresses: dict[str, str]
+    hospitals: Federation, authority: Path, routes: list[str], addresses: dict[str, str]
 ) -> None:
     """At the fleet listener only Fleet passes, less what would register a node past the declared list."""
-    found = passed(addresses["fleet"], routes, trust(authority))
+    found = passed(addresses["fleet"], routes, trust(authority), as_node(hospitals.file))
     closed = {"/v1/fleet/register-node", "/v1/fleet/unregister-node"}
     assert found == {route for route in routes if route.startswith("/v1/fleet/")} - closed
+
+
+def test_an_unknown_key_reaches_nothing_and_reads_what_the_superlink_says(
+    hospitals: Federation, authority: Path, routes: list[str], addresses: dict[str, str]
+) -> None:
+    """The gateway's answers to an unknown key are those of the SuperLink, to the byte; no call gets past."""
+    key = NodeKey.generate()
+    headers = {"flwr-public-key": base64.b64encode(key.public).decode()}
+    assert passed(addresses["fleet"], routes, trust(authority), headers) == set()
+    assert passed(addresses["fleet"], routes, trust(authority)) == set()
+    private = serialization.load_ssh_private_key(key.private, None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    past = f"127.0.0.1:{hospitals.record.ports['superlink']}"
+    roots = state_of(hospitals.file, "hospitals").path / "superlink" / "tls" / "ca.crt"
+    ways = [(addresses["fleet"], authority), (past, roots)]
+    for ask in (Fleet.activate, lambda fleet: fleet.deactivate(7)):
+        said = []
+        for address, root in ways:
+            with pytest.raises(Refused) as refusal:
+                ask(Fleet(Connection(address=address, root_certificates=root), private))
+            said.append((refusal.value.status, refusal.value.code, refusal.value.detail))
+        assert said[0] == said[1]
 
 
 def test_an_app_process_reaches_the_runtime_routes_and_no_other(
@@ -124,12 +156,17 @@ def test_a_stranger_gets_no_answer_at_all(
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"])
-def test_only_post_passes(folder: Path, addresses: dict[str, str], method: str) -> None:
+def test_only_post_passes(
+    hospitals: Federation, folder: Path, addresses: dict[str, str], method: str
+) -> None:
     """Another method than POST is answered by the gateway, whoever asks."""
+    node = as_node(hospitals.file)
     for audience, route in {"control": "list-runs", "fleet": "pull-messages", "runtime": "push-logs"}.items():
         path = f"/v1/{audience}/{route}"
-        assert not call(addresses[audience], path, as_user(folder, "olga"), method=method).passed
-        assert call(addresses[audience], path, as_user(folder, "olga")).passed
+        assert not call(
+            addresses[audience], path, as_user(folder, "olga"), method=method, headers=node
+        ).passed
+        assert call(addresses[audience], path, as_user(folder, "olga"), headers=node).passed
 
 
 @pytest.mark.parametrize(

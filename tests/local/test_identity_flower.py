@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from identity_meetings import (
 )
 
 from flowerbed.identities import CertificateAuthority, NodeKey, ServerCertificate
+from loopback import free_port
 
 authorities = identity_meetings.authorities
 server = identity_meetings.server
@@ -71,11 +71,6 @@ class Flower:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(20)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +23,7 @@ from flowerbed.declaration import load_plan
 from flowerbed.errors import LocalError
 from flowerbed.identities import NodeKey
 from flowerbed.local import Federation, Options, connection_file, state_of, up
-from flowerbed.local.state import StateFolder, running
+from flowerbed.local.state import StateFolder, read_record, running
 from flowerbed.scripts import flower_app, flower_run
 from flowerbed.scripts.flower_client import FlowerClient
 from flowerbed.scripts.flower_connection import Connection, Unreachable
@@ -39,6 +41,8 @@ def submit(connection: Path, app: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
 
 
+@pytest.mark.smoke
+@pytest.mark.needs("haproxy")
 def test_status_shows_parts_nodes_and_endpoints(hospitals: Federation) -> None:
     """The status of a federation that is well names everything, and exits 0."""
     done = run("status", hospitals.file, "--json")
@@ -75,6 +79,7 @@ def test_status_shows_parts_nodes_and_endpoints(hospitals: Federation) -> None:
     assert "past the gateway" in said["warnings"][0]
 
 
+@pytest.mark.needs("haproxy")
 def test_status_for_people_says_the_same(hospitals: Federation) -> None:
     """The plain status is a few lines with each part, node and endpoint."""
     done = run("status", hospitals.file)
@@ -115,6 +120,7 @@ def test_a_changed_declaration_wants_a_restart(hospitals: Federation) -> None:
     assert run("status", hospitals.file).returncode == 0
 
 
+@pytest.mark.needs("haproxy")
 def test_connections_are_found_by_user(hospitals: Federation, folder: StateFolder) -> None:
     """Each user has a connection; nobody named is the first who may submit; an unknown user is refused."""
     default = Connection.load(connection_file(folder.path))
@@ -126,6 +132,7 @@ def test_connections_are_found_by_user(hospitals: Federation, folder: StateFolde
         connection_file(folder.path, "nobody")
 
 
+@pytest.mark.smoke
 def test_an_app_runs_on_every_node_with_its_own_config(hospitals: Federation, hello: Path) -> None:
     """Through the gateway, on both kinds of isolation, a run completes and node configs arrive verbatim."""
     done = submit(hospitals.connection("sam"), hello)
@@ -133,6 +140,8 @@ def test_an_app_runs_on_every_node_with_its_own_config(hospitals: Federation, he
     assert 'answers: Hôpital "Nord", west' in done.stdout + done.stderr
 
 
+@pytest.mark.smoke
+@pytest.mark.needs("haproxy")
 def test_a_viewer_cannot_submit(hospitals: Federation, hello: Path) -> None:
     """The gateway's refusal reaches the user."""
     done = submit(hospitals.connection("vera"), hello)
@@ -188,6 +197,25 @@ def supernode(folder: StateFolder, key: Path, state: Path) -> Iterator[tuple[sub
             process.wait(20)
 
 
+@pytest.mark.needs("haproxy")
+@contextmanager
+def listed(folder: StateFolder, key: NodeKey) -> Iterator[None]:
+    """List a key at the gateway, which reads its lists when it reloads (SIGUSR2), for a while."""
+    record, file = read_record(folder), folder.path / "gateway" / "admitted-keys"
+    assert record is not None
+    before = file.read_text()
+    gateway = [part.pid for part in record.parts if part.name == "gateway"]
+    try:
+        file.write_text(f"{before}{hashlib.sha256(key.public).hexdigest()}\n")
+        for pid in gateway:
+            os.kill(pid, signal.SIGUSR2)
+        yield
+    finally:
+        file.write_text(before)
+        for pid in gateway:
+            os.kill(pid, signal.SIGUSR2)
+
+
 def test_a_node_waits_until_its_key_is_declared_and_leaves_when_it_is_not(
     hospitals: Federation, folder: StateFolder, tmp_path: Path
 ) -> None:
@@ -206,8 +234,9 @@ def test_a_node_waits_until_its_key_is_declared_and_leaves_when_it_is_not(
         assert state_of_node() == "unknown"
         try:
             file.write_text(json.dumps({**declared, "visitor": key.public.decode()}))
-            until(lambda: state_of_node() == "online", 40, "the node online")
-            until(lambda: "SuperNode ID" in log.read_text(), 40, "the SuperNode started")
+            with listed(folder, key):
+                until(lambda: state_of_node() == "online", 40, "the node online")
+                until(lambda: "SuperNode ID" in log.read_text(), 40, "the SuperNode started")
         finally:
             file.write_text(json.dumps(declared))
         until(lambda: state_of_node() == "unregistered", 20, "the node unregistered")
@@ -239,6 +268,7 @@ def test_two_federations_run_side_by_side(hospitals: Federation, hello: Path, tm
     assert health(hospitals.file).healthy
 
 
+@pytest.mark.smoke
 def test_without_a_gateway_it_says_who_may_do_what_and_ends_under_followers(
     hello: Path, tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def said(file: Path) -> str:
     return (file.parent / "up.log").read_text()
 
 
+@pytest.mark.needs("haproxy")
 def test_what_crashes_is_reported_and_started_again(file: Path) -> None:
     """Killed parts come back, the node as the one it was, within seconds; Ctrl-C then ends all, with 130."""
     with foreground(file) as process:
@@ -91,6 +92,7 @@ def command(pid: int) -> str:
     return ""
 
 
+@pytest.mark.needs("haproxy")
 def test_a_killed_supervisor_leaves_nothing(file: Path, hello: Path) -> None:
     """After SIGKILL of the supervisor its guardian ends every process, apps too; status says the truth."""
     with foreground(file) as process:

@@ -173,6 +173,8 @@ def test_a_key_that_was_unregistered_is_reported_and_the_others_go_on(
         ("{", "list not usable"),
         ("[]", "list not usable"),
         ('{"north-0": 5}', "list not usable"),
+        ("[" * 100_000, "list not usable"),
+        ('{"north-0": "a", "north-0": "b"}', "list not usable"),
         ('{"north-0": "-----BEGIN PUBLIC KEY-----"}', "list empty or damaged"),
     ],
 )
@@ -250,3 +252,117 @@ def test_a_revoked_key_goes_whatever_is_declared(
     assert ("unregistered", "north-0") in events(done.stdout)
     found = superlink.nodes()
     assert (found[keys[0]].status, found[keys[1]].status) == ("unregistered", "registered")
+
+
+def revoke(file: Path, *keys: str) -> None:
+    file.write_text("\n".join(["# SHA-256", *(hashlib.sha256(key.encode()).hexdigest() for key in keys)]))
+
+
+def test_a_kept_revocation_outlives_the_declared_one(
+    superlink: SuperLink, tmp_path: Path, keys: list[str]
+) -> None:
+    """Once revoked, a key stays out when an older list comes back, also on a SuperLink that never saw it."""
+    declare(tmp_path, {"north-0": keys[0], "north-1": keys[1]})
+    assert once(superlink, tmp_path).returncode == 0
+    revoked, options = tmp_path / "keys", ("--kept", str(tmp_path / "kept"))
+    revoke(revoked, keys[0], keys[2])
+    assert once(superlink, tmp_path, "--revoked", str(revoked), *options).returncode == 0
+    revoke(revoked)
+    declare(tmp_path, {"north-0": keys[0], "north-1": keys[1], "north-2": keys[2]})
+    done = once(superlink, tmp_path, "--revoked", str(revoked), *options)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert keys[2] not in superlink.nodes()
+    assert once(superlink, tmp_path, "--revoked", str(revoked)).returncode == 1  # the control: without it
+    assert superlink.nodes()[keys[2]].status == "registered"
+    assert events(once(superlink, tmp_path, *options).stdout) == [("unregistered", "north-2")]
+
+
+def test_users_are_kept_too(superlink: SuperLink, tmp_path: Path, keys: list[str]) -> None:
+    """The list that the gateway reads grows while the registrar runs, not only at the pod's start."""
+    declare(tmp_path, {"north-0": keys[0]})
+    (tmp_path / "users").write_text("# CN YYMMDDHHMMSS\nann 261129013328\n")
+    options = ("--kept", str(tmp_path / "kept"), "--revoked-users", str(tmp_path / "users"))
+    assert once(superlink, tmp_path, *options).returncode == 0
+    (tmp_path / "users").write_text("# CN YYMMDDHHMMSS\nann 251129013328\n")
+    assert once(superlink, tmp_path, *options).returncode == 0
+    assert (tmp_path / "kept" / "users").read_text().splitlines()[1:] == ["ann 261129013328"]
+
+
+def test_with_a_damaged_kept_list_nobody_is_registered(
+    superlink: SuperLink, tmp_path: Path, keys: list[str]
+) -> None:
+    """What is revoked is not known then: what is there stays, keys revoked by name go, the rest waits."""
+    declare(tmp_path, {"north-0": keys[0], "north-1": keys[1]})
+    options = ("--kept", str(tmp_path / "kept"), "--revoked", str(tmp_path / "keys"))
+    assert once(superlink, tmp_path, *options).returncode == 0
+    (tmp_path / "kept" / "keys").write_bytes(b"")
+    declare(tmp_path, {"north-0": keys[0], "north-1": keys[1], "north-2": keys[2]})
+    revoke(tmp_path / "keys", keys[1])
+    done = once(superlink, tmp_path, *options)
+    assert done.returncode == 1
+    assert ("kept revocations are damaged", "") in events(done.stdout)
+    assert "kept/keys does not match its checksum" in done.stdout
+    found = superlink.nodes()
+    assert [found[key].status for key in keys[:2]] == ["registered", "unregistered"]
+    assert keys[2] not in found
+    (tmp_path / "kept" / "keys").unlink()
+    (tmp_path / "kept" / "users").unlink()
+    (tmp_path / "kept").rmdir()
+    once(superlink, tmp_path, *options)
+    assert superlink.nodes()[keys[2]].status == "registered"  # the control
+
+
+def test_a_list_that_lost_more_than_half_waits_for_a_word(
+    superlink: SuperLink, tmp_path: Path, keys: list[str]
+) -> None:
+    """Without two of three nodes the list is taken for a mistake, until their number is allowed."""
+    nodes = {f"north-{number}": key for number, key in enumerate(keys)}
+    limit, options = tmp_path / "limit", ("--max-removals", str(tmp_path / "limit"))
+    declare(tmp_path, nodes)
+    once(superlink, tmp_path)
+    limit.write_text("1")
+    declare(tmp_path, {"north-0": keys[0]})
+    done = once(superlink, tmp_path, *options)
+    assert done.returncode == 1
+    assert events(done.stdout) == [("removals held back", "")]
+    assert "2 of 3 nodes are not declared any more" in done.stdout
+    assert {superlink.nodes()[key].status for key in keys} == {"registered"}
+    limit.write_text("2")
+    done = once(superlink, tmp_path, *options)
+    assert (done.returncode, events(done.stdout)) == (
+        0,
+        [("unregistered", "north-1"), ("unregistered", "north-2")],
+    )
+
+
+def test_half_of_the_nodes_and_new_keys_for_all_need_no_word(
+    superlink: SuperLink, tmp_path: Path, keys: list[str]
+) -> None:
+    """A list that lost half of its nodes, or replaced every key, is acted on at once."""
+    (tmp_path / "limit").write_text("0")
+    options = ("--max-removals", str(tmp_path / "limit"))
+    declare(tmp_path, {"north-0": keys[0], "north-1": keys[1]})
+    once(superlink, tmp_path)
+    declare(tmp_path, {"north-0": keys[0]})
+    assert events(once(superlink, tmp_path, *options).stdout) == [("unregistered", "north-1")]
+    declare(tmp_path, {"north-0": keys[2]})
+    done = once(superlink, tmp_path, *options)
+    assert events(done.stdout) == [("registered", "north-0"), ("unregistered", "north-0")]
+
+
+def test_a_held_back_list_still_loses_its_revoked_keys(
+    superlink: SuperLink, tmp_path: Path, keys: list[str]
+) -> None:
+    """A key that is revoked by name goes, whatever else is wrong with the list."""
+    (tmp_path / "limit").write_text("none")
+    declare(tmp_path, {f"north-{number}": key for number, key in enumerate(keys)})
+    once(superlink, tmp_path)
+    revoke(tmp_path / "keys", keys[1])
+    (tmp_path / NODES).write_text("[" * 100_000)
+    options = ("--max-removals", str(tmp_path / "limit"), "--revoked", str(tmp_path / "keys"))
+    done = once(superlink, tmp_path, *options)
+    assert done.returncode == 1
+    assert {"list not usable", "limit not usable", "unregistered"} <= {
+        event for event, _ in events(done.stdout)
+    }
+    assert [superlink.nodes()[key].status for key in keys] == ["registered", "unregistered", "registered"]

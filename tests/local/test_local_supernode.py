@@ -67,6 +67,7 @@ REASONS: dict[str, tuple[Callable[[Federation, Path], dict[str, str]], str]] = {
 
 
 @pytest.mark.parametrize("case", REASONS)
+@pytest.mark.needs("haproxy")
 def test_it_waits_and_says_why(
     hospitals: Federation, node: Callable[..., list[str]], tmp_path: Path, case: str
 ) -> None:
@@ -98,16 +99,18 @@ class Clock(datetime):
 
 
 @pytest.mark.parametrize(("seconds", "way"), [(60, "ahead of"), (-600, "behind"), (0, "")])
+@pytest.mark.needs("haproxy")
 def test_a_wrong_clock_is_named(
     hospitals: Federation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: int, way: str
 ) -> None:
-    """A signature of another time is refused by the SuperLink, and its answer's date says by how much."""
+    """An admitted key's signature of another time is refused; the answer's date says by how much."""
     monkeypatch.setattr(Clock, "wrong_by", timedelta(seconds=seconds))
     monkeypatch.setattr(supernode, "datetime", Clock)
     (tmp_path / "key").write_bytes(NodeKey.generate().private)
-    key = supernode.read_key(tmp_path / "key")
+    state = state_of(hospitals.file, "hospitals")
+    key = supernode.read_key(state.node("hospitals-north-0") / "key" if seconds else tmp_path / "key")
     assert key is not None
-    roots = state_of(hospitals.file, "hospitals").path / "gateway" / "ca.crt"
+    roots = state.path / "gateway" / "ca.crt"
     address = hospitals.record.endpoints["fleet"].address
     with supernode.Fleet(Connection(address=address, root_certificates=roots), key) as fleet:
         with pytest.raises(Refused) as refusal:

@@ -11,24 +11,65 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_helpers import ROOT
-from outcome_rows import Seen, tried
 
-sys.path.append(str(ROOT / "tools"))
+sys.path += [str(Path(__file__).parents[2] / name) for name in ("tools", "tests")]
 from marked import replaced, table
+from outcome_rows import tried
+from outcome_trials import Seen
 
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "outcomes.md"
-# Exit code, status, and how the record says that the run ended: "" while it is incomplete.
+# Exit code, status, and the last word of the SuperLink, which its record has: "" while that is incomplete.
 EXPECTED = {
-    "the ServerApp comes to its end": (0, "completed", "completed"),
+    "all nodes reply": (0, "completed", "completed"),
+    "the ServerApp comes to its end, without any round": (0, "completed", "completed"),
+    "the strategy gives no figures": (0, "completed", "completed"),
+    "the loss is not a number": (0, "completed", "completed"),
+    "the loss is infinite": (0, "completed", "completed"),
     "the ServerApp raises": (1, "failed", "failed"),
+    "the ServerApp raises without a text": (1, "failed", "failed"),
+    "the ServerApp reads a key that does not exist": (1, "failed", "failed"),
+    "the ServerApp recurses without end": (1, "failed", "failed"),
+    "the exception of the ServerApp is very long": (1, "failed", "failed"),
+    "the exception of the ServerApp has two lines": (1, "failed", "failed"),
+    "the module of the ServerApp cannot be imported": (1, "failed", "failed"),
+    "a reply lacks what the strategy averages by": (1, "failed", "failed"),
+    "the ServerApp ends by os._exit": (1, "failed", "failed"),
+    "the ServerApp ends by sys.exit": (1, "failed", "failed"),
+    "the ServerApp ends by SIGKILL": (1, "failed", "failed"),
+    "the ServerApp ends by SIGTERM": (1, "failed", "failed"),
+    "the run config gets a value of another type": (2, "not-started", ""),
     "the ClientApp raises on one node of two": (0, "completed", "completed"),
     "the same, with `--require-all-replies`": (1, "completed", "completed"),
     "the ClientApp raises on all nodes": (1, "completed", "completed"),
+    "the ClientApp of the only node raises an exception of its own": (1, "completed", "completed"),
+    "the ClientApp of the only node runs out of memory in Python": (1, "completed", "completed"),
+    "the ClientApp imports a module that no node has": (1, "completed", "completed"),
+    "the module of the ClientApp cannot be imported": (1, "completed", "completed"),
+    "the exception of a ClientApp is very long": (1, "completed", "completed"),
+    "one node fails to evaluate": (0, "completed", "completed"),
+    "all nodes fail to evaluate": (1, "completed", "completed"),
+    "with the older API, the ClientApp raises on one node of two": (0, "completed", "completed"),
+    "with the older API, the ClientApp raises on all nodes": (1, "completed", "completed"),
+    "the ClientApp of one node of two ends by os._exit": (0, "completed", "completed"),
+    "the ClientApp of one node of two ends by sys.exit": (0, "completed", "completed"),
+    "the ClientApp of one node of two ends by SIGKILL": (0, "completed", "completed"),
+    "the ClientApp of one node of two ends by SIGSEGV": (0, "completed", "completed"),
+    "the ClientApp returns nothing": (1, "completed", "completed"),
+    "a node is killed between two rounds": (0, "completed", "completed"),
+    "one node of two does not reply within the time limit of a round": (0, "completed", "completed"),
+    "the same, with `--min-replies 0.8`": (1, "completed", "completed"),
+    "the same, with all replies required": (1, "completed", "completed"),
+    "no node replies within the time limit of a round": (1, "completed", "completed"),
+    "an app sends messages itself, and no node replies in time": (1, "completed", "completed"),
+    "no node is online, with `--timeout 2s`": (5, "running", ""),
     "there are too few nodes for it, with `--timeout 4s`": (5, "running", ""),
+    "its nodes are busy with another run, with `--timeout 2s`": (5, "running", ""),
+    "the same run, followed by `flowerbed attach`": (0, "completed", "completed"),
     "nobody starts its ServerApp, with `--pending-timeout 2s`": (5, "pending", ""),
     "it takes longer than `--timeout 2s`": (5, "running", ""),
     "somebody else stops it": (4, "stopped", "stopped"),
+    "somebody else stops it while it is pending": (4, "stopped", "stopped"),
     "SIGTERM": (130, "running", ""),
     "SIGTERM, with `--on-interrupt stop`": (130, "stopped", "stopped"),
     "Ctrl-C, with `--on-interrupt leave`": (130, "running", ""),
@@ -52,7 +93,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Seen]]:
 def test_an_outcome(seen: dict[str, Seen], name: str) -> None:
     """Exit code, status and record are those that this end has."""
     one = seen[name]
-    assert (one.exit_code, one.status, one.record) == EXPECTED[name], one
+    assert (one.exit_code, one.status, one.word) == EXPECTED[name], one
 
 
 def test_the_table_of_outcomes_is_true(seen: dict[str, Seen]) -> None:
@@ -67,10 +108,17 @@ def outcomes(seen: dict[str, Seen]) -> str:
     rows = []
     for name in EXPECTED:
         one = seen[name]
-        why = ", the same reason" if one.record_reason == one.reason else f": {one.record_reason}"
-        record = f"`{one.record}`{why if one.record_reason else ''}" if one.record else "incomplete"
-        rows.append([name, str(one.exit_code), f"`{one.status}`", one.reason or "–", record])
-    return table(["what happens", "exit code", "`status`", "`reason`", "record"], rows)
+        says = f"`{one.word or one.status}`{f': {cell(one.details)}' if one.details else ''}"
+        rows.append(
+            [name, says, one.replies or "–", one.figures or "–", str(one.exit_code), cell(one.reason)]
+        )
+    heads = ["what happens", "the SuperLink says", "replies", "figures", "exit code", "`reason`"]
+    return table(heads, rows)
+
+
+def cell(text: str) -> str:
+    """Return text as it may stand in a table."""
+    return text.strip().replace("|", "\\|").replace("\n", "<br>") or "–"
 
 
 if __name__ == "__main__":

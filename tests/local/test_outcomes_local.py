@@ -1,4 +1,4 @@
-"""Ctrl-C under `submit --local`: the run is stopped and on record, and nothing else is left."""
+"""The ends of `submit --local`: what becomes of the run is said and on record, and nothing else is left."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from local_helpers import GONE, LIMIT, flowerbed, until
+from outcome_app import FILES
 
 from flowerbed.records import load
+
+sys.path.append(str(Path(__file__).parents[1] / "unit"))
+from submit_apps import write_app  # isort: skip
 
 
 def belonging_to(folder: Path) -> list[str]:
@@ -55,10 +61,53 @@ def test_an_interrupt_of_the_terminal(hello: Path, tmp_path: Path, moment: str) 
     assert "Traceback" not in said()
     until(lambda: not belonging_to(temporary), GONE, f"{belonging_to(temporary)} ended")
     assert not list(temporary.iterdir())
-    if moment == "is running":
+    if moment == "the SuperLink answers":
+        assert "interrupted; no run was started" in said()
+        assert json.loads(output)["status"] == "not-started"
+    else:
         run_id, outcome = output.splitlines()[0], json.loads(output.splitlines()[-1])
         assert outcome["status"] == "stopped"
         assert outcome["reason"] == "interrupted; the run was stopped"
         record = load(tmp_path, run_id)
         assert record is not None
         assert (record.complete, record.run.outcome) == (True, "stopped")
+
+
+def test_an_app_that_waits_for_more_nodes(tmp_path: Path) -> None:
+    """That is said before the limit; then the run is stopped, and the command does not wait for the rest."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    app = write_app(tmp_path / "app", FILES)
+    limits = ("--local", "--nodes", "1", "--timeout", "15s", "--records", tmp_path / "runs", "--json")
+    process = subprocess.Popen(
+        flowerbed("submit", app, *limits, "--set", "rounds=1", "--set", "ticks=0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("{"):
+                begin = time.monotonic()
+    assert process.wait(LIMIT) == 5, said
+    waited = time.monotonic() - begin
+    text, outcome = "".join(said), json.loads(next(line for line in said if line.startswith("{")))
+    reason = "not finished after 15 s: it waits for 2 nodes, 1 is online; the run was stopped"
+    assert (outcome["status"], outcome["reason"]) == ("stopped", reason)
+    assert text.index("waits for 2 nodes, 1 is online\n") < text.index("not finished after")
+    assert text.count("Waiting for nodes to connect: 1 connected") == 1
+    assert "flowerbed stop" not in text
+    assert "taking down the local federation, in the background" in text
+    record = load(tmp_path / "runs", outcome["run_id"])
+    assert record is not None
+    assert (record.complete, record.run.outcome) == (True, "stopped")
+    assert "more time" in text
+    log = (tmp_path / "runs" / outcome["run_id"] / "log.txt").read_text()
+    assert log.count("Waiting for nodes to connect: 1 connected") > 1
+    assert waited < 4
+    until(lambda: not belonging_to(temporary), GONE, "the federation ended")
+    assert not list(temporary.iterdir())

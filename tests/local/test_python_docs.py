@@ -46,7 +46,7 @@ def main(grid, context):
 
 
 class Rows(HTMLParser):
-    """The cells of a table, row by row, as a browser would show them."""
+    """The cells of tables, row by row, as a browser would show them; a paragraph or a drawing is one row."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -57,7 +57,7 @@ class Rows(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
-        if tag in {"tr", "caption"}:
+        if tag in {"tr", "caption", "p", "svg"}:
             self.rows.append([])
 
     def handle_data(self, data: str) -> None:
@@ -116,12 +116,12 @@ def check_raw_log(run_id: str) -> None:
 
 
 def check_notebook(hospitals: Client, run: object) -> None:
-    """Both are tables, with strangers' names as text, and their plain form hides nothing secret."""
+    """Both are tables, with names from the app escaped, and their plain form shows no secret."""
     shown = Rows(run._repr_html_())  # type: ignore[attr-defined]
     assert ["status", "completed"] in shown.rows
-    assert ["accuracy", "0.875"] in shown.rows
-    assert ["<b>", "3"] in shown.rows
-    assert shown.tags == {"table", "caption", "tr", "th", "td"}
+    assert ["round", "accuracy (server)", "<b> (server)", "answers"] in shown.rows
+    assert ["3", "0.8750", "3"] in [row[:3] for row in shown.rows]
+    assert shown.tags == {"table", "caption", "tr", "th", "td", "p", "svg", "title", "text", "path"}
     listed = Rows(hospitals._repr_html_())
     assert listed.rows[0] == [f"Federation at {hospitals.connection.address}"]
     assert [run.run_id, "completed"] in listed.rows  # type: ignore[attr-defined]

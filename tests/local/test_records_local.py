@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from local_helpers import GONE, LIMIT, ROOT, flowerbed, run, until
 
 from flowerbed.records import load, load_log, report_of
 from flowerbed.report import render_page
+from needed import require
 
 SETTINGS = ("num-server-rounds=1", "min-nodes=2", "accuracy-floor=0.1", "local-epochs=1")
 XSS = "<script>document.title = 'broken'</script>"
@@ -29,7 +30,8 @@ def first_try(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     options = [word for setting in SETTINGS for word in ("--set", setting)]
     done = run("submit", ROOT / "examples" / "digits", "--local", "--records", folder, "--json", *options)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert set(Path(tempfile.gettempdir()).glob("flowerbed-local-*")) <= before
+    left = lambda: set(Path(tempfile.gettempdir()).glob("flowerbed-local-*")) - before  # noqa: E731
+    until(lambda: not left(), GONE, "a directory removed in the background")
     return folder, done.stdout.splitlines()[0]
 
 
@@ -41,6 +43,13 @@ def test_the_record_of_a_first_try(first_try: tuple[Path, str], tmp_path: Path) 
     assert (record.complete, record.run.outcome) == (True, "completed")
     assert record.source is not None
     assert record.source.kind == "folder"
+    assert record.environment is not None
+    assert (record.environment.flower, record.environment.packages["flwr"]) == (version("flwr"),) * 2
+    assert record.command[:2] == ("flowerbed", "submit")
+    assert "local-epochs=1" in record.command
+    if (ROOT / ".git").exists():
+        assert record.source.tree is not None
+        assert len(record.source.commit) >= 40
     assert (record.config["local-epochs"], record.overrides["local-epochs"]) == (1, 1)
     assert len(record.nodes) == 2
     assert [wait.stage for wait in record.phases] == ["pending", "starting", "running"]
@@ -54,9 +63,7 @@ def test_the_record_of_a_first_try(first_try: tuple[Path, str], tmp_path: Path) 
 
 def test_the_page_in_a_browser(first_try: tuple[Path, str], tmp_path: Path) -> None:
     """Chromium runs the page's own script under its policy, and takes a log's script for text."""
-    browser = shutil.which("chromium")
-    if not browser:
-        pytest.skip("chromium is not installed")
+    require("chromium")
     root, run_id = first_try
     record = load(root, run_id)
     assert record is not None
@@ -65,7 +72,11 @@ def test_the_page_in_a_browser(first_try: tuple[Path, str], tmp_path: Path) -> N
     page.write_text(render_page(report_of(record, log), log), encoding="utf-8")
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
-        [browser, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=60, check=True
+        ["chromium", *flags, "--dump-dom", page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     assert re.search(r"<title>Run \d+ of flowerbed/digits: completed</title>", done.stdout)
     assert "&lt;script&gt;document.title = 'broken'" in done.stdout

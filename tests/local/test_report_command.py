@@ -94,8 +94,9 @@ def test_a_run_that_is_still_running(
 @pytest.mark.parametrize(
     ("run_id", "user", "code", "words"),
     [
-        ("12345", "analyst", 2, "Run ID not found"),
-        ("latest", "analyst", 2, "'latest' is not the id of a run"),
+        ("12345", "analyst", 2, "no run has the id 12345"),
+        ("1234567890123456789", "analyst", 2, "Run ID not found"),
+        ("nothing", "analyst", 2, "no recorded run is named 'nothing'"),
         ("12345", "stranger", 3, "refused"),
     ],
 )

@@ -2,96 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import signal
 import ssl
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from local_helpers import ROOT, call, trust, until
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from gateway_pod import Gateway
+from local_helpers import until
 
-from flowerbed.identities import CertificateAuthority
-from flowerbed.local.ports import reserve
+from flowerbed.identities import ClientCertificate
 
-FILES = ROOT / "charts" / "superlink" / "files"
-AUDIENCES = ("fleet", "control", "runtime", "readiness", "metrics", "superlink")
-WATCHED = ("tls.crt", "tls.key", "ca.crt", "users", "revoked")
-
-
-class Gateway:
-    """The gateway as its pod starts it, with no SuperLink behind: who gets past it is answered with 503."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.old, self.new = (CertificateAuthority.create("hospitals") for _ in range(2))
-        self.serve(self.old)
-        (folder / "ca.crt").write_bytes(self.old.certificate + self.new.certificate)
-        (folder / "users").write_text("ann submitter\nbob viewer\n")
-        (folder / "revoked").write_text("# SHA-256\n")
-        for name, authority in (("ann", self.old), ("bob", self.old), ("ann-again", self.new)):
-            pair = authority.issue_client(name.partition("-")[0], "viewer", 2)
-            (folder / f"{name}.crt").write_bytes(pair.certificate)
-            (folder / f"{name}.key").write_bytes(pair.private_key)
-        self.reservation = reserve(AUDIENCES, {}, {})
-        self.address = f"127.0.0.1:{self.reservation.ports['control']}"
-        environment = {
-            "PATH": os.environ["PATH"],
-            "GATEWAY_HOST": "127.0.0.1",
-            **{f"GATEWAY_{name.upper()}_PORT": str(port) for name, port in self.reservation.ports.items()},
-            "GATEWAY_CERTIFICATE": "tls.crt",
-            "GATEWAY_CLIENT_CA": "ca.crt",
-            "GATEWAY_LOOPBACK_CA": "ca.crt",
-            "GATEWAY_USERS": "users",
-            "GATEWAY_REVOKED": "revoked",
-        }
-        self.log = (folder / "log").open("wb")
-        self.process = subprocess.Popen(
-            ["sh", str(FILES / "gateway.sh"), str(FILES / "haproxy.cfg"), *WATCHED],
-            cwd=folder,
-            env=environment,
-            stdout=self.log,
-            stderr=self.log,
-            start_new_session=True,
-        )
-
-    def serve(self, authority: CertificateAuthority) -> None:
-        pair = authority.issue_server(["localhost"], ["127.0.0.1"], 2)
-        for name, data in (("tls.crt", pair.certificate), ("tls.key", pair.private_key)):
-            (self.folder / f"{name}.new").write_bytes(data)
-        for name in ("tls.crt", "tls.key"):
-            (self.folder / f"{name}.new").replace(self.folder / name)
-
-    def tls(self, user: str, *roots: CertificateAuthority) -> ssl.SSLContext:
-        trusted = self.folder / f"roots-{user}.crt"
-        trusted.write_bytes(b"".join(each.certificate for each in roots or (self.old, self.new)))
-        return trust(trusted, self.folder / f"{user}.crt", self.folder / f"{user}.key")
-
-    def status(self, user: str, *roots: CertificateAuthority) -> int:
-        """Return the answer to a user's question for runs; 0 where no connection comes about."""
-        try:
-            return call(self.address, "/v1/control/list-runs", self.tls(user, *roots)).status
-        except OSError:
-            return 0
-
-    def close(self) -> None:
-        os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(20)
-        self.log.close()
-        self.reservation.release()
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    """Return a gateway that answers."""
-    gateway = Gateway(tmp_path)
-    try:
-        until(lambda: gateway.status("ann") == 503, 20, "a gateway that answers")
-        yield gateway
-    finally:
-        gateway.close()
+pytestmark = pytest.mark.needs("haproxy")
 
 
 def test_a_certificate_of_the_next_ca_is_served_without_a_refusal(gateway: Gateway) -> None:
@@ -109,10 +30,67 @@ def test_a_certificate_of_the_next_ca_is_served_without_a_refusal(gateway: Gatew
     assert gateway.status("bob", gateway.old) == 0
 
 
-def test_a_revoked_certificate_is_refused_and_its_name_goes_on(gateway: Gateway) -> None:
-    """The revoked one alone is refused: another of the same name, and other users, get past."""
-    der = ssl.PEM_cert_to_DER_cert((gateway.folder / "ann.crt").read_text())
-    assert [gateway.status(user) for user in ("ann", "bob", "ann-again")] == [503, 503, 503]
-    (gateway.folder / "revoked").write_text(f"# SHA-256\n{hashlib.sha256(der).hexdigest()}")
+def twin_of(pair: ClientCertificate) -> ClientCertificate:
+    """Return the certificate with its signature (r, s) written as (r, n - s), which counts as well."""
+    tbs, algorithm, _ = parts(ssl.PEM_cert_to_DER_cert(pair.certificate.decode()))
+    r, s = decode_dss_signature(pair.parsed.signature)
+    signature = b"\x00" + encode_dss_signature(r, P256_ORDER - s)
+    der = element(0x30, tbs + algorithm + element(0x03, signature))
+    return ClientCertificate(ssl.DER_cert_to_PEM_cert(der).encode(), pair.private_key)
+
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def element(tag: int, content: bytes) -> bytes:
+    """Return a DER element."""
+    size = len(content)
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, *([size] if size < 0x80 else [0x80 | len(length), *length])]) + content
+
+
+def parts(der: bytes) -> tuple[bytes, ...]:
+    """Return the elements of a DER sequence."""
+    found, at = [], end_of_head(der, 0)
+    while at < len(der):
+        begin, head = at, end_of_head(der, at)
+        size = der[at + 1] if der[at + 1] < 0x80 else int.from_bytes(der[at + 2 : head], "big")
+        at = head + size
+        found.append(der[begin:at])
+    return tuple(found)
+
+
+def end_of_head(der: bytes, at: int) -> int:
+    return at + 2 + (der[at + 1] & 0x7F if der[at + 1] & 0x80 else 0)
+
+
+def test_revoking_reaches_every_certificate_of_a_name_until_then(gateway: Gateway) -> None:
+    """Those that begin until then are refused, twins with another signature too; later ones pass."""
+    first = gateway.old.issue_client("ann", "viewer", 2)
+    second = gateway.old.issue_client("ann", "viewer", 2, after=first.not_before)
+    third = gateway.new.issue_client("ann", "viewer", 2, after=second.not_before)
+    made = {"first": first, "second": second, "third": third}
+    made |= {"twin of the first": twin_of(first), "twin of the second": twin_of(second)}
+    assert made["twin of the second"].certificate != second.certificate
+    for name, pair in made.items():
+        gateway.keep(name, pair)
+    assert {gateway.status(name) for name in (*made, "bob")} == {503}
+    gateway.revoke({"ann": second.not_before})
+    until(lambda: gateway.status("second") == 403, 20, "the refusal")
+    refused = {"first", "second", "twin of the first", "twin of the second"}
+    assert {name for name in made if gateway.status(name) == 403} == refused
+    assert [gateway.status(name) for name in ("third", "bob")] == [503, 503]
+    gateway.revoke({"ann": first.not_before - timedelta(seconds=1)})
+    until(lambda: gateway.status("second") == 503, 20, "the end of the refusal")
+    assert gateway.status("first") == 503
+
+
+@pytest.mark.parametrize("years", [0, 1, 22])
+def test_beginnings_are_compared_whole(gateway: Gateway, years: int) -> None:
+    """A time of 12 digits is more than 32 bits hold, and must not be cut: today, next year, 2048."""
+    later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=365 * years)
+    gateway.revoke({"ann": later})
     until(lambda: gateway.status("ann") == 403, 20, "the refusal")
-    assert [gateway.status(user) for user in ("bob", "ann-again")] == [503, 503]
+    assert gateway.status("bob") == 503
+    gateway.revoke({"ann": later - timedelta(days=365 * (years + 20))})
+    until(lambda: gateway.status("ann") == 503, 20, "the end of the refusal")

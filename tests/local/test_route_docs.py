@@ -12,7 +12,7 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from local_helpers import HOSPITALS, ROOT, call, declare, trust
+from local_helpers import HOSPITALS, ROOT, as_node, call, declare, trust
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up
@@ -22,20 +22,21 @@ sys.path.append(str(ROOT / "tools"))
 from marked import replaced, table
 
 PAGE = ROOT / "docs" / "access.md"
-# Who, at which listener, with whose certificate.
+# Who, at which listener, with whose certificate, or as a node whose key is admitted.
 CALLERS = {
     "anybody, no certificate": ("control", ""),
     "viewer": ("control", "vera"),
     "submitter": ("control", "sam"),
     "operator": ("control", "olga"),
-    "SuperNode": ("fleet", ""),
+    "SuperNode": ("fleet", "node"),
+    "unknown SuperNode": ("fleet", ""),
     "SuperExec, app": ("runtime", ""),
 }
 
 
-def answered(address: str, route: str, tls: ssl.SSLContext) -> str:
+def answered(address: str, route: str, tls: ssl.SSLContext, headers: dict[str, str]) -> str:
     try:
-        answer = call(address, route, tls)
+        answer = call(address, route, tls, headers=headers)
     except (ssl.SSLError, ConnectionError):
         return "–"
     return "yes" if answer.passed else str(answer.status)
@@ -50,10 +51,11 @@ def routes(federation: Federation) -> str:
     columns = []
     for listener, user in CALLERS.values():
         own = folder / "users" / user
-        shown = (own / "client.crt", own / "client.key") if user else ()
+        shown = (own / "client.crt", own / "client.key") if listener == "control" and user else ()
+        headers = as_node(federation.file) if user == "node" else {}
         tls = trust(folder / "gateway" / "ca.crt", *shown)
         address = federation.record.endpoints[listener].address
-        columns.append([answered(address, path, tls) for path in paths])
+        columns.append([answered(address, path, tls, headers) for path in paths])
     return table(
         ["route", *CALLERS], ([f"`{path}`", *cells] for path, *cells in zip(paths, *columns, strict=True))
     )
@@ -64,7 +66,7 @@ def test_the_table_of_routes_is_true(hospitals: Federation) -> None:
     text = PAGE.read_text(encoding="utf-8")
     found = routes(hospitals)
     assert text == replaced(text, "routes", found), f"run {Path(__file__).relative_to(ROOT)}"
-    assert "| `/v1/control/start-run` | – | 403 | yes | yes | 404 | 404 |" in found
+    assert "| `/v1/control/start-run` | – | 403 | yes | yes | 404 | 404 | 404 |" in found
 
 
 if __name__ == "__main__":

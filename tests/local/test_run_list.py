@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,7 +10,9 @@ import pytest
 from submit_federation import Federation
 
 from flowerbed.cli.main import run as flowerbed
+from flowerbed.client import Federation as Client
 from flowerbed.runs import RunFilter, find_runs
+from needed import require
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_runs_are_compared(
     page, records = tmp_path / "both.html", str(tmp_path / "records")
     assert call(federation, "runs", "compare", *ids, "-o", str(page), "--records", records) == 0
     output = capsys.readouterr().out
-    assert output.startswith("run  ")
+    assert output.startswith("RUN  ")
     assert "no <data>" in output
     elsewhere = tmp_path / "elsewhere.toml"
     elsewhere.write_text('[superlink]\naddress = "127.0.0.1:1"\ninsecure = true\n')
@@ -102,13 +103,35 @@ def test_runs_are_compared(
     assert flowerbed(["report", ids[1], *away]) == 0
     assert f"run {ids[1]}: failed" in capsys.readouterr().out
     assert flowerbed(["report", "12345", *away]) == 3  # positive control: nobody answers there
-    browser = shutil.which("chromium")
-    if not browser:
-        pytest.skip("chromium is not installed")
+    require("chromium")
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
-        [browser, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=60, check=True
+        ["chromium", *flags, "--dump-dom", page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     assert "<title>2 runs compared</title>" in done.stdout
     assert done.stdout.count('<path d="M') >= 2
     assert "no &lt;data&gt;" in done.stdout
+
+
+def test_what_was_set_is_known_of_runs_without_a_record(
+    federation: Federation, ids: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The SuperLink knows it: the list, the report, the comparison and Python have it."""
+    nowhere = ["--records", str(tmp_path / "runs")]
+    assert call(federation, "runs", "--json", *nowhere) == 0
+    listed = {run["run_id"]: run for run in json.loads(capsys.readouterr().out)}
+    given = {"ending": "well", "pause": 0.0, "ticks": 3}
+    assert (listed[ids[0]]["overrides"], listed[ids[0]]["remarks"]) == (given, [])
+    assert call(federation, "runs", *nowhere) == 0
+    assert "ending=well, pause=0.0, ticks=3" in capsys.readouterr().out
+    assert call(federation, "report", ids[0], *nowhere) == 0
+    assert "set: ending=well, pause=0.0, ticks=3" in capsys.readouterr().out
+    assert call(federation, "runs", "compare", *ids, *nowhere) == 0
+    assert "ending" in capsys.readouterr().out
+    run = Client(federation.connection()).run(ids[0])
+    assert run.overrides == given
+    assert given.items() <= run.config.items()

@@ -167,7 +167,7 @@ def arguments(served: Served) -> dict[str, list[str]]:
         ],
         "pieces": [
             *["--client", "client.py:app", "--server", "server.py", "--module", "helpers.py"],
-            *["--requirements", "requirements.txt", "--set", "word=trained on", "--name", "pieces"],
+            *["--requirements", "requirements.txt", "--set", "word=trained on", "--app-name", "pieces"],
         ],
     }
 

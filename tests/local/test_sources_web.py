@@ -15,7 +15,8 @@ from source_servers import APP, Served, fetched, refused
 from flowerbed.scripts import flower_download
 from flowerbed.scripts.flower_connection import Invalid, Unreachable
 from flowerbed.scripts.flower_fab import build
-from flowerbed.scripts.flower_source import Request, prepared
+from flowerbed.scripts.flower_prepare import prepared
+from flowerbed.scripts.flower_source import Request
 
 from git_repositories import write  # isort: skip  (found through source_servers)
 
@@ -94,6 +95,51 @@ def test_addresses(served: Served, url: str, app: str, said: str) -> None:
     """What is no address of an archive is refused with exit code 2."""
     text = refused(Invalid, Request(app=app.format(served.web.address)))
     assert said in text
+    assert "s3cret" not in text
+
+
+SIGNED = "?X-Amz-Signature=s3cret&private_token=s3cret"
+
+
+def cut(handler: BaseHTTPRequestHandler) -> None:
+    """Answer with less than is announced."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b"x")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "said"),
+    [
+        ("none.tar.gz", Invalid, "the server answers 404"),
+        ("circle", Unreachable, "redirects"),
+        ("away", Unreachable, "which is not https"),
+        ("cut", Unreachable, "broke off"),
+    ],
+)
+def test_signed_addresses_are_not_shown(
+    served: Served, url: str, path: str, kind: type[Invalid | Unreachable], said: str
+) -> None:
+    """No error repeats a query, of the address or of where it leads."""
+    served.web.redirects = {
+        "/circle": f"/circle{SIGNED}",
+        "/away": f"http://{served.web.address}/x{SIGNED}",
+    }
+    served.web.answers["/cut"] = cut
+    text = refused(kind, Request(app=f"https://{served.web.address}/{path}{SIGNED}"))
+    assert said in text
+    assert "s3cret" not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"),
+    [("127.0.0.1:1", Unreachable), ("no-such-host.invalid", Unreachable), ("127.0.0.1:99999", Invalid)],
+)
+def test_a_signed_address_that_nobody_serves(host: str, kind: type[Invalid | Unreachable]) -> None:
+    """The address is named without its query."""
+    text = refused(kind, Request(app=f"https://{host}/app.zip{SIGNED}"))
+    assert "app.zip" in text
     assert "s3cret" not in text
 
 

@@ -38,7 +38,13 @@ def test_completed(federation: Federation, app: Path) -> None:
     code, output, errors = submit(federation, app, "--json", "--set", "ticks=10000", "--set", "pause=0")
     first, last = output.splitlines()
     assert code == 0
-    assert json.loads(last) == {"run_id": first, "status": "completed", "reason": "", "exit_code": 0}
+    assert json.loads(last) == {
+        "run_id": first,
+        "status": "completed",
+        "reason": "",
+        "exit_code": 0,
+        "replies": None,
+    }
     assert last_word(federation, first) == "completed"
     assert ticks(errors) == list(range(10000))
     assert ticks(runs.read_log(federation.connection(), first)) == list(range(10000))
@@ -121,7 +127,13 @@ def test_interrupted(
         submission.process.send_signal(number)
     code, output, _ = submission.end()
     assert code == 130
-    assert json.loads(output) == {"run_id": run_id, "status": after, "reason": reason, "exit_code": 130}
+    assert json.loads(output) == {
+        "run_id": run_id,
+        "status": after,
+        "reason": reason,
+        "exit_code": 130,
+        "replies": None,
+    }
     assert last_word(federation, run_id) == after
     runs.stop(federation.connection(), run_id)
 
@@ -252,8 +264,10 @@ def test_the_verbs(federation: Federation, app: Path, tmp_path: Path) -> None:
     code, output, _ = flowerbed(federation, "stop", run_id, "--json")
     assert (code, json.loads(output)) == (0, {"run_id": run_id, "stopped": False, "status": "completed"})
     for verb in ("stop", "attach"):
-        code, _, errors = flowerbed(federation, verb, "12")
+        code, _, errors = flowerbed(federation, verb, "1234567890123456789")
         assert (code, "Run ID not found" in errors, "record" in errors) == (2, True, False)
+        code, _, errors = flowerbed(federation, verb, "0000")
+        assert (code, "no run has the id 0000, or one that begins with it" in errors) == (2, True)
 
 
 def test_the_calls_from_python(federation: Federation, app: Path) -> None:

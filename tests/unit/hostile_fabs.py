@@ -190,5 +190,5 @@ def hostile() -> Iterator[Hostile]:
     yield "keys below a deep header", with_file("pyproject.toml", header), "deep"
     yield "long number", with_file("pyproject.toml", b"a = " + b"9" * 100_000), "not TOML"
     yield "large module", with_file("tiny/server.py", b"a;" * MEBIBYTE), "at most 131,072 are read"
-    yield "deep module", with_file("tiny/server.py", b"(" * 100_000), "does not parse"
+    yield "deep module", with_file("tiny/server.py", b"(" * 100_000), "does not compile"
     yield "module of names", with_file("tiny/server.py", b"a;" * 65_000), "its module defines no app"

@@ -37,6 +37,7 @@ def superlink() -> SuperLink:
         dns_names=names.service_names(f"{RELEASE}-fleet", "hub", "cluster.local"),
         ip_addresses=("127.0.0.1", "2001:db8::1"),
         days=365,
+        renew_hours=365 * 24 // 3,
         secret=names.server_tls_secret(RELEASE),
     )
     return SuperLink(

@@ -26,6 +26,10 @@ COMPLETED = RunRecord(
     fab_id="flowerbed/digits",
     fab_version="1.0.0",
     fab_hash="27aa50a3" + "0" * 56,
+    overrides={"learning-rate": 0.3},
+    bytes_sent=1_234_567,
+    bytes_received=4_200,
+    computing=0.12,
 )
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +115,14 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "no state": lambda path: packed(path, ("backup.json", manifest_text())),
     "too small": lambda path: packed(path, ("backup.json", manifest_text()), ("state.db", STATE[1:])),
     "not JSON": lambda path: packed(path, ("backup.json", b"{"), ("state.db", STATE)),
+    "no time": lambda path: packed(
+        path, ("backup.json", manifest_text(taken="\x1b[2J")), ("state.db", STATE)
+    ),
+    "no version": lambda path: packed(
+        path,
+        ("backup.json", manifest_text(state=asdict(replace(FACTS, flower="1.41\nrun 1: completed")))),
+        ("state.db", STATE),
+    ),
     "another format": lambda path: packed(
         path, ("backup.json", manifest_text(format=2)), ("state.db", STATE)
     ),
@@ -269,3 +277,31 @@ def test_the_pages_commands_are_commands(line: str, capsys: pytest.CaptureFixtur
     assert main.run([verb, "--help"]) == 0
     said = capsys.readouterr().out
     assert all(word in said for word in words if word.startswith("-"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize("before", [b"", b"manifest"], ids=["first", "second"])
+def test_headers_take_little_memory(kind: bytes, before: bytes, tmp_path: Path) -> None:
+    """A header of 256 MiB, packed into little, is refused within 128 MiB of memory, in either place."""
+    path, target = tmp_path / "bomb.backup.tar.gz", io.BytesIO()
+    if before:
+        with tarfile.open(fileobj=target, mode="w") as file:
+            member = tarfile.TarInfo("backup.json")
+            member.size = len(manifest_text())
+            file.addfile(member, io.BytesIO(manifest_text()))
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, 256 * 1024 * 1024
+    head = target.getvalue()[: 1024 if before else 0]
+    path.write_bytes(gzip.compress(head + info.tobuf() + bytes(info.size), 1))
+    program = (
+        "import re, sys; from pathlib import Path\n"
+        "from flowerbed.backups import verify\n"
+        "from flowerbed.errors import UsageError\n"
+        "try: verify(Path(sys.argv[1]))\n"
+        "except UsageError as error: print('refused', error.what)\n"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "refused this is no whole backup: what it says of its entries is too long" in done.stdout
+    assert int(done.stdout.splitlines()[-1]) < 128 * 1024

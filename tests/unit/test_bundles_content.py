@@ -23,7 +23,7 @@ from flowerbed.scripts.flower_connection import Connection
 
 VARIANTS = variants()
 PARTY = {"values.yaml", "secrets.yaml", "INSTALL.md"}
-AUTHORITY = {"ca/ca.crt", "ca/ca.key"}
+AUTHORITY = {"ca/ca.crt", "ca/ca.key", "ca/issued.json"}
 USER = {f"users/analyst/{name}" for name in ("connection.toml", "ca.crt", "client.crt", "client.key")}
 
 each_plan = pytest.mark.parametrize("plan", VARIANTS.values(), ids=VARIANTS)
@@ -86,7 +86,7 @@ def test_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
     generate(VARIANTS["plain"], tmp_path / "bundles" / "hospitals")
     for path in tmp_path.rglob("*"):
         mode = stat.S_IMODE(path.stat().st_mode)
-        secret = path.name in {"secrets.yaml", "client.key", "ca.key", ".lock"}
+        secret = path.name in {"secrets.yaml", "client.key", "ca.key", "issued.json", ".lock"}
         assert mode == (0o700 if path.is_dir() else 0o600 if secret else 0o644), path
 
 
@@ -208,7 +208,7 @@ def test_a_declared_ca_reaches_tenants_and_users(tmp_path: Path) -> None:
     values = yaml.safe_load((tmp_path / "tenants/north/values.yaml").read_text())
     assert values["tls"] == {"caCert": CERTIFICATE}
     assert "--set-file" not in (tmp_path / "tenants/north/INSTALL.md").read_text()
-    assert server_authorities(VARIANTS["own CA"], tmp_path).decode() == CERTIFICATE
+    assert server_authorities(VARIANTS["own CA"], b"the federation's").decode() == CERTIFICATE
     assert (tmp_path / "ca/ca.crt").read_text() != CERTIFICATE
 
 
@@ -225,7 +225,7 @@ def test_the_record_speaks_the_truth(tmp_path: Path) -> None:
         for part in ("identity", "texts")
         for name, file in party.get(part, {}).get("files", {}).items()
     }
-    assert set(recorded) == files(tmp_path) - {"plan.json", ".lock"}
+    assert set(recorded) == files(tmp_path) - {"plan.json", "ca/issued.json", ".lock"}
     for name, file in recorded.items():
         data = (tmp_path / name).read_bytes()
         secret = name.endswith(("secrets.yaml", ".key"))

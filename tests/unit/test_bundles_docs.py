@@ -53,7 +53,7 @@ def test_the_example_runs(
     monkeypatch.chdir(tmp_path)
     (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
     exec(example, {})
-    assert capsys.readouterr().out == "10 0 0\n"
+    assert capsys.readouterr().out == "11 0 0\n"
 
 
 def test_users_who_return_get_new_certificates(tmp_path: Path) -> None:

@@ -107,11 +107,11 @@ CHANGES: dict[str, tuple[Callable[[Plan], Plan], set[str]]] = {
     "a user more": (
         lambda plan: change(plan, users=(*plan.users, User(name="lead", role="operator"))),
         {f"users/lead/{name}" for name in ("connection.toml", "ca.crt", "client.crt", "client.key")}
-        | {"coordinator/values.yaml"},
+        | {"coordinator/values.yaml", "ca/issued.json"},
     ),
     "a user's role": (
         lambda plan: change(plan, users=(User(name="analyst", role="viewer"),)),
-        {"users/analyst/client.crt", "users/analyst/client.key", "coordinator/values.yaml"},
+        {"users/analyst/client.crt", "users/analyst/client.key", "coordinator/values.yaml", "ca/issued.json"},
     ),
     "the SuperLink's storage": (
         lambda plan: with_superlink(plan, storage=change(plan.superlink.storage, size="5Gi")),
@@ -119,7 +119,7 @@ CHANGES: dict[str, tuple[Callable[[Plan], Plan], set[str]]] = {
     ),
     "a name of the server": (
         lambda plan: with_tls(plan, dns_names=(*plan.superlink.tls.dns_names, "new.example.org")),
-        {"coordinator/secrets.yaml"},
+        {"coordinator/secrets.yaml", "ca/issued.json"},
     ),
     "ports of the local federation": (lambda plan: change(plan, local=change(plan.local, fleet=9999)), set()),
 }
@@ -247,22 +247,23 @@ def test_another_federations_folder_is_refused(folder: Path) -> None:
     assert touched(before, marks(folder)) == set()
 
 
-@pytest.mark.parametrize(("days", "expected"), [(330, []), (340, ["expiring", "expiring"])])
-def test_a_certificate_near_its_end_is_said_each_time(
+@pytest.mark.parametrize(("days", "expected"), [(243, []), (244, ["renewed", "renewed"])])
+def test_certificates_are_renewed_in_their_last_third(
     days: int, expected: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That time passes is no change of input; that a certificate ends soon is said all the same."""
+    """That time passes is no change of input; certificates are renewed all the same, once."""
     later = clock.now() + timedelta(days=days)
     monkeypatch.setattr(clock, "now", lambda: later)
-    for _ in range(2):
+    for wanted in (expected, []):
         heard: list[Event] = []
-        generate(PLAN, folder, tell=heard.append)
-        assert [event.kind for event in heard] == expected
+        report = generate(PLAN, folder, tell=heard.append)
+        assert [event.kind for event in heard] == wanted
+        assert report.hand_out == (("users/analyst",) if wanted else ())
 
 
 def test_a_federation_turned_insecure_and_back(folder: Path) -> None:
     """The keys of CA, nodes and users survive an insecure interlude; texts follow it both ways."""
-    remade = {"coordinator/secrets.yaml", "plan.json"}
+    remade = {"coordinator/secrets.yaml", "plan.json", "ca/issued.json"}
     before = {name: data for name, (_, _, data) in marks(folder).items() if name not in remade}
     generate(change(PLAN, insecure=True, admission="open"), folder)
     assert "insecure = true" in (folder / "users/analyst/connection.toml").read_text()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 from bundle_plans import change
 from identity_plans import federation, tenant
 from test_bundles_incremental import admitted, held, marks, touched
 
 from flowerbed.bundles import Left, generate
+from flowerbed.errors import UsageError
 from flowerbed.identities.events import Event
 
 PLAN = federation(tenant("north"), tenant("south", 1))
@@ -107,6 +110,28 @@ def test_a_user_that_left(folder: Path) -> None:
     assert generate(without, folder).left == (
         Left("users/analyst", "declared no longer; `--prune` removes it"),
     )
-    assert "analyst" not in (folder / "coordinator/values.yaml").read_text()
+    assert yaml.safe_load((folder / "coordinator/values.yaml").read_text())["users"] == {}
     assert generate(without, folder, prune=True).removed_keys == ("users/analyst/client.key",)
     assert not (folder / "users/analyst").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tenants/south/../../../victim", "/victim", "victim", "tenants/north/ca.crt", "tenants/south/a/b"],
+)
+def test_pruning_believes_no_record_that_leads_elsewhere(name: str, tmp_path: Path) -> None:
+    """A record that names a file outside of its party's folder is refused; nothing is removed."""
+    folder, victim = tmp_path / "bundles", tmp_path / "victim"
+    victim.write_text("mine")
+    generate(PLAN, folder)
+    record = folder / "plan.json"
+    document = json.loads(record.read_text())
+    document["parties"]["tenants/south"]["texts"]["files"][name] = {"size": 4}
+    record.write_text(json.dumps(document))
+    before = {path for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match="not a file of a party's own folder"):
+        generate(WITHOUT, folder, prune=True)
+    assert victim.read_text() == "mine"
+    assert {path for path in folder.rglob("*") if path.is_file()} == before
+    record.unlink()
+    assert generate(WITHOUT, folder).left  # the way out that the message names

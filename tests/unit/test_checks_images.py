@@ -10,6 +10,7 @@ from submit_apps import pyproject, write_app
 from flowerbed.cli.submit import libraries_of
 from flowerbed.images.record import lock_file
 from flowerbed.scripts.flower_app import load_for_run
+from flowerbed.scripts.flower_requirements import Libraries
 
 FEDERATION = """\
 version: 1
@@ -33,7 +34,7 @@ def declaration(tmp_path: Path) -> Path:
     return file
 
 
-def warned(folder: Path, libraries: frozenset[str] | None) -> str:
+def warned(folder: Path, libraries: Libraries | None) -> str:
     app = write_app(folder, pyproject('["flwr>=1.41"]', '["flwr>=1.41", "torch", "scikit-learn"]'))
     return " ".join(load_for_run(app, None, (), libraries)[0].warnings)
 
@@ -58,3 +59,34 @@ def test_a_wrong_or_missing_declaration_is_no_reason_not_to_submit(tmp_path: Pat
     (tmp_path / "wrong.yaml").write_text("version: 7\n")
     for name in ("wrong.yaml", "missing.yaml"):
         assert libraries_of({"file": tmp_path / name, "connection": None, "address": None}) is None
+
+
+def test_versions_of_the_images_are_compared(declaration: Path, tmp_path: Path) -> None:
+    """A requirement that the locked version does not meet is told with both; one that it meets is not."""
+    libraries = libraries_of({"file": declaration, "connection": Path("c.toml"), "address": None})
+    for wanted, told in (("torch==1.5.*", True), ("torch>=2", False)):
+        app = write_app(tmp_path / str(told), pyproject('["flwr>=1.41"]', f'["flwr>=1.41", "{wanted}"]'))
+        expected = (
+            "the app asks for torch==1.5.*, but the declared images have torch 2.9.0: nothing is installed"
+        )
+        warnings = load_for_run(app, None, (), libraries)[0].warnings
+        assert [warning.startswith(expected) for warning in warnings] == [True] * told
+
+
+def test_a_federation_on_this_machine_runs_with_this_python(tmp_path: Path) -> None:
+    """What is installed here is there; what is not, or in another version, is told, Python too."""
+    file = tmp_path / "federation.yaml"
+    file.write_text(FEDERATION.partition("images:")[0])
+    nowhere = {"file": None, "connection": None, "address": None}
+    for given in ({**nowhere, "file": file}, {**nowhere, "local": True}):
+        libraries = libraries_of(given)
+        found = app_warnings(tmp_path / "a", '"pytest>=1", "pytest-nowhere", "ruff==0.0.1"', libraries)
+        assert found[0].startswith("the app needs pytest-nowhere, which this Python does not have")
+        assert found[1].startswith("the app asks for ruff==0.0.1, but this Python has ruff ")
+        assert found[2].startswith("the app asks for Python >=4, but this Python has 3.")
+        assert len(found) == 3
+
+
+def app_warnings(folder: Path, wanted: str, libraries: Libraries | None) -> tuple[str, ...]:
+    files = pyproject('dependencies = ["flwr>=1.41"]', f'requires-python = ">=4"\ndependencies = [{wanted}]')
+    return load_for_run(write_app(folder, files), None, (), libraries)[0].warnings

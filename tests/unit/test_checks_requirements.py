@@ -15,7 +15,15 @@ from flowerbed.declaration.model import FLOWER_LINES
 from flowerbed.scripts.flower_app import load
 from flowerbed.scripts.flower_connection import Invalid
 from flowerbed.scripts.flower_inline import FLOWER
-from flowerbed.scripts.flower_requirements import FEDERATION, LINE, canonical, warnings, wrong_requirements
+from flowerbed.scripts.flower_requirements import (
+    FEDERATION,
+    LINE,
+    canonical,
+    declared_images,
+    for_federation,
+    warnings,
+    wrong_requirements,
+)
 
 
 def app_with(folder: Path, dependencies: str) -> Path:
@@ -71,10 +79,10 @@ def test_libraries_beyond_flowers_own_are_named(tmp_path: Path) -> None:
 
 
 def test_an_image_that_brings_them_needs_no_warning(tmp_path: Path) -> None:
-    """Names of an image's libraries count in any spelling; then only the rest is told."""
+    """What an image has counts; then only the rest is told."""
     app = app_with(tmp_path, '["flwr", "scikit-learn", "torch"]')
-    assert load(app, image=["Torch", "scikit_learn"]).warnings == ()
-    assert "torch" not in load(app, image=["torch"]).warnings[0]
+    assert load(app, declared_images({"torch": ["2"], "scikit-learn": [""]})).warnings == ()
+    assert "torch" not in load(app, declared_images({"torch": [""]})).warnings[0]
 
 
 def test_what_no_installer_reads_is_told(tmp_path: Path) -> None:
@@ -105,7 +113,7 @@ def test_the_line_is_that_of_declaration_and_installation() -> None:
 def test_any_dependencies_are_answered(dependencies: list[str]) -> None:
     """Whatever stands there is read or told, never a traceback."""
     list(wrong_requirements(dependencies))
-    list(warnings(dependencies, image=[]))
+    list(warnings(dependencies, declared_images({})))
 
 
 @given(st.text("aA-_.9", max_size=20))
@@ -114,3 +122,24 @@ def test_names_are_compared_as_pep_503_says(name: str) -> None:
     from packaging.utils import canonicalize_name
 
     assert canonical(name) == canonicalize_name(name)
+
+
+def test_two_flowers_are_refused_as_flower_does(tmp_path: Path) -> None:
+    """Flower packs no app with two; here both are named, with all else that is wrong."""
+    with pytest.raises(Invalid, match=r"has 'flwr>=1.41' and 'flwr\[simulation\]>=1.41': write one of them"):
+        load(app_with(tmp_path, '["flwr>=1.41", "flwr[simulation]>=1.41"]'))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["numpy", "flwr[simulation]==1.17.0", "torch"], ["numpy", f"flwr[simulation]{FEDERATION}", "torch"]),
+        (["flwr>=1.41", "numpy", "Flwr[rest]>=1"], [f"flwr[rest]{FEDERATION}", "numpy"]),
+        (["flwr>=1.20"], ["flwr>=1.20"]),
+        (["numpy"], ["numpy"]),
+        (["flwr==1.17", "~ junk"], ["flwr==1.17", "~ junk"]),
+    ],
+)
+def test_dependencies_are_put_right_for_the_federation(before: list[str], after: list[str]) -> None:
+    """One requirement of Flower's line, with all extras; what is right already stays as it is."""
+    assert for_federation(before) == after

@@ -13,6 +13,7 @@ import pytest
 
 from flowerbed.kubernetes.diagnosis import diagnose, healthy, merge, problem
 from flowerbed.kubernetes.facts import Fact, gather, registrar_troubles
+from flowerbed.kubernetes.inside import pending_names
 from flowerbed.kubernetes.objects import parse
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs
@@ -267,3 +268,32 @@ def test_the_registrars_last_word_on_a_node_counts() -> None:
     ]
     log = "\n".join(["Traceback", *(json.dumps(line) for line in lines)])
     assert registrar_troubles(log) == ["b: not registered: this key was unregistered before"]
+
+
+def test_a_trouble_of_a_list_lasts_until_the_registrar_says_that_it_is_over() -> None:
+    """What is wrong with a list as a whole is told beside the nodes, by its last reason."""
+    lines = [
+        {"event": "list not usable", "reason": "Expecting value"},
+        {"event": "removals held back", "reason": "6 of 9 nodes"},
+        {"event": "removals held back", "reason": "7 of 9 nodes"},
+        {"event": "over", "of": "list not usable"},
+        {"event": "not registered", "node": "north-0", "reason": "never again"},
+        {"event": "over", "node": "north-0"},
+    ]
+    log = "\n".join(json.dumps(line) for line in lines)
+    assert registrar_troubles(log) == ["removals held back: 7 of 9 nodes"]
+    assert registrar_troubles(log + '\n{"event": "over", "of": "removals held back"}') == []
+
+
+@pytest.mark.parametrize(
+    ("note", "names"),
+    [
+        ("# what changed and is not in use\n\n", ""),
+        ("# what changed and is not in use\npending tls revoked-users\n", "tls, revoked-users"),
+        ("", ""),
+    ],
+)
+def test_what_the_gateway_does_not_use_is_read_from_its_note(note: str, names: str) -> None:
+    """The file is the gateway's own, which HAProxy reads as a map; it is a problem with cause and remedy."""
+    assert pending_names(note) == names
+    assert problem(f"changed, but not in use: {names}").symptom == "gateway-pending"

@@ -14,6 +14,7 @@ from flowerbed.bundles import read_record
 from flowerbed.cli import main
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError, UsageError
+from flowerbed.kubernetes import programs as programs_module
 from flowerbed.kubernetes.changes import _compare, _matters
 from flowerbed.kubernetes.keys import with_revoked
 from flowerbed.kubernetes.parties import Commands, parties
@@ -110,6 +111,17 @@ def test_a_program_that_does_not_answer_is_ended() -> None:
     """Waiting is bounded, and leaves no process."""
     done = PYTHON.run([sys.executable, "-c", "import time; time.sleep(60)"], seconds=0.2)
     assert (done.code, done.out) == (124, "")
+
+
+def test_a_program_that_writes_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more than the limit is held; one that stays below it is read whole, and is given its input."""
+    monkeypatch.setattr(programs_module, "LIMIT", 100_000)
+    for stream in ("stdout", "stderr"):
+        endless = f"import sys\nwhile True: sys.{stream}.write('x' * 1000)"
+        done = PYTHON.run([sys.executable, "-c", endless])
+        assert (done.code, done.out, done.err) == (124, "", "more than 100,000 characters of output")
+    copied = "import sys; sys.stdout.write(sys.stdin.read())"
+    assert PYTHON.run([sys.executable, "-c", copied], text="y" * 100_000).out == "y" * 100_000
 
 
 def test_the_end_reaches_programs_that_run() -> None:

@@ -38,6 +38,13 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
     assert f"flowerbed {verb}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("verb", "words"), [("logs", "The run's id"), ("connection", "A declared user")])
+def test_arguments_have_their_help(verb: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A positional argument is explained, with the click that is installed."""
+    assert main.run([verb, "--help"]) == 0
+    assert words in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_readme_names_every_verb(verb: str) -> None:
     """README's table of verbs is complete."""

@@ -108,6 +108,45 @@ def test_check_answers_programs_with_the_problems(folder: Path, capsys: pytest.C
     }
 
 
+TWO_SUBMIT = (
+    "version: 1\nname: shared\ntenants: [{name: north, nodes: 1}]\nusers: [{name: ann}, {name: bob}]\n"
+)
+
+
+def test_check_warns_of_runs_that_share_an_account(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The default keeps two users' ServerApps apart; `deployment` has to be declared, and warns."""
+    file = folder / "federation.yaml"
+    file.write_text(TWO_SUBMIT)
+    assert main.run(["check", "--json"]) == 0
+    apart = capsys.readouterr()
+    assert (json.loads(apart.out)["superlink"]["executor"], "one account" in apart.err) == (
+        "kubernetes",
+        False,
+    )
+    file.write_text(TWO_SUBMIT + "superlink: {executor: deployment}\n")
+    assert main.run(["check", "--json"]) == 0
+    shared = capsys.readouterr()
+    assert json.loads(shared.out)["superlink"]["executor"] == "deployment"
+    assert (
+        "warning: superlink.executor deployment: the ServerApps of 2 users run under one account"
+        in shared.err
+    )
+
+
+def test_check_warns_of_keys_that_apps_can_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tenants whose ClientApps run within their nodes are named; without keys there is nothing to read."""
+    file = folder / "federation.yaml"
+    warning = "every app there can read its node's private key; declare `isolation: process`"
+    tenants = "tenants: [{name: a, nodes: 1}, {name: b, nodes: 1, isolation: process}, {name: c, nodes: 1}]\n"
+    for more, expected in (
+        ("", f"warning: isolation subprocess (a, c): {warning}\n"),
+        ("insecure: true\n", ""),
+    ):
+        file.write_text(f"version: 1\nname: shared\n{tenants}{more}")
+        assert main.run(["check"]) == 0
+        assert capsys.readouterr().err == expected
+
+
 def test_check_takes_one_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two different files are wrong usage; the same one twice is not."""
     main.run(["init"])

@@ -16,7 +16,7 @@ import pytest
 from msgspec import NODEFAULT, inspect
 from test_declaration_wrong import CASES, Case
 
-from flowerbed.declaration import imagemodel, kinds, load, load_plan, model, podmodel
+from flowerbed.declaration import imagemodel, kinds, load, load_plan, model, podmodel, proxymodel
 from flowerbed.declaration.reader import read
 from flowerbed.declaration.schema import schema, schema_text
 from flowerbed.errors import DeclarationError, Problem
@@ -28,12 +28,14 @@ SECTIONS = {
     model.Declaration: "",
     model.SuperLink: "superlink",
     model.Exposures: "superlink.exposure",
-    model.Exposure: "superlink.exposure.fleet, .control",
+    model.FleetExposure: "superlink.exposure.fleet",
+    model.Exposure: "superlink.exposure.control",
     model.Tls: "superlink.tls",
     model.Storage: "superlink.storage",
     model.Tenant: "tenants[]",
     model.NodeSpec: "tenants[].nodes[]",
     podmodel.DataVolume: "tenants[].data[]",
+    proxymodel.TenantProxy: "tenants[].proxy",
     podmodel.SecretUse: "secrets[]",
     podmodel.Resources: "resources",
     podmodel.Toleration: "tolerations[]",
@@ -157,7 +159,7 @@ def test_every_part_of_the_model_is_described() -> None:
     """Each struct of the declaration has its table, and each field its meaning."""
     declared = {
         kind
-        for module in (model, podmodel, imagemodel)
+        for module in (model, podmodel, proxymodel, imagemodel)
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, podmodel.Model)
     }

@@ -36,11 +36,11 @@ def test_it_says_what_it_did(file: Path, capsys: Capture) -> None:
     assert main.run(["generate", str(file)]) == 0
     folder = file.parent / "bundles" / "hospitals"
     first, *names = capsys.readouterr().out.splitlines()
-    assert first == f"{folder}: 18 created, 0 updated, 0 removed, 0 unchanged"
+    assert first == f"{folder}: 19 created, 0 updated, 0 removed, 0 unchanged"
     assert names[0] == "  created ca/ca.crt"
-    assert names[-1] == "  created 6 more; --json names them all"
+    assert names[-2:] == ["  created 7 more; --json names them all", "  hand users/analyst to the user"]
     assert main.run(["generate", str(file)]) == 0
-    assert capsys.readouterr().out == f"{folder}: 0 created, 0 updated, 0 removed, 18 unchanged\n"
+    assert capsys.readouterr().out == f"{folder}: 0 created, 0 updated, 0 removed, 19 unchanged\n"
 
 
 def test_json_names_every_file(file: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -51,7 +51,8 @@ def test_json_names_every_file(file: Path, tmp_path: Path, capsys: Capture) -> N
     written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {".lock"}
     assert answer.pop("folder") == str(folder)
     assert set(answer.pop("created")) == written
-    assert answer == {"updated": [], "unchanged": [], "removed": [], "removed-keys": [], "left": []}
+    nothing = ("updated", "unchanged", "removed", "removed-keys", "left", "troubles")
+    assert answer == {name: [] for name in nothing} | {"hand-out": ["users/analyst"]}
 
 
 def test_a_relative_folder_counts_from_here(
@@ -61,7 +62,7 @@ def test_a_relative_folder_counts_from_here(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert main.run(["generate", str(file), "-o", "out"]) == 0
-    assert capsys.readouterr().out.startswith("out/hospitals: 18 created")
+    assert capsys.readouterr().out.startswith("out/hospitals: 19 created")
     assert (tmp_path / "here" / "out" / "hospitals" / "plan.json").is_file()
 
 
@@ -72,7 +73,7 @@ def test_a_tenant_more_and_a_tenant_less(file: Path, capsys: Capture) -> None:
     capsys.readouterr()
     assert main.run(["generate", str(file)]) == 0
     first, *names = capsys.readouterr().out.splitlines()
-    assert first.endswith("4 created, 2 updated, 0 removed, 16 unchanged")
+    assert first.endswith("4 created, 2 updated, 0 removed, 17 unchanged")
     assert names == [
         *(
             f"  created tenants/west/{name}"
@@ -122,16 +123,19 @@ def test_another_federations_folder_is_refused(file: Path, tmp_path: Path, capsy
 
 
 def test_a_damaged_key_is_named(file: Path, capsys: Capture) -> None:
-    """An identity that is no good ends with 2, names its file, and none of its bytes."""
+    """An identity that is no good ends with 1, names party and file, and none of its bytes."""
     main.run(["generate", str(file)])
     path = file.parent / "bundles" / "hospitals" / "tenants" / "north" / "secrets.yaml"
     lines = path.read_text().splitlines(keepends=True)
     body = next(line for line in lines if line.startswith("    b3BlbnNzaC"))
     path.write_text("".join(lines).replace(body, body[:20] + "\n", 1))
     capsys.readouterr()
-    assert main.run(["generate", str(file)]) == 2
-    error = capsys.readouterr().err
-    assert f"{path}: hospitals-north-0" in error
+    assert main.run(["generate", str(file), "--json"]) == 1
+    shown = capsys.readouterr()
+    error = shown.err
+    assert f"problem: tenants/north: {path}: hospitals-north-0" in error
+    (trouble,) = json.loads(shown.out)["troubles"]
+    assert (trouble["party"], trouble["where"]) == ("tenants/north", f"{path}: hospitals-north-0")
     assert body.strip()[10:20] not in error
 
 
@@ -162,4 +166,4 @@ def test_it_runs_as_a_program(file: Path) -> None:
     command = [sys.executable, "-m", "flowerbed", "generate", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "18 created" in done.stdout
+    assert "19 created" in done.stdout

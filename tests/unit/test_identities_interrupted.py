@@ -61,7 +61,7 @@ def test_a_pair_that_was_cut_in_two_is_finished(
     authority = ensure_authority(federation(), folder)
     assert authority
     assert [authority.private_key + authority.certificate] == notes or not notes
-    assert sorted(path.name for path in (folder / "ca").iterdir()) == ["ca.crt", "ca.key"]
+    assert sorted(path.name for path in (folder / "ca").iterdir()) == ["ca.crt", "ca.key", "issued.json"]
     assert stat.S_IMODE((folder / "ca/ca.key").stat().st_mode) == 0o600
 
 

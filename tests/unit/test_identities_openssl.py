@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -18,10 +17,9 @@ from flowerbed.identities import CertificateAuthority, clock
 
 authority = identity_nouns.authority
 fixed_time = identity_nouns.fixed_time
-OPENSSL = shutil.which("openssl")
+pytestmark = pytest.mark.needs("openssl")
 
 
-@pytest.mark.skipif(OPENSSL is None, reason="openssl is not on the PATH")
 def test_openssl_agrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`openssl verify -x509_strict` takes each certificate for its purpose and names, and no other."""
     monkeypatch.undo()
@@ -34,7 +32,7 @@ def test_openssl_agrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (tmp_path / "client.crt").write_bytes(authority.issue_client("analyst", "viewer", 1).certificate)
 
     def verified(certificate: str, *flags: str, root: str = "ca.crt") -> bool:
-        command = [str(OPENSSL), "verify", "-x509_strict", "-CAfile", root, *flags, certificate]
+        command = ["openssl", "verify", "-x509_strict", "-CAfile", root, *flags, certificate]
         return (
             subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=30, check=False).returncode
             == 0
@@ -52,7 +50,6 @@ def test_openssl_agrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert not verified("server.crt", root="stranger.crt")
 
 
-@pytest.mark.skipif(OPENSSL is None, reason="openssl is not on the PATH")
 def test_the_authority_cannot_make_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A CA below ours is refused by its path length: what it signs does not verify, what ours signs does."""
     monkeypatch.undo()
@@ -63,7 +60,7 @@ def test_the_authority_cannot_make_authorities(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "below.crt").write_bytes(below.certificate)
     (tmp_path / "leaf.crt").write_bytes(leaf.certificate)
     (tmp_path / "good.crt").write_bytes(root.issue_client("analyst", "viewer", 1).certificate)
-    command = [str(OPENSSL), "verify", "-CAfile", "ca.crt", "-untrusted", "below.crt"]
+    command = ["openssl", "verify", "-CAfile", "ca.crt", "-untrusted", "below.crt"]
     run = [
         subprocess.run(
             [*command, name], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False

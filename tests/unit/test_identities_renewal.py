@@ -20,6 +20,7 @@ from flowerbed.identities import (
     ensure_coordinator,
     ensure_user,
 )
+from flowerbed.identities.rotation import rotate_authority
 
 folder = identity_store.folder
 travel = identity_store.travel
@@ -52,7 +53,7 @@ def test_fewer_names_and_other_days_renew_nothing(folder: Path) -> None:
 
 
 def test_a_new_role_renews_the_users_certificate(folder: Path) -> None:
-    """The new certificate says the new role; the event says how long copies of the old one live."""
+    """The new certificate says the new role, and begins after the last one."""
     ensure_all(federation(), folder)
     before = identities.load(federation(), folder).users["analyst"]
     plan = federation(role="operator")
@@ -60,9 +61,10 @@ def test_a_new_role_renews_the_users_certificate(folder: Path) -> None:
         identities.load(plan, folder)
     (event,) = ensure_all(plan, folder)
     assert (event.kind, event.what) == ("renewed", "certificate of user analyst")
-    assert f"copies of the last one keep the role submitter until {before.not_after:%Y-%m-%d}" in event.reason
+    assert event.reason.startswith("the last one says analyst, submitter; role operator, valid until ")
     after = identities.load(plan, folder).users["analyst"]
     assert after.role == "operator"
+    assert after.not_before > before.not_before
     assert after.private_key != before.private_key
 
 
@@ -102,50 +104,77 @@ def test_certificates_of_another_authority_do_not_load(folder: Path) -> None:
     assert identities.load(plan, folder).authority == other
 
 
-def test_an_end_that_is_near_is_a_warning(folder: Path, travel: Callable[[float], datetime]) -> None:
-    """In their last 30 days certificates still work, and each says how many days it has."""
-    plan = federation()
-    ensure_all(plan, folder)
-    travel(365 - 10.5)
-    events = ensure_all(plan, folder)
-    assert kinds(events) == [("expiring", "server certificate"), ("expiring", "certificate of user analyst")]
-    assert all(event.reason.startswith("10 days left, until ") and event.warning for event in events)
-    assert ensure_all(plan, folder) == events
-
-
-def test_expired_certificates_are_refused_until_deleted(
+def test_certificates_are_renewed_in_the_last_part_of_their_life(
     folder: Path, travel: Callable[[float], datetime]
 ) -> None:
-    """An expired certificate is refused with its dates; deleted as the message says, it is made anew."""
+    """Gateway's and users' are renewed as long before their end as the plan says, once, with the reason."""
+    plan = with_tls(federation(), renew_hours=24 * 100)
+    ensure_all(plan, folder)
+    before = identities.load(plan, folder)
+    travel(264)
+    assert ensure_all(plan, folder) == []
+    travel(266)
+    events = ensure_all(plan, folder)
+    assert kinds(events) == [("renewed", "server certificate"), ("renewed", "certificate of user analyst")]
+    assert all(
+        event.reason.startswith(f"the last one ends on {before.users['analyst'].not_after:%Y-%m-%d}; ")
+        for event in events
+    )
+    assert ensure_all(plan, folder) == []
+    assert identities.load(plan, folder).superexec_secret == before.superexec_secret
+
+
+def test_expired_certificates_are_renewed(folder: Path, travel: Callable[[float], datetime]) -> None:
+    """What Flowerbed signs itself is no error when it has expired: it is made anew."""
     plan = federation()
     ensure_all(plan, folder)
-    today = travel(366)
-    with pytest.raises(IdentityError) as refusal:
-        ensure_all(plan, folder)
-    assert refusal.value.where == f"{folder}/coordinator/secrets.yaml: tls.crt"
-    assert "the server certificate expired on " in refusal.value.what
-    assert f"it is {today:%Y-%m-%d %H:%M} UTC now" in refusal.value.what
-    assert refusal.value.remedy.startswith("delete this file and run `flowerbed generate` again")
-    (folder / "coordinator/secrets.yaml").unlink()
-    with pytest.raises(IdentityError, match=r"client\.crt: the certificate of user analyst expired on"):
-        ensure_all(plan, folder)
-    for name in ("client.crt", "client.key"):
-        (folder / "users/analyst" / name).unlink()
-    assert kinds(ensure_all(plan, folder)) == [("made", "certificate of user analyst")]
-    assert identities.load(plan, folder).server
+    before = identities.load(plan, folder)
+    travel(400)
+    with pytest.raises(IdentityError, match="the server certificate expired on "):
+        identities.load(plan, folder)
+    events = ensure_all(plan, folder)
+    assert kinds(events) == [("renewed", "server certificate"), ("renewed", "certificate of user analyst")]
+    assert all(event.reason.startswith("the last one expired on ") for event in events)
+    after = identities.load(plan, folder)
+    assert after.users["analyst"].not_before > before.users["analyst"].not_before
 
 
 def test_an_expired_authority_is_refused(folder: Path, travel: Callable[[float], datetime]) -> None:
-    """Nothing is signed by an expired CA; with the folder deleted as the message says, all is made anew."""
+    """Nothing is signed by an expired CA; its rotation, which the message names, ends that."""
     plan = federation()
     ensure_all(plan, folder)
     travel(3651)
     with pytest.raises(IdentityError, match=r"ca/ca\.crt: the CA certificate expired on") as refusal:
         ensure_authority(plan, folder)
-    assert "delete the folder ca" in refusal.value.remedy
-    for path in (folder / "ca").iterdir():
-        path.unlink()
-    assert len(ensure_all(plan, folder)) == 3
+    assert "beginning with `flowerbed rotate ca`" in refusal.value.remedy
+    for _ in (1, 2):
+        rotate_authority(plan, folder, distributed=True)
+    assert len(ensure_all(plan, folder)) == 2
+
+
+def test_an_authority_near_its_end_is_a_warning(folder: Path, travel: Callable[[float], datetime]) -> None:
+    """As soon as it shortens what it signs, each look says so, with the first command of its rotation."""
+    plan = federation()
+    ensure_all(plan, folder)
+    travel(3284)
+    assert [kind for kind, _ in kinds(ensure_all(plan, folder))] == ["renewed", "renewed"]
+    travel(3286)
+    (event,) = ensure_all(plan, folder)
+    assert (event.kind, event.what, event.warning) == ("expiring", "CA certificate", True)
+    assert event.reason.startswith("364 days left, until ")
+    assert event.reason.endswith("; replace it in three steps, beginning with `flowerbed rotate ca`")
+
+
+def test_close_to_the_authoritys_end_nothing_is_renewed_again_and_again(
+    folder: Path, travel: Callable[[float], datetime]
+) -> None:
+    """A certificate that ends with its CA cannot be replaced by a longer one, so it stays."""
+    plan = federation()
+    ensure_all(plan, folder)
+    travel(3600)
+    assert ("renewed", "server certificate") in kinds(ensure_all(plan, folder))
+    travel(3640)
+    assert {kind for kind, _ in kinds(ensure_all(plan, folder))} == {"expiring"}
 
 
 def test_an_old_authority_shortens_what_it_signs(folder: Path, travel: Callable[[float], datetime]) -> None:

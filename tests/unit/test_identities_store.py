@@ -34,6 +34,7 @@ def test_a_first_run_makes_every_party_its_files(folder: Path) -> None:
         ".lock",
         "ca/ca.crt",
         "ca/ca.key",
+        "ca/issued.json",
         "coordinator/secrets.yaml",
         "tenants/north/secrets.yaml",
         "tenants/south/secrets.yaml",

@@ -14,6 +14,7 @@ from typer.main import get_command
 from flowerbed.cli.main import app
 from flowerbed.declaration import load_plan
 from flowerbed.errors import UsageError
+from flowerbed.images.builders import find_builder
 from flowerbed.images.containerfile import containerfile
 from flowerbed.images.environment import provided
 from flowerbed.images.inputs import inputs_of
@@ -104,12 +105,6 @@ def test_packages_come_from_every_place(tmp_path: Path) -> None:
         "toolz>=1",
         "tqdm",
     )
-
-
-def test_the_kubernetes_executor_has_its_package(tmp_path: Path) -> None:
-    """Flower's Kubernetes executor imports `kubernetes`, which flwr does not bring."""
-    assert "kubernetes" in requirements(tmp_path, "{all: {}}", "{executor: kubernetes}")
-    assert "kubernetes" not in requirements(tmp_path, "{all: {}}")
 
 
 @pytest.mark.parametrize(
@@ -215,11 +210,13 @@ def test_what_every_image_with_apps_brings(tmp_path: Path) -> None:
     locks = tmp_path / "images.lock"
     locks.mkdir()
     (locks / "superexec.txt").write_text("# head\na==1 \\\nb==2 \\\n")
-    assert provided(plan, file) == frozenset()
+    assert provided(plan, file) == {}
     (locks / "supernode.txt").write_text("b==2 \\\nc==3 \\\n")
-    assert provided(plan, file) == frozenset({"b"})
+    assert provided(plan, file) == {"b": ["2"]}
+    (locks / "supernode.txt").write_text("b==3 ; python_version < '4' \\\n")
+    assert provided(plan, file) == {"b": ["2", "3"]}
     (locks / "superlink.txt").write_text("")
-    assert provided(declared(tmp_path, "{superexec: {}}")[0], file) == frozenset()
+    assert provided(declared(tmp_path, "{superexec: {}}")[0], file) == {}
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "images.md").read_text(encoding="utf-8")
@@ -249,3 +246,19 @@ def test_the_declarations_of_the_page_are_accepted(tmp_path: Path) -> None:
     for text in found:
         (tmp_path / "federation.yaml").write_text(text)
         assert load_plan(tmp_path / "federation.yaml").images
+
+
+@pytest.mark.parametrize(("engine", "found"), [("exit 1", ""), ("exit 0", "docker")])
+def test_a_docker_without_its_engine_is_no_builder(
+    engine: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client, with buildx, is not enough; with an engine that answers it is taken."""
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\n[ "$1" != info ] || {engine}\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if found:
+        assert find_builder().program == found
+        return
+    with pytest.raises(UsageError, match="no builder is here that works"):
+        find_builder()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
+
 import msgspec
 import pytest
 import report_runs as runs
 
+from flowerbed import documents
 from flowerbed.report import Wait, build, render_text
-from flowerbed.report.figures import columns, duration, moment, number, printable
+from flowerbed.report.figures import columns, duration, moment, number, size
+from flowerbed.report.model import rounds_in_words
+from flowerbed.runs import NodeRecord
+from flowerbed.scripts.flower_text import printable
 
 
 def test_participants_have_their_names_and_tenants() -> None:
@@ -73,6 +80,8 @@ def test_the_text_of_a_completed_run() -> None:
 run 9473538936500246222: completed
 app flowerbed/digits 1.0.0, FAB 27aa50a3
 pending 0.8 s, starting 1.5 s, running 1 min 08 s
+computing 0.1 s of 1 min 08 s, 1.2 MB sent to nodes, 4.2 kB received
+set: learning-rate=0.3
 
          server          training
 round  accuracy    loss  accuracy    loss  answers
@@ -81,18 +90,24 @@ round  accuracy    loss  accuracy    loss  answers
     2    0.9361  0.1800    0.9972  0.0187   4 of 4
     3    0.9556  0.1057    0.9993  0.0089   4 of 4
 
-node            tenant  examples  rounds  failures
-digits-north-0  north        240       3         0
-digits-north-1  north        478       3         0
-digits-south-0  south        503       3         0
-digits-east-0   east         216       3         0"""
+node            tenant  examples  rounds  failures  missing
+digits-north-0  north        240       3         0        0
+digits-north-1  north        478       3         0        0
+digits-south-0  south        503       3         0        0
+digits-east-0   east         216       3         0        0"""
     )
 
 
 def test_the_text_of_runs_that_went_wrong() -> None:
     """A reason, failing nodes, and a log without rounds are each said in words."""
-    assert "below the floor of 0.999" in render_text(runs.failed())
-    assert "failures of nodes: 5" in render_text(runs.other("fedadam-failures"))
+    words = "  RuntimeError: accuracy 0.9361 is below the floor of 0.999 (digits/server_app.py, line 40)"
+    assert words in render_text(runs.failed())
+    failing = render_text(runs.other("fedadam-failures"))
+    assert (
+        "  5 of 24 replies of nodes failed in training: RuntimeError: scanner <b>offline</b> on node 41"
+        in failing
+    )
+    assert "  eval_loss is infinite from round 1 on" in failing
     assert "The log tells of no rounds." in render_text(build(runs.record(), "nothing to see"))
 
 
@@ -113,11 +128,71 @@ def test_many_metrics_do_not_make_endless_lines() -> None:
 
 
 def test_the_report_as_json() -> None:
-    """A program reads the same report; what is not a number there is null."""
-    data = msgspec.json.decode(msgspec.json.encode(runs.other("fedadam-failures")))
+    """A program reads the same report; what is not a number there is the word for it."""
+    data = json.loads(documents.encode(runs.other("fedadam-failures")))
     assert data["run"]["run_id"] == runs.COMPLETED.run_id
-    assert data["metrics"]["rounds"][1]["train"]["grad"] is None
+    assert data["metrics"]["rounds"][1]["train"]["grad"] == "NaN"
     assert data["metrics"]["failures"][0]["round"] == 2
+
+
+def test_rounds_that_have_ended_are_done() -> None:
+    """While a training goes on its last round is not done; one that came to its end has all of them done."""
+    log = "Starting FedAvg strategy:\n\t├── Number of rounds: 3\n[ROUND 1/3]\n[ROUND 2/3]\n"
+    running = runs.record(status="running", sub_status="", finished_at="")
+    assert rounds_in_words(build(running, log)) == "1 of 3"
+    assert rounds_in_words(build(running, f"{log}Strategy execution finished in 0.5s\n")) == "2 of 3"
+    assert rounds_in_words(build(runs.record(), log)) == "2 of 3"
+    assert rounds_in_words(build(running, 'metrics {"round": 1, "loss": 1}\n')) == "1"
+    assert rounds_in_words(build(running, "")) == ""
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1_234_567, "1.2 MB"),
+        (10**9, "1.0 GB"),
+        (10**16, "10000.0 TB"),
+    ],
+)
+def test_sizes(count: int, shown: str) -> None:
+    """Bytes in words, by powers of 1000."""
+    assert size(count) == shown
+
+
+def test_who_took_part_without_a_word_of_the_app() -> None:
+    """Where all nodes were asked they all took part; who sent nothing is known if it went offline."""
+    online = NodeRecord(
+        node_id="11",
+        name="north-0",
+        status="online",
+        public_key="",
+        last_activated_at="2026-01-31T07:00:00+00:00",
+        online_until=1e10,
+    )
+    middle = datetime.fromisoformat("2026-01-31T08:00:30+00:00").timestamp()
+    gone = msgspec.structs.replace(online, node_id="22", name="west-0", status="offline", online_until=middle)
+    nodes = [online, gone]
+    log = (
+        "Starting FedAvg strategy:\n[ROUND 1/1]\nconfigure_train: Sampled 2 nodes (out of 2)\n"
+        "aggregate_train: Received 1 results and 1 failures\n"
+        "\t> Received error in reply from node 1: Error: Node Unavailable — no heartbeat\n"
+        "[ROUND 2/2]\nconfigure_train: Sampled 2 nodes (out of 2)\n"
+        "aggregate_train: Received 1 results and 0 failures\n"
+    )
+    report = build(runs.record(), log, nodes)
+    assert [(one.name, one.failures, one.missing) for one in report.participants] == [
+        ("north-0", 0, 0),
+        ("west-0", 0, 2),
+    ]
+    assert report.remarks == (
+        "1 of 4 replies of nodes failed: Node Unavailable — no heartbeat on west-0",
+        "1 of 4 replies of nodes is missing: 1 of 2 in round 2 (training) (west-0: offline)",
+    )
+    elsewhere = build(runs.record(), log.replace("Sampled 2", "Sampled 3"), nodes)
+    assert elsewhere.participants == ()
 
 
 @pytest.mark.parametrize(

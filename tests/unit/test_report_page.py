@@ -11,7 +11,7 @@ import report_runs as runs
 from report_html import Page
 
 from flowerbed import report as report_package
-from flowerbed.report import Report, SourceRecord, build, render_page, render_text
+from flowerbed.report import Environment, Report, SourceRecord, TreeRecord, build, render_page, render_text
 
 HOSTILE = "<script>alert('x')</script>\"'&{{ 7*7 }}{% raw %}<!--]]>\u202e"
 
@@ -108,6 +108,35 @@ def test_source_and_overrides_are_shown() -> None:
     assert page.texts[page.texts.index("rounds", page.texts.index("Run config")) + 1] == "3"
     assert f"commit {'ab' * 20}" in render_text(report)
     assert "Source" not in Page(render_page(runs.completed())).texts
+
+
+def test_the_submission_is_shown() -> None:
+    """Labels, versions, host, command line, and whether the files differed from the commit."""
+    tree = TreeRecord(branch="main", remote="https://git.example.org/a", dirty=True, diff="source.diff")
+    report = msgspec.structs.replace(
+        runs.completed(),
+        source=SourceRecord(kind="folder", location="/apps/one", commit="ab" * 20, tree=tree),
+        environment=Environment(flowerbed="1.0", flower="1.41.0", python="3.11.2", host="laptop"),
+        command=("flowerbed", "submit", "--note", "two words"),
+        name="base",
+        tags=("paper",),
+        note=HOSTILE,
+    )
+    page, text = Page(render_page(report)), render_text(report)
+    assert {
+        "base",
+        "paper",
+        "flowerbed submit --note 'two words'",
+        "Flowerbed 1.0, Flower 1.41.0, Python 3.11.2",
+        "laptop",
+        "yes, in source.diff",
+        "https://git.example.org/a",
+        HOSTILE.replace("\u202e", "\ufffd"),
+    } <= set(page.texts)
+    assert f"commit {'ab' * 20} with changes" in text
+    assert "submitted with Flowerbed 1.0, Flower 1.41.0, Python 3.11.2 on laptop" in text
+    assert "base #paper" in text
+    assert "Submission" not in Page(render_page(runs.completed())).texts
 
 
 def test_curves_are_described() -> None:

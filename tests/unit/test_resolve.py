@@ -10,7 +10,7 @@ import yaml
 from resolve_plans import FULL, SMALL, plan_of
 
 from flowerbed import names
-from flowerbed.plan import Endpoint, LocalPorts, Plan, SecretUse, User
+from flowerbed.plan import Endpoint, LocalPorts, Plan, SecretUse, TenantProxy, User
 
 
 def test_the_smallest_declaration_gets_every_default(tmp_path: Path) -> None:
@@ -106,6 +106,46 @@ def test_default_ports_by_type(tmp_path: Path, exposure: str, address: str) -> N
     assert plan.tenants[0].fleet_address == address
 
 
+def test_the_proxy_of_a_tenant(tmp_path: Path) -> None:
+    """It is what was declared, networks in their canonical form; without one there is none."""
+    said = (
+        'https: "http://proxy.a.org:3128/", no-proxy: [.b.org], secret: proxy, '
+        'networks: ["2001:DB8:0::/64", "2001:db8::/64"], namespace: egress'
+    )
+    text = SMALL.replace("nodes: 2}", f"nodes: 2, proxy: {{{said}}}}}")
+    (tenant,) = plan_of(text, tmp_path).tenants
+    assert tenant.proxy == TenantProxy(
+        https="http://proxy.a.org:3128",
+        no_proxy=(".b.org",),
+        secret="proxy",
+        networks=("2001:db8::/64",),
+        namespace="egress",
+    )
+    assert plan_of(SMALL, tmp_path).tenants[0].proxy is None
+
+
+@pytest.mark.parametrize(
+    ("said", "networks"),
+    [
+        ("host: a.org", ()),
+        ("host: 10.0.0.1", ("10.0.0.1/32",)),
+        ('host: "2001:DB8:0::1"', ("2001:db8::1/128",)),
+        ('host: "::ffff:10.0.0.1"', ()),  # policies refuse it, so it cannot be the only one
+        (
+            'host: a.org, networks: [10.0.0.0/29, "2001:DB8:0::/64", "2001:db8::/64"]',
+            ("10.0.0.0/29", "2001:db8::/64"),
+        ),
+        ("host: 10.0.0.1, networks: [10.9.0.1/32]", ("10.9.0.1/32",)),
+    ],
+)
+def test_what_nodes_may_dial(tmp_path: Path, said: str, networks: tuple[str, ...]) -> None:
+    """The declared networks, else the host where it is an address; users' exposure has none."""
+    exposure = f"{{type: load-balancer, {said}}}"
+    superlink = plan_of(f"{SMALL}superlink: {{exposure: {{fleet: {exposure}}}}}\n", tmp_path).superlink
+    assert superlink.fleet.networks == networks
+    assert superlink.control.networks == ()
+
+
 def test_node_config_merges_the_tenants_and_the_nodes_own(tmp_path: Path) -> None:
     """A node's own config wins over its tenant's; types stay as declared."""
     north = plan_of(FULL, tmp_path).tenants[0]
@@ -160,3 +200,19 @@ def test_equal_declarations_give_equal_bytes(tmp_path: Path) -> None:
     second = plan_of(yaml.safe_dump(yaml.safe_load(FULL), sort_keys=False), tmp_path)
     assert msgspec.json.encode(first) == msgspec.json.encode(second)
     assert msgspec.json.decode(msgspec.json.encode(first), type=Plan) == first
+
+
+@pytest.mark.parametrize(
+    ("more", "executor"),
+    [
+        ("users: [{name: ann}]", "deployment"),
+        ("users: [{name: ann}, {name: eve, role: viewer}]", "deployment"),
+        ("users: [{name: ann}, {name: bob, role: operator}]", "kubernetes"),
+        ("insecure: true", "deployment"),
+        ("users: [{name: ann}, {name: bob}]\nsuperlink: {executor: sidecar}", "sidecar"),
+        ("users: [{name: ann}]\nsuperlink: {executor: kubernetes}", "kubernetes"),
+    ],
+)
+def test_server_apps_of_several_users_run_apart(more: str, executor: str, tmp_path: Path) -> None:
+    """More than one user who may submit means one Pod per task, unless something else is declared."""
+    assert plan_of(f"{SMALL}{more}\n", tmp_path).superlink.executor == executor

@@ -6,18 +6,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bundle_plans import change
 from cryptography import x509
 from identity_plans import federation, tenant
 
 from flowerbed import identities
 from flowerbed.bundles import generate
 from flowerbed.errors import UsageError
-from flowerbed.identities.inventory import inventory
-from flowerbed.identities.revocations import add_revocations, key_fingerprint, read_revocations
+from flowerbed.identities.revocations import add_revocations, key_fingerprint
 from flowerbed.identities.rotation import next_step, rotate_authority
 from flowerbed.identities.tenants import replace_node_keys
-from flowerbed.plan import Plan, User
 
 PLAN = federation(tenant("north"), tenant("south", 1))
 USER = PLAN.users[0]
@@ -80,7 +77,7 @@ def test_ca_is_rotated_with_an_overlap(folder: Path) -> None:
             assert all(is_trusted(certificate, roots) for certificate in before for roots in roots_of(folder))
     assert counts == [{2}, {2}, {1}]
     assert all(not is_trusted(certificate, [old]) for certificate in issuers(folder))
-    assert sorted(file.name for file in (folder / "ca").iterdir()) == ["ca.crt", "ca.key"]
+    assert sorted(file.name for file in (folder / "ca").iterdir()) == ["ca.crt", "ca.key", "issued.json"]
 
 
 def test_ca_waits_for_the_parties(folder: Path) -> None:
@@ -154,18 +151,3 @@ def test_a_revoked_key_leaves_the_list_until_it_is_replaced(folder: Path) -> Non
     replace_node_keys(PLAN.tenants[0], ["hospitals-north-1"], folder)
     generate(PLAN, folder)
     assert len(values(folder)["admission"]["nodes"]) == 3
-
-
-@pytest.mark.parametrize("prune", [False, True])
-def test_a_name_that_returns_revives_no_certificate(folder: Path, prune: bool) -> None:
-    """A user who left, and one of the same name later, have certificates of their own."""
-    old = next(each for each in inventory(PLAN, folder) if each.what == f"user {USER.name}")
-    gone: Plan = change(PLAN, users=(User(name="somebody", role="viewer"),))
-    generate(gone, folder, prune=prune)
-    assert old.sha256 in read_revocations(folder).certificates
-    generate(PLAN, folder)
-    new = next(each for each in inventory(PLAN, folder) if each.what == f"user {USER.name}")
-    assert new.sha256 != old.sha256
-    assert values(folder)["users"][USER.name] == USER.role
-    assert old.sha256 in values(folder)["revoked"]["certificates"]
-    assert new.sha256 not in values(folder)["revoked"]["certificates"]

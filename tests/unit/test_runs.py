@@ -10,8 +10,9 @@ from submit_servers import Handler, plain, serving
 
 from flowerbed import runs
 from flowerbed.cli import main
-from flowerbed.cli.run_list import _elapsed, _table
+from flowerbed.cli.run_table import Column, aligned, elapsed
 from flowerbed.errors import NotAllowedError, UnreachableError, UsageError
+from flowerbed.records.query import Row
 from flowerbed.scripts.flower_client import MEDIA, messages
 from flowerbed.scripts.flower_connection import Connection, Invalid
 from flowerbed.scripts.submit import seconds
@@ -56,13 +57,13 @@ def test_a_run_is_known_by_its_end_or_its_state() -> None:
 def test_elapsed_counts_from_running() -> None:
     """Time counts from when the ServerApp runs, and stands still when the run has finished."""
     times = {"running_at": "2026-11-24T07:00:00+00:00", "finished_at": "2026-11-24T08:01:05.9+00:00"}
-    assert _elapsed(record(**times)) == "61:05"
-    assert _elapsed(record()) == "-"
+    assert elapsed(Row(record(**times), None).seconds) == "61:05"
+    assert elapsed(Row(record(), None).seconds) == "-"
 
 
 def test_a_table_is_aligned() -> None:
     """Columns are as wide as their widest cell, lines end without blanks."""
-    assert _table([("A", "B"), ("long", "x")]) == "A     B\nlong  x"
+    assert aligned([Column("A", ("long",)), Column("B", ("x",))]) == "A     B\nlong  x"
 
 
 @pytest.mark.parametrize("run_id", ["", "abc", "-1", "1.0", "٣", str(2**64)])
@@ -159,5 +160,6 @@ def test_runs_listed_from_an_empty_superlink(capsys: pytest.CaptureFixture[str],
     with serving(lambda handler: handler.give(200, empty)) as server:
         file = tmp_path / "connection.toml"
         file.write_text(f'[superlink]\naddress = "{plain(server).address}"\ninsecure = true\n')
-        assert flowerbed(capsys, "runs", "--connection", str(file)) == (0, "", "no runs yet\n")
-        assert flowerbed(capsys, "runs", "--connection", str(file), "--json")[:2] == (0, "[]\n")
+        words = ("runs", "--connection", str(file), "--records", str(tmp_path / "runs"))
+        assert flowerbed(capsys, *words) == (0, "", "no runs yet\n")
+        assert flowerbed(capsys, *words, "--json")[:2] == (0, "[]\n")

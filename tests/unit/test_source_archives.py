@@ -130,6 +130,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "zip absolute": (lambda: zipped(("/x.py", b"")), "leads out"),
     "zip drive": (lambda: zipped(("C:/x.py", b"")), "leads out"),
     "zip symlink out": (lambda: zipped((moded("a", stat.S_IFLNK), b"/etc/passwd")), "leads out"),
+    "zip link too long": (lambda: zipped((moded("a", stat.S_IFLNK), b"x" * 4097)), "path of more than"),
     "zip device": (lambda: zipped((moded("a", stat.S_IFBLK), b"")), "neither a file nor a folder"),
     "zip lzma": (lambda: zipped(("a", b"1"), method=zipfile.ZIP_LZMA), "unusual way"),
     "zip cut": (lambda: zipped(*FILES.items())[:-30], "cannot be unpacked"),
@@ -191,6 +192,7 @@ GREEDY: dict[str, Callable[[], bytes]] = {
     "gz of 4 GiB": lambda: b"".join([gzip.compress(tarred(("a", b""))[:512] + ZEROS * 8, 9)] * 500),
     "zip list": many_empty_entries,
     "xz dictionary": demanding_xz,
+    "zip link bomb": lambda: zipped((moded("a", stat.S_IFLNK), bytes(256 * 1024 * 1024))),
 }
 
 
@@ -199,7 +201,7 @@ def test_memory_is_bounded(tmp_path: Path, name: str) -> None:
     """What asks for much memory is refused within 150 MB of address space more than Python starts with."""
     (tmp_path / "archive").write_bytes(GREEDY[name]())
     program = (
-        "import resource, sys; from pathlib import Path\n"
+        "import re, resource, sys; from pathlib import Path\n"
         "sys.path.insert(0, sys.argv[1])\n"
         "import flower_archive\n"
         "from flower_connection import Invalid\n"
@@ -208,12 +210,25 @@ def test_memory_is_bounded(tmp_path: Path, name: str) -> None:
         "try: flower_archive.unpack(Path(sys.argv[2]) / 'archive', Path(sys.argv[2]) / 'to')\n"
         "except Invalid as error: print('refused', error)\n"
         "else: print('taken', len(list((Path(sys.argv[2]) / 'to').iterdir())))\n"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
     )
     scripts = str(Path(flower_archive.__file__).resolve().parent)
     command = [sys.executable, "-c", program, scripts, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("refused"), done.stdout
+    assert int(done.stdout.splitlines()[-1]) < 128 * 1024, "KiB were resident at the peak"
+
+
+def test_links_count_in_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many links of an allowed length are as much as one file of that size; a few are left out."""
+    links = [(moded(f"l{number}", stat.S_IFLNK), b"./" * 2000 + b"x") for number in range(300)]
+    monkeypatch.setattr(flower_archive, "LARGEST_UNPACKED", 1_000_000)
+    (tmp_path / "few").mkdir()
+    assert unpacked(tmp_path / "few", zipped(*FILES.items(), *links[:50])) == FILES
+    (tmp_path / "many").mkdir()
+    with pytest.raises(Invalid, match="unpacks to more than"):
+        unpacked(tmp_path / "many", zipped(*FILES.items(), *links))
 
 
 @settings(max_examples=200, deadline=None)

@@ -91,8 +91,8 @@ def test_the_record() -> None:
 def test_a_folder_costs_no_fetching(tmp_path: Path) -> None:
     """What only archives and repositories need is not imported for a folder."""
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import flower_source\n"
-        "with flower_source.prepared(flower_source.Request(app='.')): pass\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import flower_prepare, flower_source\n"
+        "with flower_prepare.prepared(flower_source.Request(app='.')): pass\n"
         "print(*[name for name in ('urllib.request', 'subprocess', 'tomli_w') if name in sys.modules])\n"
     )
     scripts = str(Path(flower_flags.__file__).parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from submit_apps import CLIENT, SERVER, write_app
 from flowerbed.scripts.flower_app import load
 from flowerbed.scripts.flower_connection import Invalid
 from flowerbed.scripts.flower_inline import FLOWER, Inline, run_config
-from flowerbed.scripts.flower_source import Request, Source, prepared
+from flowerbed.scripts.flower_prepare import prepared
+from flowerbed.scripts.flower_source import Request, Source
 from flowerbed.scripts.flower_source_flags import request
 
 BOTH = SERVER.replace("app =", "serving =").replace("@app.", "@serving.") + "\n" + CLIENT
@@ -144,7 +146,7 @@ def test_run_config(tmp_path: Path) -> None:
     [
         (None, {}, "which app?"),
         (None, {"client": "client.py"}, "give both"),
-        ("x", {"name": "x"}, "give both"),
+        ("x", {"app_name": "x"}, "give both"),
         ("x", {"client": "client.py", "server": "server.py"}, "either named, or made of"),
         (None, {"client": "client.py", "server": "server.py", "ref": "x"}, "takes no --ref"),
         (".", {"sha256": "0"}, "takes no --sha256"),
@@ -170,3 +172,19 @@ def test_a_record_that_was_made_before(tmp_path: Path) -> None:
     record.write_text('{"kind": "git"}')
     with pytest.raises(Invalid, match="is not the record"), prepared(Request(app=app, record=record)):
         pass
+
+
+@pytest.mark.parametrize("name", ["beside.py", "beside/__init__.py"])
+def test_a_module_that_lies_beside_a_piece_has_to_be_one(pieces: Path, name: str) -> None:
+    """What a piece imports for certain and only lies beside it would be missing on every node."""
+    (pieces / name).parent.mkdir(exist_ok=True)
+    (pieces / name).write_text("x = 1\n")
+    code = (pieces / "client.py").read_text()
+    (pieces / "client.py").write_text(f"from beside import x\n{code}")
+    module = Path(name).parent if "/" in name else Path(name)
+    inline = Inline(client="client.py", server="server.py", modules=(Path("helpers.py"),))
+    with pytest.raises(Invalid, match=rf"client\.py:1: imports beside, .* --module {module}"):
+        made(inline)
+    assert made(dataclasses.replace(inline, modules=(*inline.modules, module)))
+    (pieces / "client.py").write_text(f"try:\n    import beside\nexcept ImportError:\n    pass\n{code}")
+    assert made(inline)

@@ -72,16 +72,24 @@ def test_an_app_folder_is_only_read(tmp_path: Path) -> None:
         ),
         (pyproject("tiny.client:app", "tiny.client:application"), "its module defines no application"),
         (pyproject("ticks = 4", "ticks = [4]"), "tool.flwr.app.config.ticks must be true, false, a number"),
-        ({"tiny/server.py": "def main(:\n"}, "line 1 of its module does not parse: invalid syntax"),
+        ({"tiny/server.py": "def main(:\n"}, "line 1 of its module does not compile: invalid syntax"),
         ({"tiny/server.py": "def main():\n    app = 1\n"}, "its module defines no app"),
         ({"tiny/server.py": "app\n"}, "its module defines no app"),
         ({"tiny/server.py": "x = lambda: (app := 1)\n"}, "its module defines no app"),
-        ({"tiny/server.py": "\0"}, "does not parse"),
-        ({"tiny/server.py": "(" * 5000}, "does not parse"),
+        ({"tiny/server.py": "\0"}, "does not compile"),
+        ({"tiny/server.py": "(" * 5000}, "does not compile"),
         ({"pyproject.toml": "[project\n"}, "not TOML"),
         ({"pyproject.toml": ""}, "project.name is missing"),
         ({"pyproject.toml": "project = 3\n[tool]\nflwr = 'x'\n"}, "project.name is missing"),
-        ({".gitignore": "server.py\n"}, "tiny/server.py, which serverapp names, does not get into the FAB"),
+        (
+            {".gitignore": "server.py\n"},
+            "tiny/server.py, which serverapp names, does not get into the FAB: line 1 of .gitignore has",
+        ),
+        (
+            {"tiny/server.py": "app = 1\nreturn 1\n"},
+            "line 2 of its module does not compile: 'return' outside",
+        ),
+        ({"tiny/server.py": "app = 1\nfrom __future__ import x\n"}, "line 2 of its module does not compile"),
         (pyproject("[tool.flwr.app]\n", "[tool.flwr.app]\nfab-exclude = []\n"), "Flower cannot pack it"),
         ({"a/b/c/d/e/f/g/h/i/j/k/l.py": ""}, "Flower cannot pack it"),
     ],
@@ -89,6 +97,24 @@ def test_an_app_folder_is_only_read(tmp_path: Path) -> None:
 def test_a_wrong_app_is_told_what_is_wrong(tmp_path: Path, files: dict[str, str], message: str) -> None:
     """Each mistake names the file or key and what it is; nothing is sent."""
     assert message in refusal(write_app(tmp_path, files))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "says"),
+    [
+        ("utf-8-sig", "pyproject.toml: begins with a byte order mark, which Flower does not read"),
+        ("utf-16", "pyproject.toml: the file is UTF-16, not UTF-8"),
+        ("latin-1", "pyproject.toml: the file is not UTF-8 (line 4, byte 0xe4)"),
+    ],
+)
+def test_a_pyproject_of_another_encoding_is_named(tmp_path: Path, encoding: str, says: str) -> None:
+    """Flower reads UTF-8 without a mark alone, and says of others where it stumbled at most."""
+    text = pyproject("An app that counts", "Zählt")["pyproject.toml"]
+    write_app(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(text, encoding=encoding)
+    message = refusal(tmp_path)
+    assert says in message
+    assert message.endswith("save it as UTF-8 without a byte order mark")
 
 
 @pytest.mark.parametrize(

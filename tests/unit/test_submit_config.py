@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.scripts.flower_config import Scalar, flatten, overrides
+from flowerbed.scripts.flower_config import Scalar, flatten, overrides, settings_of
 from flowerbed.scripts.flower_connection import Invalid
+from flowerbed.scripts.flower_inline import run_config
 
 DEFAULTS: dict[str, Scalar] = {
     "rounds": 3,
@@ -45,6 +46,9 @@ DEFAULTS: dict[str, Scalar] = {
         ("mode=[1, 2]", "mode", "[1, 2]"),
         ("mode=", "mode", ""),
         ("model.depth=5", "model.depth", 5),
+        ("model={depth=4}", "model.depth", 4),
+        ("mode={depth=4}", "mode", "{depth=4}"),
+        ("mode=slow other=5", "mode", "slow other=5"),
     ],
 )
 def test_a_setting_is_read_as_the_default_has_it(setting: str, key: str, value: Scalar) -> None:
@@ -70,6 +74,10 @@ def test_a_setting_is_read_as_the_default_has_it(setting: str, key: str, value: 
         ("zzz=1", "the app has no config key 'zzz'; known are: mode, model.depth, rate, rounds, verbose"),
         ("rounds", "write KEY=VALUE"),
         ("=3", "write KEY=VALUE"),
+        ("run.toml", "write --config run.toml"),
+        ("rate=0.1 rounds=5", "one pair at a time; write --set rate=0.1 --set rounds=5"),
+        ("mode=slow rounds=5", "one pair at a time; write --set mode=slow --set rounds=5"),
+        ("rounds=5 mode='a b'", "one pair at a time; write --set rounds=5 --set 'mode='\"'\"'a b'\"'\"''"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(setting: str, message: str) -> None:
@@ -98,6 +106,52 @@ def test_flags_win_over_the_file_and_tables_are_flattened(tmp_path: Path) -> Non
     file = tmp_path / "run.toml"
     file.write_text("rounds = 5\nrate = 1\n[model]\ndepth = 9\n")
     assert overrides(DEFAULTS, file, ["rounds=6"]) == {"rounds": 6, "rate": 1.0, "model.depth": 9}
+
+
+def test_a_table_is_flattened_as_flower_does(tmp_path: Path) -> None:
+    """`--set` and Flower's own `--run-config` read an inline table alike; what is wrong in it is named."""
+    from flwr.common.config import parse_config_args
+
+    table = 'model={depth=4,head={wide=true,name="x"}}'
+    given, problems = settings_of([table], DEFAULTS)
+    assert ({key: value for key, (_, value) in given.items()}, problems) == (parse_config_args([table]), [])
+    with pytest.raises(Invalid) as refused:
+        overrides(DEFAULTS, None, ["model={depth=4, dept=[1]}", "model={dept=4}"])
+    assert refused.value.what.splitlines() == [
+        "--set model={depth=4, dept=[1]}: model.dept must be true, false, a number or a string",
+        "--set model={dept=4}: the app has no config key 'model.dept'; did you mean 'model.depth'?",
+    ]
+
+
+def test_an_app_of_pieces_reads_settings_alike() -> None:
+    """Its config is what is set: a table is flattened, two pairs in one are refused."""
+    assert run_config(None, ("model={depth=4}", "rate=0.1")) == {"model.depth": 4, "rate": 0.1}
+    with pytest.raises(Invalid, match=r"write --set rate=0.1 --set rounds=5"):
+        run_config(None, ("rate=0.1 rounds=5",))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("rounds = 5\n".encode("utf-16"), "the file is UTF-16, not UTF-8\n  save it as UTF-8"),
+        ("rounds = 5\n".encode("utf-16-be"), "the file is UTF-16, not UTF-8\n  save it as UTF-8"),
+        ("rounds = 5\n# größer".encode("latin-1"), "the file is not UTF-8 (line 2, byte 0xf6)\n  save it"),
+    ],
+)
+def test_a_file_of_another_encoding_is_named(tmp_path: Path, content: bytes, says: str) -> None:
+    """What some editors write: the encoding and how to save it."""
+    file = tmp_path / "run.toml"
+    file.write_bytes(content)
+    with pytest.raises(Invalid) as refused:
+        overrides(DEFAULTS, file, [])
+    assert str(refused.value).startswith(f"{file}: {says}")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    """As in the declaration."""
+    file = tmp_path / "run.toml"
+    file.write_text("rounds = 5\n", encoding="utf-8-sig")
+    assert overrides(DEFAULTS, file, []) == {"rounds": 5}
 
 
 @pytest.mark.parametrize("content", [b"a = ", b"\xff\xfe", None])

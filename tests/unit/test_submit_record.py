@@ -46,7 +46,7 @@ def test_a_record_is_handed_over_whole(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in (folder / "artifacts").iterdir()] == [b"A"]
     assert (folder / "log.txt").read_text().startswith("hello\n")
     assert {path.stat().st_mode & 0o077 for path in [folder, *folder.rglob("*")]} == {0}
-    assert "its name is no plain file name" in said[0]
+    assert "its name is not a plain file name" in said[0]
     submitted = handed_in(folder.parent, "12")
     assert submitted is not None
     assert submitted.source is not None

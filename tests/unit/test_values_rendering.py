@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from bundle_plans import NASTY, change, rich_tenant, variants
+from bundle_plans import NASTY, change, rich_tenant, variants, with_superlink
 from identity_plans import federation, tenant
 
-from flowerbed.plan import Plan
+from flowerbed.plan import Plan, TenantProxy
 from flowerbed.values import render, rendering, superlink_values, supernode_values
 from flowerbed.values.supernode import node_configs
 
@@ -217,6 +217,33 @@ def test_a_tenant_elsewhere_dials_from_outside() -> None:
     north, south = of_tenants(plan)
     assert (north["superlink"]["namespace"], south["superlink"]["namespace"]) == ("", "hub")
     assert "clusterDomain" not in north
+
+
+def test_known_networks_are_the_only_ones_to_dial() -> None:
+    """Policies allow those alone, for tenants beside the SuperLink and elsewhere."""
+    plan = VARIANTS["node-port"]
+    away = change(plan, tenants=(change(plan.tenants[0], context="elsewhere"), *plan.tenants[1:]))
+    networks = ("2001:db8::1/128", "192.0.2.0/29")
+    known = with_superlink(away, fleet=change(away.superlink.fleet, networks=networks))
+    for one in (*known.tenants, *plan.tenants):
+        values = supernode_values(known, one, {}, "")
+        assert values["networkPolicy"] == {"superlinkCidrs": list(networks)}
+
+
+def test_a_proxy_is_the_only_way_out() -> None:
+    """Its values are the chart's, and the SuperLink's address is not opened beside it."""
+    plan = VARIANTS["load-balancer"]
+    proxy = TenantProxy(https="http://proxy:3128", no_proxy=("a.org",), secret="proxy", networks=("::1/128",))
+    values = supernode_values(plan, change(plan.tenants[0], proxy=proxy), {}, "")
+    assert values["proxy"] == {
+        "url": "http://proxy:3128",
+        "existingSecret": "proxy",
+        "noProxy": ["a.org"],
+        "cidrs": ["::1/128"],
+        "namespace": "",
+    }
+    assert "networkPolicy" not in values
+    assert "proxy" not in supernode_values(plan, plan.tenants[0], {}, "")
 
 
 def test_a_tenant_beside_an_exposed_superlink_may_dial_its_address_and_its_pods() -> None:

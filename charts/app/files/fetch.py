@@ -3,7 +3,7 @@
 fetch.py copy FROM TO        a mounted ConfigMap's files are links, which Flower does not pack
 fetch.py FLAGS... APP TO     what submit.py itself would fetch: an archive or a repository, by the same flags
     [--credentials FOLDER]   a mounted Secret: `authorization`, `password` (and `username`), `ssh-privatekey`
-                             (and `known_hosts`)
+                             (and `known_hosts`), `query` (what signs the address of an archive)
 
 TO becomes a folder or a .fab; TO.json says where it came from, for `submit.py --source-record`. The standard
 library is enough, and for a repository git (with ssh, where its address says so).
@@ -22,8 +22,10 @@ from typing import Any
 
 # The files of the chart lie flat beside this one.
 from flower_connection import SubmitError
-from flower_source import Request, prepared
+from flower_prepare import prepared
+from flower_source import Request
 from flower_source_flags import add_to, request
+from flower_text import write
 
 ENTRIES = {
     "authorization": "token_file",
@@ -42,6 +44,15 @@ def credentials(folder: Path) -> dict[str, Any]:
     return found | ({"username": username.read_text().strip()} if username.is_file() else {})
 
 
+def signed(address: str, folder: Path) -> str:
+    """Return the address with the query that a mounted Secret holds, if it holds one."""
+    query = folder / "query"
+    if not query.is_file():
+        return address
+    text = query.read_text().strip().removeprefix("?")
+    return f"{address}{'&' if '?' in address else '?'}{text}"
+
+
 def fetch(asked: Request, to: Path) -> None:
     """Fetch the app and note its source. Raises SubmitError."""
     with prepared(asked, say) as found:
@@ -55,7 +66,7 @@ def fetch(asked: Request, to: Path) -> None:
 
 def say(text: str) -> None:
     """Print a line of narration."""
-    print(text, file=sys.stderr, flush=True)
+    write(sys.stderr, f"{text}\n")
 
 
 def main(argv: list[str]) -> int:
@@ -70,9 +81,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("app")
     parser.add_argument("to", type=Path)
     arguments = parser.parse_args(argv)
-    given = vars(arguments) | (credentials(arguments.credentials) if arguments.credentials else {})
+    given, address = vars(arguments), arguments.app
+    if arguments.credentials:
+        given |= credentials(arguments.credentials)
+        address = signed(address, arguments.credentials)
     try:
-        fetch(request(arguments.app, given, float, {}), arguments.to)
+        fetch(request(address, given, float, {}), arguments.to)
     except SubmitError as error:
         say(f"error: {error}")
         return error.exit_code

@@ -42,7 +42,7 @@ def call(connection: http.client.HTTPConnection, path: str) -> int:
     try:
         connection.request("POST", path, body=b"", headers={"content-type": "application/protobuf"})
         answer = connection.getresponse()
-        answer.read()
+        answer.read(65536)  # of more than that none is read
         return answer.status
     finally:
         connection.close()

@@ -1,4 +1,8 @@
-{{/* Starts ServerApps, which are code that users send: it mounts what it needs and no key of anybody. */}}
+{{/*
+Starts ServerApps, which are code that users send. With `deployment` and `sidecar` they run in this container, under its
+account: each can read the SuperExec's secret and the files, tokens and environment of every other ServerApp here. With
+`kubernetes` they run in Pods of their own, and nothing of this container is in them. No private key is mounted.
+*/}}
 {{- define "superlink.container.superexec" -}}
 {{- $sidecar := eq .Values.superexec.executor "sidecar" -}}
 {{- $kubernetes := eq .Values.superexec.executor "kubernetes" -}}
@@ -21,7 +25,6 @@
     {{- range .Values.superexec.extraArgs }}
     - {{ . | replace "$" "$$" | quote }}
     {{- end }}
-  # Apps write their results into the folder in which they are started.
   workingDir: /tmp
   env:
     {{- if $kubernetes }}
@@ -66,8 +69,10 @@
     - {name: superexec, mountPath: /superexec, readOnly: true}
     {{- if $kubernetes }}
     - {name: executor, mountPath: /executor, readOnly: true}
+    - {name: client, mountPath: /client, readOnly: true}
     - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
     {{- else }}
+    - {{ include "superlink.startMount" . }}
     {{- with include "superlink.secretMounts" .Values.superexec.secrets | trim }}
     {{- . | nindent 4 }}
     {{- end }}

@@ -1,9 +1,11 @@
-{{/* Environment of a SuperExec that only starts pods: Flower's own. */}}
+{{/* Environment of a SuperExec that only starts pods: Flower's own, and the client of the Kubernetes API. */}}
 {{- define "superlink.executorEnv" -}}
 {{- range $name, $value := include "superlink.flowerEnv" . | fromYaml }}
 - name: {{ $name | quote }}
   value: {{ $value | quote }}
 {{- end }}
+- name: PYTHONPATH
+  value: /client
 {{- end -}}
 
 {{/*
@@ -47,12 +49,14 @@ volumes:
   - name: scratch
     emptyDir:
       sizeLimit: {{ .Values.superexec.scratchSizeLimit | quote }}
+  - {{- include "superlink.startVolume" . | nindent 4 }}
   {{- with .Values.superexec.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 volume-mounts:
   - name: scratch
     mountPath: /tmp
+  - {{ include "superlink.startMount" . }}
   {{- with .Values.superexec.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

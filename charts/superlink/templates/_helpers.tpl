@@ -72,7 +72,7 @@ PYTHONUNBUFFERED: "1"
 
 {{/* The same of ServerApps: of the SuperExec, and of task pods. */}}
 {{- define "superlink.serverAppEnv" -}}
-{{- range $name, $value := mergeOverwrite (include "superlink.flowerEnv" . | fromYaml) .Values.superexec.env }}
+{{- range $name, $value := mergeOverwrite (include "superlink.flowerEnv" . | fromYaml) .Values.superexec.env (include "superlink.startEnv" . | fromYaml) }}
 - name: {{ $name | quote }}
   value: {{ $value | replace "$" "$$" | quote }}
 {{- end }}
@@ -80,10 +80,11 @@ PYTHONUNBUFFERED: "1"
 
 {{/*
 Fingerprint of the files that the SuperLink's pod is started from. The admission list and the users are not in it: the
-registrar and the gateway take their changes while they run. Nor is check.py, which every probe reads anew.
+registrar and the gateway take their changes while they run. Nor is check.py, which every probe reads anew, nor the
+SuperExec's client of the Kubernetes API.
 */}}
 {{- define "superlink.filesChecksum" -}}
-{{- omit ((.Files.Glob "files/**").AsConfig | fromYaml) "check.py" | toJson | sha256sum -}}
+{{- omit ((.Files.Glob "files/**").AsConfig | fromYaml) "check.py" "kubernetes_client.py" | toJson | sha256sum -}}
 {{- end -}}
 
 {{/* Environment of secrets: every entry of these Secrets becomes a variable. */}}

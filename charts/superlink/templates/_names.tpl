@@ -42,8 +42,10 @@ files: {{ $base }}-files
 admission: {{ $base }}-admission
 state: {{ default (printf "%s-state" $base) .Values.persistence.existingClaim }}
 executor: {{ $base }}-executor
+start: {{ $base }}-start
 tasks: {{ $base }}-tasks
 test: {{ $base }}-test
+restore: {{ $base }}-restore
 operators: {{ $base }}-operators
 {{- end -}}
 

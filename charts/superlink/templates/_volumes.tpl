@@ -27,6 +27,11 @@
   emptyDir:
     medium: Memory
     sizeLimit: 1Mi
+# In memory as well: the last good certificate, its key, and the lists, which the gateway runs on.
+- name: kept
+  emptyDir:
+    medium: Memory
+    sizeLimit: 16Mi
 - name: tls
   secret:
     secretName: {{ $names.tls | quote }}
@@ -50,6 +55,7 @@
 - name: serverapps
   emptyDir:
     sizeLimit: {{ .Values.superexec.scratchSizeLimit | quote }}
+- {{- include "superlink.startVolume" . | nindent 2 }}
 {{- $secrets = concat $secrets .Values.superexec.secrets }}
 {{- $volumes = concat $volumes .Values.superexec.extraVolumes }}
 {{- end }}
@@ -87,6 +93,13 @@
 - name: executor
   configMap:
     name: {{ $names.executor }}
+# Flower's images lack the package by which its executor calls the Kubernetes API.
+- name: client
+  configMap:
+    name: {{ $names.files }}
+    items:
+      - {key: kubernetes_client.py, path: kubernetes/client.py}
+      - {key: kubernetes_client.py, path: kubernetes/config.py}
 # The account's token, here and nowhere else: Kubernetes renews it, the SuperExec's client reads it again.
 - name: token
   projected:
@@ -102,6 +115,7 @@
             - path: namespace
               fieldRef: {fieldPath: metadata.namespace}
 {{- else }}
+- {{- include "superlink.startVolume" . | nindent 2 }}
 {{- include "superlink.secretVolumes" .Values.superexec.secrets }}
 {{- with .Values.superexec.extraVolumes }}
 {{ toYaml . }}

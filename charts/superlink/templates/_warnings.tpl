@@ -12,6 +12,11 @@ admission.nodes: is empty, so no SuperNode can join yet.
 {{- if and (not .Values.users) (not .Values.insecure) }}
 users: is empty, so nobody can submit yet.
 {{- end }}
+{{- $submitters := 0 }}
+{{- range $role := .Values.users }}{{ if ne $role "viewer" }}{{ $submitters = add1 $submitters }}{{ end }}{{ end }}
+{{- if and (gt (int $submitters) 1) (ne .Values.superexec.executor "kubernetes") (not .Values.insecure) }}
+superexec.executor: {{ .Values.superexec.executor }} runs the ServerApps of {{ $submitters }} users under one account: each can read the code, settings and models of the others' runs, and act as them. kubernetes gives each task a Pod with its own token alone.
+{{- end }}
 {{- if eq .Values.superexec.executor "sidecar" }}
 superexec.executor: sidecar puts ServerApps beside the open Control API: whoever may submit can do what an operator can.
 {{- end }}

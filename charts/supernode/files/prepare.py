@@ -1,11 +1,12 @@
 """Make what a SuperNode and its SuperExec share, at the start of a pod.
 
-    prepare.py secret FOLDER                  a new secret, for a SuperExec in the same pod
-    prepare.py server FOLDER SECRET NAME...   ca.crt, tls.crt and tls.key for a Runtime API of these names
-    prepare.py client FOLDER SECRET           ca.crt alone, for a SuperExec in another pod
+    prepare.py secret FOLDER                       a new secret, for a SuperExec in the same pod
+    prepare.py server FOLDER SECRET NODE NAME...   secret, ca.crt, tls.crt and tls.key for NODE's Runtime API
+    prepare.py client FOLDER SECRET NODE           secret and ca.crt, for its SuperExec in another pod
 
-SECRET is the file that both pods mount. Both derive the same authority from it, so that they trust each
-other without a further Secret to hand out; whoever lacks it can neither call the Runtime API nor pose as it.
+SECRET is the file that the release's pods share. Both sides derive from it the secret of NODE, and from that
+the same authority, so that they trust each other without a further Secret to hand out. Apps run beside the
+secret of their own node alone: with it no other node's Runtime API can be called or posed as.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 # A shorter secret could be guessed from the certificates, which everybody can read.
 SECRET_BYTES = 32
 AUTHORITY = "flowerbed runtime authority"
+OF_NODE = "flowerbed runtime secret of"
 # Longer than any pod lives; a new pod makes new certificates.
 LIFETIME = datetime.timedelta(days=3650)
 # The clocks of two machines may differ a little.
@@ -54,6 +56,13 @@ def read_secret(file: Path) -> bytes:
             f"error: the SuperExec secret has {len(secret)} bytes; it needs at least {SECRET_BYTES}, random"
         )
     return secret
+
+
+def node_secret(secret: bytes, node: str) -> bytes:
+    """Derive a node's own secret, as text, from the one that the release's pods share."""
+    return (
+        HKDF(hashes.SHA256(), SECRET_BYTES, None, f"{OF_NODE} {node}".encode()).derive(secret).hex().encode()
+    )
 
 
 def authority_key(secret: bytes) -> ec.EllipticCurvePrivateKey:
@@ -122,12 +131,14 @@ def main(what: str, folder: Path, *more: str) -> None:
         # Text, because it is read as it stands and may be looked at.
         (folder / "secret").write_text(secrets.token_hex(SECRET_BYTES))
         return
-    issuer = authority_key(read_secret(Path(more[0])))
+    secret = node_secret(read_secret(Path(more[0])), more[1])
+    (folder / "secret").write_bytes(secret)
+    issuer = authority_key(secret)
     (folder / "ca.crt").write_bytes(authority(issuer))
     if what == "server":
         key = ec.generate_private_key(CURVE)
         private = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        (folder / "tls.crt").write_bytes(server(list(more[1:]), key.public_key(), issuer))
+        (folder / "tls.crt").write_bytes(server(list(more[2:]), key.public_key(), issuer))
         (folder / "tls.key").write_bytes(private)
 
 

@@ -15,6 +15,7 @@ envFrom:
 
 {{/* Volumes. A Secret's or a claim's name may be too long for a volume's name. */}}
 {{- define "supernode.appVolumes" -}}
+- {{- include "supernode.startVolume" . | nindent 2 }}
 {{- range .Values.secrets }}
 {{- if .mountPath }}
 - name: secret-{{ .name | sha256sum | trunc 10 }}
@@ -53,6 +54,7 @@ empty in its own pod.
 {{- define "supernode.appMounts" -}}
 {{- $root := index . 0 -}}
 {{- $node := index . 1 -}}
+- {{ include "supernode.startMount" $root }}
 {{- range $root.Values.secrets }}
 {{- if .mountPath }}
 - name: secret-{{ .name | sha256sum | trunc 10 }}

@@ -20,7 +20,7 @@ Takes (list $ node): the name of its SuperNode, empty in the SuperNode's own pod
     {{- else }}
     - --runtime-api-address={{ $node }}.{{ include "supernode.runtimeDomain" . }}:{{ include "supernode.runtimePort" . }}
     - --root-certificates=/runtime/ca.crt
-    - --superexec-auth-secret-file=/superexec/secret
+    - --superexec-auth-secret-file={{ include "supernode.secretFile" . }}
     {{- end }}
     {{- if eq $apps "kubernetes" }}
     - --executor=kubernetes
@@ -29,7 +29,6 @@ Takes (list $ node): the name of its SuperNode, empty in the SuperNode's own pod
     {{- range .Values.superexec.extraArgs }}
     - {{ . | replace "$" "$$" | quote }}
     {{- end }}
-  # Apps write their results into the folder in which they are started.
   workingDir: /tmp
   env:
     {{- if not $node }}
@@ -37,7 +36,11 @@ Takes (list $ node): the name of its SuperNode, empty in the SuperNode's own pod
       valueFrom:
         fieldRef: {fieldPath: metadata.name}
     {{- end }}
-    {{- include "supernode.env" . | trim | nindent 4 }}
+    {{- if eq $apps "kubernetes" }}
+    {{- include "supernode.executorEnv" . | trim | nindent 4 }}
+    {{- else }}
+    {{- include "supernode.envWithSecrets" (list . "apps") | trim | nindent 4 }}
+    {{- end }}
   {{- if ne $apps "kubernetes" }}
   {{- with include "supernode.appEnvFrom" . }}
   {{- . | nindent 2 }}
@@ -64,11 +67,14 @@ Takes (list $ node): the name of its SuperNode, empty in the SuperNode's own pod
     {{- if eq $apps "sidecar" }}
     - {name: apps, mountPath: /tmp}
     {{- else }}
+    {{- if eq (include "supernode.secretFile" .) "/superexec/secret" }}
     - {name: superexec, mountPath: /superexec, readOnly: true}
+    {{- end }}
     - {name: scratch, mountPath: /tmp}
     {{- end }}
     {{- if eq $apps "kubernetes" }}
     - {name: executor, mountPath: /executor, readOnly: true}
+    - {name: client, mountPath: /client, readOnly: true}
     - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
     {{- else }}
     {{- with include "supernode.appMounts" (list . $node) | trim }}

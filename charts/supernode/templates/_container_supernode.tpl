@@ -36,12 +36,11 @@ below observer.py, which tells the probes. Of all containers it alone mounts the
     - --ssl-certfile=/runtime/tls.crt
     - --ssl-keyfile=/runtime/tls.key
     - --ssl-ca-certfile=/runtime/ca.crt
-    - --superexec-auth-secret-file=/superexec/secret
+    - --superexec-auth-secret-file={{ include "supernode.secretFile" . }}
     {{- end }}
     {{- range .Values.extraArgs }}
     - {{ . | replace "$" "$$" | quote }}
     {{- end }}
-  # Apps write their results into the folder in which they are started.
   workingDir: /tmp
   env:
     - name: FLOWERBED_NODE
@@ -54,7 +53,7 @@ below observer.py, which tells the probes. Of all containers it alone mounts the
     {{- end }}
     - name: FLOWERBED_STATE
       value: /state
-    {{- include "supernode.env" . | trim | nindent 4 }}
+    {{- include "supernode.envWithSecrets" (list . (ternary "apps" "" (eq $apps "supernode"))) | trim | nindent 4 }}
   {{- if eq $apps "supernode" }}
   {{- with include "supernode.appEnvFrom" . }}
   {{- . | nindent 2 }}
@@ -94,7 +93,7 @@ below observer.py, which tells the probes. Of all containers it alone mounts the
     {{- if eq .Values.isolationMode "process" }}
     - {name: runtime, mountPath: /runtime, readOnly: true}
     {{- end }}
-    {{- if include "supernode.apart" . }}
+    {{- if eq (include "supernode.secretFile" .) "/superexec/secret" }}
     - {name: superexec, mountPath: /superexec, readOnly: true}
     {{- end }}
     {{- if eq $apps "supernode" }}

@@ -1,3 +1,12 @@
+{{/* Environment of a SuperExec that only starts pods: no app runs in it, so the client of the Kubernetes API is what it imports. */}}
+{{- define "supernode.executorEnv" -}}
+{{- $client := dict "PYTHONPATH" "/client" }}
+{{- range $name, $value := mergeOverwrite (include "supernode.flowerEnv" . | fromYaml) (deepCopy .Values.env) $client }}
+- name: {{ $name | quote }}
+  value: {{ $value | replace "$" "$$" | quote }}
+{{- end }}
+{{- end -}}
+
 {{/*
 Configuration of Flower's Kubernetes executor for one SuperExec (flwr 1.41: supercore/superexec/executor). It ignores keys
 that it does not know, so a test gives each to Flower's own reader. The pods pass Pod Security `restricted`. By the label
@@ -37,7 +46,7 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 env:
-  {{- include "supernode.env" . | trim | nindent 2 }}
+  {{- include "supernode.env" (list . "apps") | trim | nindent 2 }}
 volumes:
   - name: scratch
     emptyDir:

@@ -51,17 +51,34 @@ FLWR_DISABLE_UPDATE_CHECK: "1"
 FLWR_HOME: /tmp/flwr
 FLWR_LOG_LEVEL: {{ .Values.logLevel }}
 HOME: /tmp
-NO_PROXY: {{ printf "127.0.0.1,localhost,.svc,.%s" .Values.clusterDomain | quote }}
+NO_PROXY: {{ concat (list "127.0.0.1" "localhost" ".svc" (printf ".%s" .Values.clusterDomain)) .Values.proxy.noProxy | join "," | quote }}
+{{- if and .Values.proxy.url (not .Values.proxy.existingSecret) }}
+HTTPS_PROXY: {{ .Values.proxy.url | quote }}
+{{- end }}
 TMPDIR: /tmp
 PYTHONDONTWRITEBYTECODE: "1"
 PYTHONUNBUFFERED: "1"
 {{- end -}}
 
-{{/* The same, as Kubernetes lists it. `$` is doubled: Kubernetes would expand $(NAME). */}}
+{{/* The same, as Kubernetes lists it. `$` is doubled: Kubernetes would expand $(NAME). Takes (list $ where): "" or "apps". */}}
 {{- define "supernode.env" -}}
-{{- range $name, $value := mergeOverwrite (include "supernode.flowerEnv" . | fromYaml) .Values.env }}
+{{- $apps := index . 1 -}}
+{{- with index . 0 -}}
+{{- $start := ternary (include "supernode.startEnv" . | fromYaml) dict (eq $apps "apps") -}}
+{{- range $name, $value := mergeOverwrite (include "supernode.flowerEnv" . | fromYaml) .Values.env $start }}
 - name: {{ $name | quote }}
   value: {{ $value | replace "$" "$$" | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The same with a proxy's address out of its Secret, which Flower's executor gives to no task pod (flwr 1.41). */}}
+{{- define "supernode.envWithSecrets" -}}
+{{- include "supernode.env" . }}
+{{- with (index . 0).Values.proxy.existingSecret }}
+- name: HTTPS_PROXY
+  valueFrom:
+    secretKeyRef: {name: {{ . | quote }}, key: url}
 {{- end }}
 {{- end -}}
 
@@ -119,7 +136,15 @@ flowerbed/fingerprints: {{ toJson . | sha256sum }}
 {{- end }}
 {{- end -}}
 
-{{/* The secret that a SuperNode and its SuperExec share, when they are in different pods. */}}
+{{/*
+The file with the secret that a SuperNode and its SuperExec share: made in the pod, a node's own. With an existing certificate
+nothing is made, and it is the release's.
+*/}}
+{{- define "supernode.secretFile" -}}
+{{- if and (include "supernode.apart" .) .Values.superexec.tls.existingSecret }}/superexec/secret{{ else }}/runtime/secret{{ end -}}
+{{- end -}}
+
+{{/* The secret that the release's pods share, from which each pair of SuperNode and SuperExec derives its own. */}}
 {{- define "supernode.secretVolume" -}}
 - name: superexec
   secret:

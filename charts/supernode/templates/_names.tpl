@@ -25,6 +25,7 @@ files: {{ $base }}-files
 nodes: {{ $base }}-nodes
 ca: {{ $base }}-ca
 executor: {{ $base }}-executor
+start: {{ $base }}-start
 tasks: {{ $base }}-tasks
 test: {{ $base }}-test
 operators: {{ $base }}-operators

@@ -15,9 +15,27 @@
     {{- end }}
 {{- end -}}
 
+{{/* The HTTP proxy, as an egress rule; nothing where there is none. */}}
+{{- define "supernode.toProxy" -}}
+{{- with .Values.proxy }}
+{{- if .url }}
+- to:
+    {{- if .namespace }}
+    - namespaceSelector:
+        matchLabels: {kubernetes.io/metadata.name: {{ .namespace | quote }}}
+    {{- end }}
+    {{- range .cidrs | default (ternary (list) (list "0.0.0.0/0" "::/0") (ne .namespace "")) }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
+  ports:
+    - {port: {{ .url | trimSuffix "/" | splitList ":" | last | int }}, protocol: TCP}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/*
 The SuperLink, as egress rules: its pods when it is in this cluster, its addresses when it is outside, both when both are
-said.
+said. Behind a proxy no address outside is dialled but those that are said.
 */}}
 {{- define "supernode.toSuperLink" -}}
 {{- $policy := .Values.networkPolicy -}}
@@ -31,7 +49,7 @@ said.
           {{- toYaml $policy.superlinkPodLabels | nindent 10 }}
   ports:
     - {port: {{ int $policy.superlinkPort }}, protocol: TCP}
-{{- else if not $cidrs }}
+{{- else if not (or $cidrs .Values.proxy.url) }}
 {{- $cidrs = list "0.0.0.0/0" "::/0" }}
 {{- end }}
 {{- with $cidrs }}

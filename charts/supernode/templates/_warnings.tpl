@@ -17,8 +17,19 @@ data: {{ .mountPath }} is a folder of the machine; Pod Security restricted and b
 {{- end }}
 {{- if not .Values.networkPolicy.enabled }}
 networkPolicy.enabled: false lets ClientApps reach whatever this namespace reaches.
-{{- else if not (or .Values.superlink.namespace .Values.networkPolicy.superlinkCidrs) }}
+{{- else if and .Values.proxy.url (not (or .Values.proxy.namespace .Values.proxy.cidrs)) }}
+proxy.cidrs: is empty, so the nodes may dial any address on the proxy's port.
+{{- else if not (or .Values.superlink.namespace .Values.networkPolicy.superlinkCidrs .Values.proxy.url) }}
 networkPolicy.superlinkCidrs: is empty, so the nodes may dial any address on the SuperLink's port.
+{{- else }}
+{{- range .Values.networkPolicy.superlinkCidrs }}
+{{- if hasSuffix "/0" . }}
+networkPolicy.superlinkCidrs: {{ . }} lets the nodes, and ClientApps in them, dial any address on the SuperLink's port; write the SuperLink's own.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.proxy.existingSecret (eq $apps "kubernetes") }}
+proxy.existingSecret: Flower's task pods take no Secret into their environment, so ClientApps get no proxy; SuperNodes do.
 {{- end }}
 {{- if eq $apps "kubernetes" }}
 tasks.namespace: {{ include "supernode.taskNamespace" . }} must exist, and whoever installs needs rights in it.

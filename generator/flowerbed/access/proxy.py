@@ -20,6 +20,7 @@ from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
 from flowerbed.local.guard import Guard
 from flowerbed.runs import translated
 from flowerbed.scripts.flower_connection import Connection
+from flowerbed.scripts.flower_proxy import connected
 
 HOST = "127.0.0.1"
 CONFIG = Path(__file__).parent / "haproxy.cfg"
@@ -126,7 +127,7 @@ def _server_name(connection: Connection) -> str:
     assert context is not None  # noqa: S101  (it has a client certificate)
     try:
         with (
-            socket.create_connection((connection.host, connection.port), timeout=10) as plain,
+            connected(connection.host, connection.port, 10) as plain,
             context.wrap_socket(plain, server_hostname=connection.host) as opened,
         ):
             found = opened.getpeercert() or {}

@@ -18,6 +18,7 @@ from flowerbed.access.proxy import HOST, Proxy, is_answering, proxy
 from flowerbed.errors import UsageError
 from flowerbed.files import PRIVATE_MODE, write_atomic
 from flowerbed.scripts.flower_connection import Connection
+from flowerbed.scripts.flower_proxy import no_proxy, sparing_loopback
 
 _POLL = 0.2
 
@@ -112,14 +113,11 @@ def run_in(opened: Session, name: str, command: Sequence[str]) -> int:
 
 def past_proxies() -> dict[str, str]:
     """Return the environment by which calls to loopback go past the proxies of the environment."""
-    kept = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    names = [name for name in re.split(r"[,\s]+", kept) if name]
-    text = ",".join(dict.fromkeys([*names, HOST, "localhost"]))
-    return {"NO_PROXY": text, "no_proxy": text}
+    return sparing_loopback(no_proxy())
 
 
 def misled() -> bool:
     """Return whether a proxy of the environment would get the calls to loopback."""
-    kept = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    kept = no_proxy()
     proxies = [os.environ.get(name) for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")]
     return any(proxies) and HOST not in re.split(r"[,\s]+", kept) and kept.strip() != "*"

@@ -11,28 +11,34 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import secrets
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 
+from flowerbed import documents
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import PRIVATE_MODE
+from flowerbed.scripts.flower_archive import LARGEST_HEADER, Measured
+from flowerbed.scripts.flower_connection import Invalid
+from flowerbed.scripts.flower_text import printable
 from flowerbed.scripts.superlink_state import Facts
 
 FORMAT = 1
 MANIFEST, STATE = "backup.json", "state.db"
 PIECE = 1 << 20
+_VERSION = re.compile(r"\d{1,3}\.\d{1,5}[0-9A-Za-z.+-]{0,40}")
 _LARGEST_MANIFEST = 1 << 16  # bytes
 # Models do not compress, and the rest is small: more effort gives nothing back.
 _LEVEL = 1
 # What reading something else than a backup ends in.
-_UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, msgspec.MsgspecError)
+_UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RecursionError)
 
 # Hears how many bytes of how many have been moved.
 Progress = Callable[[int, int], None]
@@ -89,7 +95,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _pack(file: IO[bytes], manifest: Manifest, state: _Checked) -> None:
-    text = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    text = documents.encode(manifest)
     moment = int(datetime.fromisoformat(manifest.taken).timestamp())
     with tarfile.open(fileobj=file, mode="w:gz", compresslevel=_LEVEL) as archive:
         for name, size, content in (
@@ -133,21 +139,35 @@ class _Checked:
 def opened(path: Path) -> Iterator[tuple[Manifest, IO[bytes]]]:
     """Give what a backup holds, and the state's bytes to read. Raises UsageError where it is none."""
     try:
-        with tarfile.open(path, mode="r:gz") as archive:
+        with gzip.open(path) as packed, _headers(cast(IO[bytes], packed)) as (archive, measured):
             first = archive.next()
             if first is None or first.name != MANIFEST or first.size > _LARGEST_MANIFEST:
                 raise _no_backup(path, f"it does not begin with {MANIFEST}")
-            manifest = msgspec.json.decode(_content(archive, first, path).read(), type=Manifest)
+            measured.allowance = _LARGEST_MANIFEST + tarfile.RECORDSIZE
+            manifest = _manifest(_content(archive, first, path).read(), path)
             if manifest.format != FORMAT:
                 raise _no_backup(path, f"its format is {manifest.format}, and this Flowerbed reads {FORMAT}")
+            measured.allowance = LARGEST_HEADER
             second = archive.next()
             if second is None or second.name != STATE or second.size != manifest.state.size:
                 raise _no_backup(path, f"it lacks {STATE}, or some of it")
+            measured.allowance = second.size + tarfile.RECORDSIZE
             yield manifest, _content(archive, second, path)
     except FileNotFoundError:
         raise UsageError("there is no such file", where=str(path)) from None
+    except Invalid as error:
+        raise _no_backup(path, error.what) from None
     except _UNREADABLE as error:
         raise _no_backup(path, str(error)) from None
+
+
+@contextlib.contextmanager
+def _headers(packed: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, Measured]]:
+    """Give a tar archive whose headers are bounded: tarfile reads each whole, as long as it says it is."""
+    measured = Measured(packed)
+    measured.allowance = LARGEST_HEADER
+    with tarfile.open(fileobj=measured, mode="r:") as archive:
+        yield archive, measured
 
 
 def verify(path: Path) -> Manifest:
@@ -164,10 +184,21 @@ def verify(path: Path) -> Manifest:
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> IO[bytes]:
-    content = archive.extractfile(member) if member.isreg() else None
+    content = archive.extractfile(member) if member.isreg() and not member.issparse() else None
     if content is None:
         raise _no_backup(path, f"{member.name} is no file")
     return content
+
+
+def _manifest(data: bytes, path: Path) -> Manifest:
+    try:
+        manifest = documents.decode(data, Manifest)
+        datetime.fromisoformat(manifest.taken)
+    except ValueError as error:
+        raise _no_backup(path, printable(str(error))) from None
+    if not _VERSION.fullmatch(manifest.state.flower):
+        raise _no_backup(path, f"{printable(manifest.state.flower)!r} is not a version of Flower")
+    return manifest
 
 
 def _no_backup(path: Path, why: str) -> UsageError:

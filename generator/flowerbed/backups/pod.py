@@ -21,6 +21,7 @@ _PLACING = (
     "runtimeClassName",
     "schedulerName",
 )
+_RELEASE = ("app.kubernetes.io/name", "app.kubernetes.io/instance")
 _VOLUMES = ("state", "scratch")
 # Seconds after which it ends by itself when nobody is at work in it: whoever made it was killed.
 IDLE = 60
@@ -51,7 +52,13 @@ def holding(name: str, stateful_set: dict[str, Any], python: str) -> dict[str, A
         "securityContext": superlink["securityContext"],
         "volumeMounts": [one for one in superlink["volumeMounts"] if one["name"] in _VOLUMES],
     }
-    labels = {"app.kubernetes.io/managed-by": "flowerbed", "app.kubernetes.io/component": CONTAINER}
+    # The release's own, by which its NetworkPolicy for this component selects the pod.
+    own = stateful_set["spec"]["template"]["metadata"]["labels"]
+    labels = {
+        **{label: own[label] for label in _RELEASE},
+        "app.kubernetes.io/managed-by": "flowerbed",
+        "app.kubernetes.io/component": CONTAINER,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",

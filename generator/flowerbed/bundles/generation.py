@@ -6,9 +6,11 @@ and the record, by which the next generation passes over what is done, comes las
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,18 +18,26 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flowerbed import __version__, identities
-from flowerbed.bundles.leaving import leave_or_prune
-from flowerbed.bundles.record import RECORD_FILE, Certificate, read_record, record_text
+from flowerbed.bundles.leaving import leave_or_prune, users_who_left
+from flowerbed.bundles.record import RECORD_FILE, Certificate, Part, read_record, record_text
 from flowerbed.bundles.report import GenerateReport
 from flowerbed.bundles.texts import coordinator_texts, tenant_texts, user_texts
 from flowerbed.bundles.workshop import Facts, Workshop
+from flowerbed.errors import FlowerbedError, IdentityError, UnreadableError
+from flowerbed.files import PUBLIC_MODE, read_file
 from flowerbed.identities.events import Event, Tell, ignore
+from flowerbed.identities.issued import FILE as ISSUED_FILE
+from flowerbed.identities.issued import latest_beginning, read_issued
 from flowerbed.identities.kept import locked
+from flowerbed.identities.renewal import authority_notice
+from flowerbed.identities.revocations import FILE as REVOKED_FILE
 from flowerbed.identities.revocations import (
     Revocations,
     add_revocations,
     key_fingerprint,
     read_revocations,
+    revoke_users,
+    time_text,
 )
 from flowerbed.identities.trust import server_authorities, trusted
 from flowerbed.plan import Plan, Tenant, User
@@ -52,14 +62,17 @@ def generate(plan: Plan, folder: Path, *, prune: bool = False, tell: Tell = igno
     Files whose bytes stay equal are not written; keys and certificates that serve are kept. Bundles of
     parties that are declared no longer stay, or go with `prune`. `tell` hears of every identity that is made
     or needs a look. Takes time linear in the number of nodes; generations in one folder take turns.
-    Raises IdentityError for keys and certificates that are damaged or expired, UsageError when the folder is
-    another federation's, FlowerbedError when something cannot be written. What was done until then stays, and
-    the next generation goes on from there.
+    Keys and certificates that are damaged, or expired and not renewed, are troubles of their party in what is
+    returned: they stay as they are, and all other parties' bundles and the coordinator's lists are written.
+    Raises IdentityError for a damaged `revoked.json`, UsageError when the folder is another federation's,
+    FlowerbedError when something cannot be written. What was done until then stays, and the next generation
+    goes on from there.
     """
     with locked(folder):
         shop = Workshop(folder, read_record(plan, folder))
         shop.tidy("")
-        _Generation(plan, shop, tell).run()
+        with shop.watched(ISSUED_FILE, REVOKED_FILE):
+            _Generation(plan, shop, tell).run()
         gone = leave_or_prune(shop, prune=prune)
         if shop.changed:
             # The record has to be younger than every file that it speaks of.
@@ -72,6 +85,7 @@ def generate(plan: Plan, folder: Path, *, prune: bool = False, tell: Tell = igno
         removed=tuple(shop.removed),
         removed_keys=tuple(gone.removed_keys),
         left=tuple(gone.left),
+        troubles=tuple(shop.troubles),
     )
 
 
@@ -90,7 +104,8 @@ class _Generation:
     def run(self) -> None:
         """Make every party's identity and texts, the coordinator's last: they speak of all the others."""
         self._seed.update(self._authority_fingerprint().encode())
-        self._seed.update(b"" if self._plan.insecure else trusted(self._shop.folder))
+        self._seed.update(b"" if self._plan.insecure else self._trusted)
+        self._check_issued()
         self._forget_leavers()
         self._seed.update(msgspec.msgpack.encode(self._head))
         public_keys: dict[str, str] = {}
@@ -99,9 +114,16 @@ class _Generation:
         users = {user.name: user.role for user in self._plan.users if self._user(user)}
         self._coordinator(public_keys, users)
 
+    def _check_issued(self) -> None:
+        try:
+            read_issued(self._shop.folder, strict=True)
+        except IdentityError as error:
+            self._shop.trouble("ca/issued.json", error)
+
     def _authority_fingerprint(self) -> str:
         digest = self._digest(self._plan.name, self._plan.insecure)
-        part = self._shop.identity("ca", digest, _AUTHORITY, lambda: ({}, _facts(self._authority)))
+        notice = authority_notice(self._plan)
+        part = self._shop.identity("ca", digest, _AUTHORITY, self._authority_facts, notice=notice)
         return part.certificate.sha256 if part.certificate else ""
 
     def _tenant(self, tenant: Tenant) -> dict[str, str]:
@@ -110,7 +132,7 @@ class _Generation:
         secrets = (tenant.keys, tenant.keys_secret, tenant.superexec_secret)
         digest = self._digest(names, secrets, tenant.namespace)
         part = self._shop.identity(party, digest, _TENANT, lambda: self._node_keys(tenant, party))
-        public_keys = part.public_keys
+        public_keys = part.public_keys or (self._admitted_before(names) if not part.input else {})
         if tenant.keys == "brought" and not self._plan.insecure:
             public_keys = {node.name: node.public_key for node in tenant.nodes}
         self._shop.texts(
@@ -119,6 +141,19 @@ class _Generation:
             lambda: tenant_texts(self._head, tenant, public_keys, self._authority_text),
         )
         return {name: pem for name, pem in public_keys.items() if not self._is_revoked(name, pem)}
+
+    def _admitted_before(self, nodes: list[str]) -> dict[str, str]:
+        """Return keys of the coordinator's last values: nobody is unregistered because a file is damaged."""
+        file = read_file(self._shop.folder / "coordinator" / "values.yaml", PUBLIC_MODE)
+        if file is None:
+            return {}
+        import yaml
+
+        try:
+            admitted = yaml.safe_load(file.data)["admission"]["nodes"]
+            return {name: admitted[name]["publicKey"] for name in nodes if name in admitted}
+        except (yaml.YAMLError, KeyError, TypeError):
+            return {}
 
     def _is_revoked(self, node: str, public_key: str) -> bool:
         if key_fingerprint(public_key) not in self._revoked.keys:
@@ -139,37 +174,49 @@ class _Generation:
         """Make a user's bundle, and return whether the certificate in it counts."""
         party = f"users/{user.name}"
         part = self._shop.identity(
-            party, self._digest(user), _USER, lambda: ({}, _facts(self._certificate(user, party)))
+            party,
+            self._digest(user),
+            _USER,
+            lambda: ({}, _facts(self._certificate(user, party))),
+            notice=self._notice,
         )
         self._shop.texts(party, self._digest("connection"), lambda: user_texts(self._head))
-        if part.certificate is None or part.certificate.sha256 not in self._revoked.certificates:
+        begin = self._beginning(user, part)
+        revoked = self._revoked.covers(user.name, begin) if begin else user.name in self._revoked.users
+        if self._plan.insecure or not revoked:
             return True
         reason = "let in no longer; renew it, or take the user out of the declaration"
         file = self._shop.folder / party / "client.crt"
         self._tell(Event("revoked", f"certificate of user {user.name}", file, reason))
         return False
 
+    def _beginning(self, user: User, part: Part) -> datetime | None:
+        if part.certificate and part.certificate.not_before:
+            return datetime.fromisoformat(part.certificate.not_before)
+        if part.input:
+            return None
+        return latest_beginning(self._shop.folder, user.name, read_issued(self._shop.folder))
+
     def _certificate(self, user: User, party: str) -> KeyPair | None:
-        # Leaving revoked the last one, also where its files were left.
-        renew = "the last one was revoked when the user left" if self._shop.last(party).left else ""
+        # Leaving revoked the last one, also where its files were left; who has none here may have left.
+        returns = self._shop.last(party).left or not self._shop.knows(party)
+        renew = "the last one was revoked when the user left" if returns else ""
         folder, authority = self._shop.folder, self._authority
         return identities.ensure_user(self._plan, user, folder, authority, self._tell, renew=renew)
 
     def _forget_leavers(self) -> None:
         """Revoke the certificates of users who left, before anything says that they did."""
-        here = {f"users/{user.name}" for user in self._plan.users}
-        left = {
-            part.certificate.sha256: party.removeprefix("users/")
-            for party, part in self._shop.recorded("users/")
-            if part.certificate and party not in here
-        }
-        add_revocations(self._shop.folder, certificates=left)
+        revoke_users(self._shop.folder, users_who_left(self._shop, self._plan))
+        # What an older version wrote is carried over, also where nobody leaves.
+        add_revocations(self._shop.folder)
         self._revoked = read_revocations(self._shop.folder)
 
     def _coordinator(self, public_keys: dict[str, str], users: Mapping[str, str]) -> None:
-        self._shop.identity("coordinator", self._digest("secrets"), _COORDINATOR, self._coordinator_facts)
-        revoked = {
-            "certificates": sorted(self._revoked.certificates),
+        digest = self._digest("secrets")
+        make = self._coordinator_facts
+        self._shop.identity("coordinator", digest, _COORDINATOR, make, notice=self._notice)
+        revoked: dict[str, object] = {
+            "users": {name: time_text(time) for name, time in self._revoked.users.items()},
             "keys": sorted(self._revoked.keys),
         }
         near = neighbours(self._plan)
@@ -188,14 +235,45 @@ class _Generation:
         digest.update(msgspec.msgpack.encode(parts))
         return digest.hexdigest()
 
+    @property
+    def _notice(self) -> timedelta:
+        return timedelta(hours=self._plan.superlink.tls.renew_hours)
+
+    def _authority_facts(self) -> Facts:
+        if isinstance(self._loaded, FlowerbedError):
+            raise self._loaded
+        return {}, _facts(self._loaded)
+
     @cached_property
+    def _loaded(self) -> CertificateAuthority | FlowerbedError | None:
+        try:
+            return identities.ensure_authority(self._plan, self._shop.folder, self._tell)
+        except (IdentityError, UnreadableError) as error:
+            return error
+
+    @property
     def _authority(self) -> CertificateAuthority | None:
-        return identities.ensure_authority(self._plan, self._shop.folder, self._tell)
+        """The CA, None where it cannot be used, which is a trouble of its own."""
+        if isinstance(self._loaded, FlowerbedError):
+            self._shop.trouble("ca", self._loaded)
+            return None
+        return self._loaded
+
+    @cached_property
+    def _trusted(self) -> bytes:
+        """The CAs that parties trust (PEM), unparsed; those of before while the CA cannot be used."""
+        folder = self._shop.folder
+        if any(trouble.party == "ca" for trouble in self._shop.troubles):
+            from flowerbed.identities.coordinator import kept_authorities
+
+            with contextlib.suppress(FlowerbedError):
+                return kept_authorities(folder) or trusted(folder)
+        return trusted(folder)
 
     @cached_property
     def _authority_text(self) -> str:
-        """The CAs that certify the SuperLink (PEM), "" where nobody said: read without parsing."""
-        return server_authorities(self._plan, self._shop.folder).decode("ascii")
+        """The CAs that certify the SuperLink (PEM), "" where nobody said."""
+        return server_authorities(self._plan, self._trusted).decode("ascii")
 
 
 def _facts(pair: KeyPair | None) -> Certificate | None:
@@ -205,5 +283,7 @@ def _facts(pair: KeyPair | None) -> Certificate | None:
 
     certificate = pair.parsed
     return Certificate(
-        sha256=certificate.fingerprint(SHA256()).hex(), not_after=certificate.not_valid_after_utc.isoformat()
+        sha256=certificate.fingerprint(SHA256()).hex(),
+        not_after=certificate.not_valid_after_utc.isoformat(),
+        not_before=certificate.not_valid_before_utc.isoformat(),
     )

@@ -7,16 +7,22 @@ without reading more than its files' attributes. No record holds a secret, or a 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
 
+from flowerbed import documents
+from flowerbed.declaration import grammar
 from flowerbed.errors import UsageError
 from flowerbed.files import PUBLIC_MODE, read_file
 from flowerbed.plan import Plan
+from flowerbed.scripts.flower_text import printable
 
 RECORD_FILE = "plan.json"
 FORMAT = 1
+_PARTY = re.compile(rf"ca|coordinator|(?:tenants|users)/{grammar.DNS_LABEL}")
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
@@ -31,10 +37,14 @@ class FileRecord(Entry, frozen=True):
 
 
 class Certificate(Entry, frozen=True):
-    """A certificate: the SHA-256 of its DER form in hexadecimal, and the end of its life (ISO 8601, UTC)."""
+    """A certificate: the SHA-256 of its DER form in hexadecimal, begin and end of its life (ISO 8601, UTC).
+
+    `not_before` is "" in the records of older versions.
+    """
 
     sha256: str
     not_after: str
+    not_before: str = ""
 
 
 class Part(Entry, frozen=True):
@@ -60,9 +70,17 @@ class Party(Entry, frozen=True):
     left: bool = False
 
     @property
+    def content(self) -> tuple[object, ...]:
+        """Return what the party holds, whatever it was made from."""
+        return self.files, self.identity.public_keys, self.identity.certificate
+
+    @property
     def files(self) -> dict[str, FileRecord]:
         """Return all its files."""
         return self.identity.files | self.texts.files
+
+
+NOBODY = Party()
 
 
 class Record(Entry, frozen=True):
@@ -86,15 +104,16 @@ def read_record(plan: Plan, folder: Path) -> Record:
     """Return what the last generation wrote into `folder`; an empty record where that cannot be read.
 
     With an empty record every file is looked at, so a damaged one costs time and nothing else.
-    Raises UsageError when the folder holds the bundles of another federation.
+    Raises UsageError when the folder holds the bundles of another federation, or names files outside of a
+    party's own folder, which others must have written: pruning removes what is named.
     """
     path = folder / RECORD_FILE
     found = read_file(path, PUBLIC_MODE)
     if found is None:
         return Record()
     try:
-        document = msgspec.json.decode(found.data, type=_Document)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        document = documents.decode(found.data, _Document)
+    except ValueError:
         return Record()
     if document.plan.name != plan.name:
         raise UsageError(
@@ -104,10 +123,33 @@ def read_record(plan: Plan, folder: Path) -> Record:
         )
     if document.format != FORMAT:
         return Record()
+    _check_names(document.parties, path)
     return Record(parties=document.parties, stamp=path.stat().st_mtime_ns)
+
+
+def is_party(folder: str) -> bool:
+    """Return whether a folder can be a party's (`users/ann`): others are not Flowerbed's."""
+    return bool(_PARTY.fullmatch(folder))
+
+
+def _check_names(parties: dict[str, Party], path: Path) -> None:
+    for name, party in parties.items():
+        wrong = [file for file in party.files if not _is_inside(file, name)]
+        if wrong or not is_party(name):
+            raise UsageError(
+                f"{printable(wrong[0] if wrong else name)!r} is not a file of a party's own folder",
+                where=str(path),
+                remedy="Flowerbed did not write this. Remove plan.json, then generate again",
+            )
+
+
+def _is_inside(file: str, party: str) -> bool:
+    """Return whether a file lies directly in a party's folder, under a plain name."""
+    folder, _, name = file.rpartition("/")
+    return folder == party and _FILE.fullmatch(name) is not None
 
 
 def record_text(plan: Plan, parties: dict[str, Party]) -> bytes:
     """Return the text of a record: equal plans and parties give equal bytes."""
     document = {"format": FORMAT, "plan": plan, "parties": parties}
-    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+    return documents.encode(document, indent=1)

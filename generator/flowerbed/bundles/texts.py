@@ -38,13 +38,13 @@ def coordinator_texts(  # noqa: PLR0913, PLR0917  (each is a fact of its own)
     public_keys: Mapping[str, str],
     neighbours: Mapping[str, str],
     authority: str,
-    revoked: Mapping[str, list[str]] | None = None,
+    revoked: Mapping[str, object] | None = None,
 ) -> dict[str, str]:
     """Return the coordinator's values and instructions.
 
     `users` are roles by user name, `public_keys` those of all nodes (PEM) by node name, `neighbours` the
     namespaces of tenants in the SuperLink's own cluster by tenant name, `authority` is the CA's certificate
-    (PEM) or "", `revoked` are fingerprints of certificates and keys.
+    (PEM) or "", `revoked` are times by user name, and fingerprints of keys.
     """
     values = superlink_values(head, users, public_keys, neighbours, authority, revoked)
     return {

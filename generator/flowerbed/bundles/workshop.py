@@ -11,19 +11,21 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from flowerbed.bundles.record import Certificate, FileRecord, Part, Party, Record
+import msgspec
+
+from flowerbed.bundles.record import NOBODY, Certificate, FileRecord, Part, Party, Record
+from flowerbed.bundles.report import Trouble
+from flowerbed.errors import FlowerbedError, IdentityError, UnreadableError
 from flowerbed.files import make_private_folder, write_atomic
 from flowerbed.identities import clock
 
-# A certificate is looked at again this long before its end, so that whoever generates hears of it in time.
-_NOTICE = timedelta(days=30)
 # What `write_atomic` leaves behind when it is killed.
 _STRAY = re.compile(r"\..+\.[0-9a-f]{12}")
-_NOBODY = Party()
 
 Facts = tuple[dict[str, str], Certificate | None]
 """What an identity says to others: public keys by node name, and its certificate."""
@@ -32,7 +34,8 @@ Facts = tuple[dict[str, str], Certificate | None]
 class Workshop:
     """A bundle folder, the record of the last generation, and what this one has done so far.
 
-    `created`, `updated`, `unchanged` and `removed` are names of files, from the bundle folder.
+    `created`, `updated`, `unchanged` and `removed` are names of files, from the bundle folder; `troubles` are
+    parties whose identity cannot be used.
     """
 
     def __init__(self, folder: Path, record: Record) -> None:
@@ -41,18 +44,22 @@ class Workshop:
         self.updated: list[str] = []
         self.unchanged: list[str] = []
         self.removed: list[str] = []
+        self.troubles: list[Trouble] = []
         self._record = record
         self._identities: dict[str, Part] = {}
         self._texts: dict[str, Part] = {}
-        self._horizon = (clock.now() + _NOTICE).isoformat()
 
     @property
     def parties(self) -> dict[str, Party]:
         """Return the new record of every party that came by."""
         names = dict.fromkeys([*self._identities, *self._texts])
-        nothing = _NOBODY.texts
+        nothing, failed = NOBODY.texts, {trouble.party for trouble in self.troubles}
         return {
-            name: Party(identity=self._identities.get(name, nothing), texts=self._texts.get(name, nothing))
+            name: Party(
+                identity=self._identities.get(name, nothing),
+                texts=self._texts.get(name, nothing),
+                left=name in failed and self.last(name).left,
+            )
             for name in names
         }
 
@@ -63,39 +70,74 @@ class Workshop:
 
     def last(self, party: str) -> Party:
         """Return what the last generation recorded of a party."""
-        return self._record.parties.get(party, _NOBODY)
+        return self._record.parties.get(party, NOBODY)
+
+    def knows(self, party: str) -> bool:
+        """Return whether a party has a folder, or a part in the last generation's record."""
+        return party in self._record.parties or (self.folder / party).exists()
 
     def recorded(self, prefix: str) -> list[tuple[str, Part]]:
         """Return the identities that the last generation recorded of parties whose names begin so."""
         parties = self._record.parties
         return [(name, party.identity) for name, party in parties.items() if name.startswith(prefix)]
 
-    def identity(self, party: str, digest: str, files: Mapping[str, bool], make: Callable[[], Facts]) -> Part:
-        """Return a party's identity; `make` is called when it is out of date.
+    def folders(self, kind: str) -> list[str]:
+        """Return the parties of a kind (`tenants`) that have a folder, declared or not."""
+        try:
+            entries = sorted(os.scandir(self.folder / kind), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return []
+        return [f"{kind}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+    def identity(
+        self,
+        party: str,
+        digest: str,
+        files: Mapping[str, bool],
+        make: Callable[[], Facts],
+        *,
+        notice: timedelta = timedelta(),
+    ) -> Part:
+        """Return a party's identity; `make` is called when it is out of date, and `notice` before its end.
 
         `files` are all files that `make` may write or remove, by name in the party's folder, and whether each
-        is secret.
+        is secret. Where `make` fails, the party has a trouble, and its identity is what was recorded last.
         """
         self.tidy(party)
         last = self.last(party)
         # Who was declared no longer, and is again, starts anew: its keys may have been unregistered.
-        if not last.left and self._is_current(last.identity, digest):
+        secrets = {f"{party}/{name}": secret for name, secret in files.items()}
+        appeared = any(name not in last.identity.files and self._signature(name) for name in secrets)
+        if not (last.left or appeared) and self._is_current(last.identity, digest, notice):
             part = last.identity
             self.unchanged.extend(part.files)
         else:
-            secrets = {f"{party}/{name}": secret for name, secret in files.items()}
-            before = {name: self._signature(name) for name in secrets}
-            public_keys, certificate = make()
-            there = [name for name, signature in before.items() if self._count(name, signature)]
-            records = {name: self._describe(name, secret=secrets[name]) for name in there}
-            part = Part(input=digest, files=records, public_keys=public_keys, certificate=certificate)
+            part = self._made(party, digest, secrets, make)
         self._identities[party] = part
         return part
+
+    def _made(self, party: str, digest: str, secrets: Mapping[str, bool], make: Callable[[], Facts]) -> Part:
+        before = {name: self._signature(name) for name in secrets}
+        try:
+            public_keys, certificate = make()
+        except (IdentityError, UnreadableError) as error:
+            self.trouble(party, error)
+            # Without an input, so that the next generation looks again.
+            return msgspec.structs.replace(self.last(party).identity, input="")
+        there = [name for name, signature in before.items() if self._count(name, signature)]
+        records = {name: self._describe(name, secret=secrets[name]) for name in there}
+        return Part(input=digest, files=records, public_keys=public_keys, certificate=certificate)
+
+    def trouble(self, party: str, error: FlowerbedError) -> None:
+        """Note that a party's identity cannot be used."""
+        found = Trouble(party, error.what, error.where, error.remedy)
+        if found not in self.troubles:
+            self.troubles.append(found)
 
     def texts(self, party: str, digest: str, make: Callable[[], Mapping[str, str]]) -> None:
         """Write a party's texts, which `make` gives by file name, when they are out of date."""
         old = self.last(party).texts
-        if self._is_current(old, digest):
+        if self._is_current(old, digest, timedelta()):
             self._texts[party] = old
             self.unchanged.extend(old.files)
             return
@@ -106,6 +148,14 @@ class Workshop:
         for name in sorted(set(old.files) - set(made)):
             self.remove(name)
         self._texts[party] = Part(input=digest, files={name: _record(data) for name, data in made.items()})
+
+    @contextmanager
+    def watched(self, *names: str) -> Iterator[None]:
+        """Count files that others write meanwhile."""
+        before = {name: self._signature(name) for name in names}
+        yield
+        for name, signature in before.items():
+            self._count(name, signature)
 
     def write(self, name: str, data: bytes) -> None:
         """Write one file, unless it holds these bytes already."""
@@ -135,8 +185,8 @@ class Workshop:
                 if _STRAY.fullmatch(file.name):
                     file.unlink()
 
-    def _is_current(self, old: Part, digest: str) -> bool:
-        if old.input != digest or (old.certificate and old.certificate.not_after < self._horizon):
+    def _is_current(self, old: Part, digest: str, notice: timedelta) -> bool:
+        if old.input != digest or (old.certificate and _is_due(old.certificate, notice)):
             return False
         return all(self._is_untouched(name, file.size) for name, file in old.files.items())
 
@@ -173,6 +223,11 @@ class Workshop:
     def _describe(self, name: str, *, secret: bool) -> FileRecord:
         path = self.folder / name
         return FileRecord(size=path.stat().st_size) if secret else _record(path.read_bytes())
+
+
+def _is_due(certificate: Certificate, notice: timedelta) -> bool:
+    """Return whether a certificate is to be looked at: a record of an older version lacks its beginning."""
+    return not certificate.not_before or certificate.not_after < (clock.now() + notice).isoformat()
 
 
 def _record(data: bytes) -> FileRecord:

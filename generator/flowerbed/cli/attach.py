@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flowerbed.cli.common import FileOption
 from flowerbed.cli.records import Keeper, RecordsOption, records_folder
-from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, connection_reader
+from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, connection_reader, run_id_of
 from flowerbed.cli.submit import (
     InterruptOption,
+    MinRepliesOption,
     OutcomeJsonOption,
     OutcomeOption,
     PendingOption,
@@ -27,38 +28,49 @@ def attach(  # noqa: PLR0913, PLR0917  (one parameter an option)
     pending_timeout: PendingOption = None,
     unreachable_timeout: UnreachableOption = "5m",
     on_interrupt: InterruptOption = "ask",
+    min_replies: MinRepliesOption = None,
     require_all_replies: RepliesOption = False,
     json: OutcomeJsonOption = False,
     outcome: OutcomeOption = None,
     records: RecordsOption = None,
     plain: PlainOption = False,
 ) -> int:
-    """Follow a run that was started before, with its log, and end with its outcome and its record."""
-    from flowerbed.cli.live import watcher
+    """Follow a run that was started before, with its log, and end with its outcome and its record.
+
+    Of a run with a complete record the same is printed from that, without a SuperLink.
+    """
+    from dataclasses import replace
+
+    from flowerbed.live.terminal import watcher
+    from flowerbed.records import ended, outcome_of
     from flowerbed.runs import run_number, translated
     from flowerbed.scripts import flower_run
     from flowerbed.scripts import submit as script
+    from flowerbed.scripts.flower_flags import share
     from flowerbed.scripts.flower_interruptions import ignore_interruptions
 
-    number = run_number(run)
+    root = records_folder(records, file)
+    number = run_number(run_id_of(run, root, file, connection, user))
+    kept = ended(root, str(number))
     with translated():
-        reload = connection_reader(file, connection, user)
-        where = reload()
         order = script.Order(
             app="",
             timeout=script.seconds(timeout) if timeout else None,
             pending_timeout=script.seconds(pending_timeout) if pending_timeout else None,
             unreachable_timeout=script.seconds(unreachable_timeout),
             on_interrupt=on_interrupt,
-            require_all_replies=require_all_replies,
+            min_replies=share(min_replies, all_of_them=require_all_replies),
             json=json,
             outcome=outcome,
-            reload=reload,
             watcher=watcher(plain=plain),
         )
+        if kept:
+            return script.retell(outcome_of(*kept, order.min_replies), kept[1], order)
+        reload = connection_reader(file, connection, user)
+        where, order = reload(), replace(order, reload=reload)
     code = script.attach(where, number, order)
     if code == flower_run.INTERRUPTED:
         ignore_interruptions()
     reachable = code not in {UsageError.exit_code, flower_run.UNREACHABLE}
-    Keeper(where, records_folder(records, file), run_id=str(number)).finish(ask=reachable)
+    Keeper(where, root, run_id=str(number)).finish(ask=reachable)
     return code

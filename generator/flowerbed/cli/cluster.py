@@ -1,9 +1,8 @@
-"""The verbs of a federation on Kubernetes: apply, diff, status, doctor."""
+"""The verbs that look at a federation on Kubernetes: diff, status, doctor."""
 
 from __future__ import annotations
 
 import contextlib
-import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -27,7 +26,6 @@ from flowerbed.errors import FlowerbedError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flowerbed.kubernetes.apply import Applied
     from flowerbed.kubernetes.diff import Difference
     from flowerbed.kubernetes.parties import Party
     from flowerbed.plan import Plan
@@ -36,77 +34,8 @@ PartyOption = Annotated[
     list[str] | None,
     typer.Option("--party", metavar="NAME", help="Only this party: coordinator, or a tenant. Repeatable."),
 ]
-_AS_MEANT = frozenset({"ready", "revoked"})
 # What `diff` ends with when it cannot tell: 1 means that there are differences, as with `kubectl diff`.
 CANNOT_TELL = 2
-
-
-def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
-    file: FileArgument = None,
-    option: FileOption = None,
-    party: PartyOption = None,
-    timeout: Annotated[
-        float,
-        typer.Option("--timeout", min=1, metavar="SECONDS", help="Wait so long until all is ready at most."),
-    ] = 300.0,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the commands on stdout; write and change nothing.")
-    ] = False,
-    json: JsonOption = False,
-) -> int:
-    """Bring the declared federation into its clusters, and wait until every node is online.
-
-    Generates the bundles, then per party: namespace, Secrets, Helm release. Run it again after any change or
-    interruption: it goes on from where things are, and changes nothing where nothing changed.
-    """
-    from flowerbed.bundles import generate, read_record
-    from flowerbed.cli.progress import Progress
-    from flowerbed.kubernetes import apply as applying
-    from flowerbed.kubernetes.keys import with_revoked
-    from flowerbed.kubernetes.programs import find_programs
-
-    path, plan, parties = _selected(file, option, party)
-    programs = find_programs()
-    warn_of_images(plan, path)
-    if dry_run:
-        with _generated_aside(path, plan, party or ()) as (aside, _):
-            # They are printed as they would run: with the files of the bundles themselves.
-            moved = {str(copy.bundle): str(own.bundle) for copy, own in zip(aside, parties, strict=True)}
-            commands = [[_moved(word, moved) for word in line] for line in applying.dry_run(programs, aside)]
-        if json:
-            say_json({"commands": commands})
-        else:
-            say("\n".join(shlex.join(command) for command in commands))
-        return 0
-    report = generate(plan, bundle_folder(path, plan.name), tell=lambda event: narrate(str(event)))
-    narrate(f"bundles: {len(report.created)} files created, {len(report.updated)} updated")
-    bundles = bundle_folder(path, plan.name)
-    parties = with_revoked(parties, plan, read_record(plan, bundles), bundles)
-    audiences = (plan.superlink.fleet, plan.superlink.control)
-    exposed = [endpoint for endpoint in audiences if endpoint.type != "cluster"]
-    try:
-        with Progress() as progress:
-            found = applying.apply(programs, parties, timeout=timeout, tell=progress.tell, exposed=exposed)
-    except KeyboardInterrupt:
-        narrate("interrupted; what was done stays, and `flowerbed apply` goes on from there")
-        raise
-    if json:
-        say_json({"name": plan.name, "ready": not applying.exit_code(found), "parties": found})
-    else:
-        _show_applied(plan, found)
-    return applying.exit_code(found)
-
-
-def _show_applied(plan: Plan, found: Sequence[Applied]) -> None:
-    for applied in found:
-        what = f"{len(applied.changed)} changed" if applied.changed else "nothing changed"
-        say(f"{applied.party}: {applied.result} after {applied.seconds:.0f} s, {what}")
-        if applied.result not in _AS_MEANT:
-            for finding in applied.findings:
-                for line in finding.lines():
-                    say(f"  {line}")
-    if all(applied.result in _AS_MEANT for applied in found):
-        say(f"{plan.name} is ready; `flowerbed status --cluster` shows it")
 
 
 def diff(
@@ -123,9 +52,9 @@ def diff(
     from flowerbed.kubernetes import diff as differing
     from flowerbed.kubernetes.programs import find_programs
 
-    path, plan, _ = _selected(file, option, party)
+    path, plan, _ = selected(file, option, party)
     try:
-        with _generated_aside(path, plan, party or ()) as (parties, files):
+        with generated_aside(path, plan, party or ()) as (parties, files):
             found = differing.diff(find_programs(), parties, files)
     except FlowerbedError as error:
         if error.exit_code == 1:
@@ -166,7 +95,7 @@ def status(  # noqa: PLR0913, PLR0917  (one parameter an option)
 
     if cluster and local:
         raise typer.BadParameter("--cluster and --local exclude each other")
-    path, plan, parties = _selected(file, option, party)
+    path, plan, parties = selected(file, option, party)
     if local or (not cluster and not party and is_local(path, plan)):
         return 0 if show(plan, path, json=json).healthy else 1
     from flowerbed.kubernetes.programs import find_programs
@@ -215,7 +144,7 @@ def doctor(
     from flowerbed.kubernetes.doctor import doctor as examine
     from flowerbed.kubernetes.programs import find_programs
 
-    path, plan, parties = _selected(file, option, party)
+    path, plan, parties = selected(file, option, party)
     findings = examine(find_programs(), plan, bundle_folder(path, plan.name), parties)
     if json:
         say_json({"healthy": healthy(findings), "findings": findings})
@@ -228,7 +157,7 @@ def doctor(
     return 0 if healthy(findings) else 1
 
 
-def _selected(
+def selected(
     file: Path | None, option: Path | None, names: Sequence[str] | None
 ) -> tuple[Path, Plan, tuple[Party, ...]]:
     """Return the declaration, its plan, and the parties of those names."""
@@ -241,7 +170,7 @@ def _selected(
 
 
 @contextlib.contextmanager
-def _generated_aside(
+def generated_aside(
     path: Path, plan: Plan, names: Sequence[str]
 ) -> Iterator[tuple[tuple[Party, ...], tuple[str, ...]]]:
     """Generate into a private copy of the bundles; give its parties, and the files that would change."""
@@ -257,10 +186,3 @@ def _generated_aside(
         files = (*report.created, *report.updated, *report.removed)
         changed = tuple(sorted(name for name in files if name != "plan.json"))
         yield parties(plan, copy, names), changed
-
-
-def _moved(word: str, moved: dict[str, str]) -> str:
-    for copy, own in moved.items():
-        if word.startswith(f"{copy}/"):
-            return own + word[len(copy) :]
-    return word

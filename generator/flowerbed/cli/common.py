@@ -5,14 +5,19 @@ Results go to stdout, narration and progress to stderr, so that output can be pi
 
 from __future__ import annotations
 
+import codecs
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
+from flowerbed import documents
+from flowerbed.scripts.flower_text import write
+
 if TYPE_CHECKING:
+    from flowerbed.bundles import GenerateReport
     from flowerbed.plan import Plan
 
 DEFAULT_FILE = Path("federation.yaml")
@@ -47,13 +52,12 @@ def state_folder(file: Path, name: str) -> Path:
 
 def say(text: str = "") -> None:
     """Print a result."""
-    sys.stdout.write(f"{text}\n")
+    write(sys.stdout, f"{text}\n")
 
 
 def narrate(text: str) -> None:
     """Print narration or progress."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    write(sys.stderr, f"{text}\n")
 
 
 def warn_of_images(plan: Plan, file: Path) -> None:
@@ -65,6 +69,16 @@ def warn_of_images(plan: Plan, file: Path) -> None:
             narrate(f"warning: {sentence}")
 
 
+def warn_of_troubles(report: GenerateReport) -> None:
+    """Narrate every party whose identity cannot be used; all others' bundles were written."""
+    for trouble in report.troubles:
+        narrate(f"problem: {trouble}")
+
+
 def say_json(value: object) -> None:
     """Print a result for programs. Keys are snake_case; a plan keeps the declaration's own words."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    text = documents.encode(value).decode()
+    if codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8":
+        # What the console cannot print is escaped: a replaced character would be another value.
+        text = json.dumps(json.loads(text), indent=2) + "\n"
+    sys.stdout.write(text)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import click
 import typer
-from typer.core import TyperCommand
 
 from flowerbed.cli.common import (
     FileOption,
@@ -20,16 +19,18 @@ from flowerbed.cli.common import (
     state_folder,
 )
 from flowerbed.cli.runs import ConnectionOption
+from flowerbed.cli.verbs import Verb
 from flowerbed.errors import LocalError, UsageError
 
 if TYPE_CHECKING:
     from flowerbed.access import ConnectionDetails
+    from flowerbed.plan import Plan
     from flowerbed.scripts.flower_connection import Connection
 
 _COMMAND = "flowerbed.connection.command"
 
 
-class WithCommand(TyperCommand):
+class WithCommand(Verb):
     """A verb after whose options `-- COMMAND` may stand."""
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
@@ -107,17 +108,22 @@ def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Conn
         if user and user not in users:
             remedy = f"declared are: {', '.join(users) or 'none'}"
             raise UsageError(f"there is no user {user!r}", where=str(declaration), remedy=remedy) from None
-        able = [one.name for one in plan.users if one.role != "viewer"] or list(users)
-        kept = (
-            bundle_folder(declaration, plan.name)
-            / "users"
-            / (user or next(iter(able), ""))
-            / "connection.toml"
-        )
+        bundles = bundle_folder(declaration, plan.name)
+        kept = bundles / "users" / (user or first_user(plan, bundles)) / "connection.toml"
         if not kept.is_file():
             remedy = "`flowerbed generate` makes the bundles, `flowerbed up` a federation on this machine"
             raise UsageError("there is no connection yet", where=str(kept), remedy=remedy) from None
         return load_connection(kept), plan.name
+
+
+def first_user(plan: Plan, bundles: Path) -> str:
+    """Return the user who is meant by default: the first who may submit with a certificate that counts."""
+    from flowerbed.identities.usable import usable_users
+
+    usable = usable_users(plan, bundles).users or plan.users
+    able = [user for user in plan.users if user in usable]
+    first = next((user for user in able if user.role != "viewer"), next(iter(able), None))
+    return first.name if first else ""
 
 
 def _lines(shown: ConnectionDetails) -> list[str]:

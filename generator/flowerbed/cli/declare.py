@@ -1,8 +1,9 @@
-"""`init`, `check` and `schema`: the declaration, written, looked at and described."""
+"""`init`, `check`, `schema`: the declaration, written, looked at, described; `helper`: a file for apps."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,6 +41,7 @@ def check(file: FileArgument = None, option: FileOption = None, as_json: JsonOpt
     With --json: the plan, or {"file", "problems": [{line, column, key_path, message, remedy}]}.
     """
     from flowerbed.declaration import load_plan
+    from flowerbed.declaration.cautions import cautions
     from flowerbed.errors import DeclarationError
 
     path = declaration_file(file, option)
@@ -50,6 +52,8 @@ def check(file: FileArgument = None, option: FileOption = None, as_json: JsonOpt
             say_json({"file": error.file, "problems": [asdict(problem) for problem in error.problems]})
         raise
     warn_of_images(plan, path)
+    for caution in cautions(plan):
+        narrate(f"warning: {caution}")
     if as_json:
         say_json(plan)
     else:
@@ -61,6 +65,13 @@ def schema() -> None:
     from flowerbed.declaration.schema import schema_text
 
     say(schema_text().rstrip("\n"))
+
+
+def helper() -> None:
+    """Print a Python file to copy into an app, with log_metrics, log_config and save_artifact."""
+    from flowerbed.scripts import app_helper
+
+    say(Path(app_helper.__file__).read_text(encoding="utf-8").rstrip("\n"))
 
 
 def summary(plan: Plan) -> str:

@@ -19,6 +19,7 @@ from flowerbed.cli.common import (
     say,
     say_json,
     warn_of_images,
+    warn_of_troubles,
 )
 
 if TYPE_CHECKING:
@@ -48,10 +49,12 @@ def generate(
     output: OutputOption = None,
     prune: PruneOption = False,
     as_json: JsonOption = False,
-) -> None:
+) -> int:
     """Write each party's bundle: keys, certificates, values and instructions; what serves is kept.
 
-    With --json: the names of all files, by what happened to them.
+    Certificates of the gateway and of users are renewed in the last third of their life. Exit 1 if a party's
+    keys or certificates cannot be used; everything else is written. With --json: the names of all files, by
+    what happened to them.
     """
     from flowerbed.bundles import generate as write_bundles
     from flowerbed.declaration import load_plan
@@ -61,13 +64,14 @@ def generate(
     folder = output / plan.name if output else bundle_folder(path, plan.name)
     warn_of_images(plan, path)
     report = write_bundles(plan, folder, prune=prune, tell=_tell)
+    warn_of_troubles(report)
     if as_json:
-        say_json(
-            {"folder": str(folder)} | {key.replace("_", "-"): value for key, value in asdict(report).items()}
-        )
-        return
-    for line in _lines(folder, report):
-        say(line)
+        facts = {key.replace("_", "-"): value for key, value in asdict(report).items()}
+        say_json({"folder": str(folder)} | facts | {"hand-out": report.hand_out})
+    else:
+        for line in _lines(folder, report):
+            say(line)
+    return 1 if report.troubles else 0
 
 
 def _tell(event: Event) -> None:
@@ -89,6 +93,7 @@ def _lines(folder: Path, report: GenerateReport) -> Iterator[str]:
         yield from (f"  {word} {name}{_note(name, report)}" for name in names[:NAMES_SHOWN])
         if len(names) > NAMES_SHOWN:
             yield f"  {word} {len(names) - NAMES_SHOWN} more; --json names them all"
+    yield from (f"  hand {folder} to the user" for folder in report.hand_out[:NAMES_SHOWN])
     yield from (f"  left {left.folder}: {left.reason}" for left in report.left)
 
 

@@ -5,34 +5,44 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 import click
 import typer
 
 from flowerbed import __version__
 from flowerbed.cli import (
+    apply,
+    artifacts,
     attach,
     backup,
     build,
+    certificates,
     cluster,
+    compare,
     connection,
     declare,
     generate,
+    label,
     local,
-    records,
     report,
     rotate,
     run_list,
     runs,
     submit,
+    sweep,
 )
+from flowerbed.cli.common import narrate
+from flowerbed.cli.flwr_words import OPTIONS, Commands
+from flowerbed.cli.verbs import Verbs
 from flowerbed.errors import FlowerbedError
+from flowerbed.scripts.flower_console import open_console
 
 INTERRUPTED = 130
 
-app = typer.Typer(
+app = Verbs(
     name="flowerbed",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,26 +55,30 @@ for verb in (
     declare.init,
     declare.check,
     declare.schema,
+    declare.helper,
     generate.generate,
     build.build,
     local.up,
     local.down,
-    cluster.apply,
+    apply.apply,
     cluster.diff,
     cluster.status,
     cluster.doctor,
     backup.backup,
     backup.restore,
     submit.submit,
+    sweep.sweep,
     attach.attach,
     runs.logs,
     runs.stop,
     report.report,
-    records.artifacts,
-    rotate.certificates,
+    artifacts.artifacts,
+    certificates.certificates,
 ):
     app.command()(verb)
 app.command(cls=connection.WithCommand)(connection.connection)
+run_list.runs.command()(compare.compare)
+run_list.runs.command()(label.label)
 app.add_typer(run_list.runs, name="runs")
 app.add_typer(rotate.rotate, name="rotate")
 app.add_typer(rotate.revoke, name="revoke")
@@ -105,8 +119,7 @@ def _report(error: Exception) -> int:
         case FlowerbedError():
             return _failed(str(error), error.exit_code)
         case click.ClickException():
-            error.show()
-            return 2
+            return _misused(error)
         case click.exceptions.Abort():
             return _failed("interrupted", INTERRUPTED)
         case BrokenPipeError():
@@ -117,19 +130,35 @@ def _report(error: Exception) -> int:
             return _failed(f"{type(error).__name__}: {error}\n  this is a defect; --verbose shows where", 1)
 
 
+def _misused(error: click.ClickException) -> int:
+    name = error.option_name if isinstance(error, click.NoSuchOption) else ""
+    if name in OPTIONS:
+        return _failed(f"there is no option {name}\n  {OPTIONS[name]}", 2)
+    error.show()
+    return 2
+
+
 def _failed(message: str, code: int) -> int:
     if os.environ.get("FLOWERBED_VERBOSE"):
         traceback.print_exc()
-    sys.stderr.write(f"error: {message}\n")
+    try:
+        narrate(f"error: {message}")
+    except BrokenPipeError:  # the code counts, read or not
+        _unread(sys.stderr)
     return code
 
 
 def _broken_pipe() -> int:
-    # Whoever read our output has gone; keep the interpreter from complaining about it at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _unread(sys.stdout)
     return 1
+
+
+def _unread(stream: TextIO) -> None:
+    """Lead a stream that has no reader any more elsewhere: the interpreter would complain of it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def main() -> NoReturn:
     """Run the command line of this process."""
+    open_console()
     sys.exit(run())

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from flowerbed.cli.common import narrate
+from flowerbed.scripts.flower_text import screened
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -41,6 +42,7 @@ class Progress:
 
     def tell(self, party: str, text: str) -> None:
         """Show what a party does now; said again it is not shown again."""
+        text = screened(text, colors=False)
         with self._lock:
             if text.startswith("$ "):
                 self._print(text)

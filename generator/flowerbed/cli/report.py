@@ -9,7 +9,7 @@ import typer
 
 from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say, say_json
 from flowerbed.cli.records import RecordsOption, records_folder
-from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection
+from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
 
 if TYPE_CHECKING:
     from flowerbed.plan import Plan
@@ -35,9 +35,10 @@ def report(  # noqa: PLR0913, PLR0917  (one parameter an option)
     from flowerbed.records import recorded
     from flowerbed.report import render_page, render_text
 
+    root = records_folder(records, file)
     found, log = recorded(
-        records_folder(records, file),
-        run,
+        root,
+        run_id_of(run, root, file, connection, user),
         lambda: find_connection(file, connection, user),
         plan_of(file, connection),
         lambda text: narrate(f"warning: {text}"),

@@ -1,14 +1,14 @@
-"""`rotate`, `revoke`, `certificates`: new certificates, CAs and keys in time, and an end to what must end."""
+"""`rotate`, `revoke`: new certificates, CAs and keys, and an end to what must end."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flowerbed.cli.common import (
-    FileArgument,
     FileOption,
     JsonOption,
     bundle_folder,
@@ -16,17 +16,19 @@ from flowerbed.cli.common import (
     narrate,
     say,
     say_json,
+    warn_of_troubles,
 )
-from flowerbed.errors import UsageError
+from flowerbed.cli.verbs import Verbs
+from flowerbed.errors import IdentityError, UsageError
 
 if TYPE_CHECKING:
     from flowerbed.plan import Plan, Tenant
 
-rotate = typer.Typer(
+rotate = Verbs(
     no_args_is_help=True,
     help="Replace a certificate, the CA or node keys, in the bundles; `flowerbed apply` brings them out.",
 )
-revoke = typer.Typer(
+revoke = Verbs(
     no_args_is_help=True, help="Shut a tenant, a node or a user out for good; `flowerbed apply` makes it so."
 )
 
@@ -65,7 +67,7 @@ def rotate_certificate(
             if found is None:
                 raise _unknown("user", str(user), [each.name for each in plan.users])
             if revoke_old:
-                _revoke_certificate(folder, found.name)
+                _revoke_user(folder, found.name)
             identities.ensure_user(plan, found, folder, authority, _tell, renew="asked for")
         _finish(plan, folder, json=json)
 
@@ -161,30 +163,8 @@ def revoke_user(
     if name not in {user.name for user in plan.users}:
         raise _unknown("user", name, [user.name for user in plan.users])
     with locked(folder):
-        _revoke_certificate(folder, name)
+        _revoke_user(folder, name)
         _finish(plan, folder, json=json)
-
-
-def certificates(file: FileArgument = None, option: FileOption = None, json: JsonOption = False) -> int:
-    """List the federation's certificates with the days that they have left; exit 1 if one cannot be used."""
-    from flowerbed.declaration import load_plan
-    from flowerbed.identities.inventory import inventory
-
-    path = declaration_file(file, option)
-    plan = load_plan(path)
-    found = inventory(plan, bundle_folder(path, plan.name))
-    usable = all(each.state in {"valid", "expiring", "revoked"} for each in found)
-    if json:
-        say_json({"usable": usable, "certificates": found})
-        return 0 if usable else 1
-    width = max((len(each.what) for each in found), default=0)
-    for each in found:
-        say(
-            f"{each.what:{width}}  {each.state:13} {each.not_after[:10]} {each.days_left:5} days  {each.file}"
-        )
-    if not found:
-        narrate("no certificate is there; `flowerbed generate` makes those of a secure federation")
-    return 0 if usable else 1
 
 
 def _loaded(option: Path | None) -> tuple[Plan, Path]:
@@ -195,7 +175,7 @@ def _loaded(option: Path | None) -> tuple[Plan, Path]:
     plan = load_plan(path)
     folder = bundle_folder(path, plan.name)
     read_record(plan, folder)  # refuses another federation's folder
-    if not (folder / "plan.json").exists():
+    if not (folder / "coordinator").exists():
         raise UsageError(
             "there are no bundles yet", where=str(folder), remedy="run `flowerbed generate` first"
         )
@@ -219,53 +199,77 @@ def _nodes(plan: Plan, target: str) -> tuple[Tenant, list[str]]:
 def _revoke_keys(plan: Plan, tenant: Tenant, nodes: list[str], folder: Path, *, json: bool) -> None:
     from flowerbed.identities.kept import locked
     from flowerbed.identities.revocations import add_revocations, key_fingerprint
-    from flowerbed.identities.tenants import read_node_keys
 
     if plan.insecure or plan.admission != "listed":
         what = "nodes of this federation are not admitted by their keys, so there is none to revoke"
         raise UsageError(what, where=plan.name, remedy="declare admission: listed, without insecure")
     with locked(folder):
-        made = {name: key.public.decode() for name, key in read_node_keys(plan, tenant, folder).items()}
-        brought = {node.name: node.public_key for node in tenant.nodes if node.public_key}
-        keys = {key_fingerprint(pem): name for name, pem in (brought | made).items() if name in nodes}
+        keys = {
+            key_fingerprint(pem): name for name, pem in _public_keys(plan, tenant, folder) if name in nodes
+        }
         if not add_revocations(folder, keys=keys):
             narrate("all of these keys were revoked before")
         _finish(plan, folder, json=json)
 
 
-def _revoke_certificate(folder: Path, user: str) -> None:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.hashes import SHA256
+def _public_keys(plan: Plan, tenant: Tenant, folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield node names with public keys (PEM): those declared, recorded and at hand, which may be damaged."""
+    from flowerbed.bundles import read_record
+    from flowerbed.identities.tenants import read_node_keys
 
-    from flowerbed.identities.revocations import add_revocations
-
-    path = folder / "users" / user / "client.crt"
+    yield from ((node.name, node.public_key) for node in tenant.nodes if node.public_key)
+    recorded = read_record(plan, folder).parties.get(f"tenants/{tenant.name}")
+    yield from recorded.identity.public_keys.items() if recorded else ()
     try:
-        fingerprint = x509.load_pem_x509_certificate(path.read_bytes()).fingerprint(SHA256()).hex()
-    except (OSError, ValueError):
-        what = "no certificate is there to revoke"
-        raise UsageError(what, where=str(path), remedy="run `flowerbed generate` first") from None
-    if not add_revocations(folder, certificates={fingerprint: user}):
-        narrate(f"the certificate of {user} was revoked before")
+        made = read_node_keys(plan, tenant, folder)
+    except IdentityError as error:
+        narrate(f"problem: {error}")
+    else:
+        yield from ((name, key.public.decode()) for name, key in made.items())
+
+
+def _revoke_user(folder: Path, user: str) -> None:
+    from flowerbed.identities.issued import kept_certificate
+    from flowerbed.identities.revocations import read_revocations, revoke_users
+
+    kept = kept_certificate(folder, user)
+    if kept and read_revocations(folder).covers(user, kept[1]):
+        narrate(f"the certificates of {user} were revoked before")
+    else:
+        revoke_users(folder, [user])
 
 
 def _finish(plan: Plan, folder: Path, *, json: bool, **facts: object) -> None:
     """Bring the bundles in line, and say whose changed."""
     from flowerbed.bundles import generate, read_record
+    from flowerbed.bundles.record import NOBODY
 
     before = read_record(plan, folder)
-    generate(plan, folder, tell=_tell)
+    report = generate(plan, folder, tell=_tell)
     after = read_record(plan, folder)
+    # Secrets are not in the record: a certificate that was made anew is, by its fingerprint.
     changed = sorted(
-        name for name, party in after.parties.items() if party != before.parties.get(name) and name != "ca"
+        name
+        for name, party in after.parties.items()
+        if name != "ca" and party.content != before.parties.get(name, NOBODY).content
     )
-    # Secrets are not told by the record: a certificate that was made anew is, by its fingerprint.
+    warn_of_troubles(report)
     if json:
-        say_json({"folder": str(folder), "changed": changed, **facts})
+        say_json({"folder": str(folder), "changed": changed, "troubles": report.troubles, **facts})
         return
-    for name in changed:
-        say(f"changed: {folder / name}")
-    say("nothing changed" if not changed else "now run `flowerbed apply`, and hand users their folders again")
+    for line in _next_steps(folder, changed):
+        say(line)
+
+
+def _next_steps(folder: Path, changed: list[str]) -> Iterator[str]:
+    yield from (f"changed: {folder / name}" for name in changed)
+    users = [name.removeprefix("users/") for name in changed if name.startswith("users/")]
+    if len(users) < len(changed):
+        yield "now run `flowerbed apply`"
+    if users:
+        yield f"now hand their directories to the users: {', '.join(users)}"
+    if not changed:
+        yield "nothing changed"
 
 
 def _tell(event: object) -> None:

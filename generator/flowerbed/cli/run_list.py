@@ -1,4 +1,4 @@
-"""`flowerbed runs`: the list of runs, and several of them compared."""
+"""`flowerbed runs`: the list of runs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowerbed.cli.common import FileOption, JsonOption, narrate, say, say_json
+from flowerbed.cli.common import DEFAULT_FILE, FileOption, JsonOption, narrate, say, say_json
 from flowerbed.cli.records import RecordsOption, records_folder
-from flowerbed.cli.report import plan_of
-from flowerbed.cli.runs import ConnectionOption, UserOption, find_connection
+from flowerbed.cli.runs import (
+    ConnectionOption,
+    UserOption,
+    connector,
+    find_connection,
+)
+from flowerbed.cli.verbs import Verbs
 from flowerbed.errors import UsageError
 
 if TYPE_CHECKING:
-    from flowerbed.runs import RunRecord
+    from flowerbed.records.listing import Known, Wanted
 
 _AGE = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -34,7 +39,32 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
 
 
-runs = typer.Typer(invoke_without_command=True, help="List the runs, newest first, or compare some of them.")
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="Only runs for which it holds: name=sweep-*, tag=paper, lr=0.1, loss<0.5; repeatable.",
+    ),
+]
+StatusOption = Annotated[
+    list[Outcome] | None, typer.Option("--status", help="Only runs with this one; repeatable.")
+]
+AppOption = Annotated[
+    str, typer.Option("--app", metavar="NAME", help="Only runs of this app: NAME or PUBLISHER/NAME.")
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="Submitted since: 90m, 2h, 3d, 2w, or 2026-01-31[T08:00]."),
+]
+RecordedOption = Annotated[bool, typer.Option("--recorded", help="Use the records alone; ask no SuperLink.")]
+SortOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sort", metavar="KEY[:max]", help="Sort by it, the smallest first: loss, accuracy:max, lr."
+    ),
+]
+runs = Verbs(invoke_without_command=True, help="List the runs, newest first, or compare some of them.")
 
 
 @runs.callback()
@@ -43,75 +73,86 @@ def list_them(  # noqa: PLR0913, PLR0917  (one parameter an option)
     file: FileOption = None,
     connection: ConnectionOption = None,
     user: UserOption = None,
-    status: Annotated[
-        list[Outcome] | None, typer.Option("--status", help="Only runs with this one; repeatable.")
-    ] = None,
-    app: Annotated[
-        str, typer.Option("--app", metavar="NAME", help="Only runs of this app: NAME or PUBLISHER/NAME.")
-    ] = "",
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since", metavar="TIME", help="Submitted since: 90m, 2h, 3d, 2w, or 2026-01-31[T08:00]."
-        ),
-    ] = None,
+    status: StatusOption = None,
+    app: AppOption = "",
+    since: SinceOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show so many at most.")] = 20,
+    where: WhereOption = None,
+    sort: SortOption = None,
+    recorded: RecordedOption = False,
+    records: RecordsOption = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with all run config and figures.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """List the runs, newest first, or compare some of them."""
+    """List the runs, newest first, or compare some of them.
+
+    Those are the runs of the SuperLink and those that are recorded here. Names, tags and figures come from
+    the records; what was set, the SuperLink knows. Without a federation the records alone are listed.
+    """
     if context.invoked_subcommand:
         return
-    from flowerbed.runs import RunFilter, find_runs
+    from flowerbed.cli import run_table
 
-    wanted = RunFilter(frozenset(map(str, status or ())), app, moment_of(since) if since else None)
-    records = find_runs(find_connection(file, connection, user), wanted, limit)
+    chosen = wanted_runs(status, app, since, where, sort, limit)
+    root = records_folder(records, file)
+    known = runs_known(root, chosen, file, connection, user, recorded=recorded)
     if json:
-        say_json(records)
-    elif records:
-        say(_table([("RUN", "APP", "STATUS", "ELAPSED", "SUBMITTED"), *map(_row, records)]))
+        say_json([run_table.as_data(row) for row in known.rows])
+    elif csv:
+        say(run_table.as_csv(known.rows).removesuffix("\n"))
+    elif known.rows:
+        key = chosen.order.key if chosen.order else ""
+        say(run_table.table(known.rows, known.ids, key, run_table.width_of_terminal()))
     else:
-        narrate("no runs yet" if wanted == RunFilter() else "no such runs")
+        narrate("no runs yet" if chosen == wanted_runs(limit=limit) else "no such runs")
 
 
-@runs.command()
-def compare(  # noqa: PLR0913, PLR0917  (one parameter an option)
-    wanted: Annotated[
-        list[str], typer.Argument(metavar="RUN RUN...", help="Two runs or more, by their ids.")
-    ],
-    file: FileOption = None,
-    connection: ConnectionOption = None,
-    user: UserOption = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE.html", help="Also write a page with overlaid curves."),
-    ] = None,
-    records: RecordsOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Compare runs: what they are, how their run configs differ, what they reached."""
-    from flowerbed.files import write_atomic
-    from flowerbed.records import recorded
-    from flowerbed.report.compare import RUN_LIMIT, compare, render_comparison, render_comparison_page
+def wanted_runs(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    status: list[Outcome] | None = None,
+    app: str = "",
+    since: str | None = None,
+    where: list[str] | None = None,
+    sort: str | None = None,
+    limit: int | None = 20,
+) -> Wanted:
+    """Return which runs the options name. Raises UsageError."""
+    from flowerbed.records.listing import Wanted
+    from flowerbed.records.query import condition, order
+    from flowerbed.runs import RunFilter
 
-    named = list(dict.fromkeys(wanted))
-    if not 1 < len(named) <= RUN_LIMIT:
-        raise UsageError(f"{len(named)} different runs given", remedy=f"give 2 to {RUN_LIMIT}")
-    root, plan = records_folder(records, file), plan_of(file, connection)
-
-    def warn(text: str) -> None:
-        narrate(f"warning: {text}")
-
-    found = compare(
-        recorded(root, run, lambda: find_connection(file, connection, user), plan, warn)[0] for run in named
+    return Wanted(
+        filter=RunFilter(frozenset(map(str, status or ())), app, moment_of(since) if since else None),
+        conditions=tuple(map(condition, where or ())),
+        order=order(sort) if sort is not None else None,
+        limit=limit,
     )
-    if output:
-        write_atomic(output, render_comparison_page(found).encode())
-    if json:
-        say_json(found)
-    else:
-        say(render_comparison(found))
-    if output:
-        narrate(f"written: {output.resolve()}")
+
+
+def runs_known(  # noqa: PLR0913
+    root: Path,
+    chosen: Wanted,
+    file: Path | None,
+    connection: Path | None,
+    user: str | None,
+    *,
+    recorded: bool = False,
+) -> Known:
+    """Return the wanted runs, and narrate where they are from if that is not the SuperLink."""
+    from flowerbed.records.listing import known_runs
+
+    connect = None if recorded else connector(file, connection, user)
+    if not (recorded or connect) and not root.is_dir():
+        find_connection(file, connection, user)  # says what is missing
+    known = known_runs(root, chosen, connect)
+    if known.away:
+        narrate(f"warning: {known.away}; these runs are from the records in {root}")
+    elif not (recorded or connect):
+        narrate(f"no {DEFAULT_FILE} here; these runs are from the records in {root}")
+    elif not recorded and (count := sum(row.recorded for row in known.rows)):
+        narrate(f"{count} of them the SuperLink does not know: from the records in {root}")
+    if known.damaged:
+        narrate(f"warning: {len(known.damaged)} records cannot be read, the first {known.damaged[0]}")
+    return known
 
 
 def moment_of(text: str) -> datetime:
@@ -122,24 +163,3 @@ def moment_of(text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
         raise UsageError(f"{text!r} is no time", remedy="write 90m, 2h, 3d, 2w or 2026-01-31T08:00") from None
-
-
-def _row(run: RunRecord) -> tuple[str, ...]:
-    submitted = datetime.fromisoformat(run.pending_at).astimezone()
-    app = f"{run.fab_id} {run.fab_version}"
-    return (run.run_id, app, run.outcome, _elapsed(run), f"{submitted:%Y-%m-%d %H:%M:%S}")
-
-
-def _elapsed(run: RunRecord) -> str:
-    """Return how long a run has run, as minutes and seconds; "-" before it runs."""
-    if not run.running_at:
-        return "-"
-    end = datetime.fromisoformat(run.finished_at) if run.finished_at else datetime.now(UTC)
-    minutes, seconds = divmod(int((end - datetime.fromisoformat(run.running_at)).total_seconds()), 60)
-    return f"{minutes}:{seconds:02}"
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

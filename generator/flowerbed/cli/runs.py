@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flowerbed.cli.common import (
+    DEFAULT_FILE,
     FileOption,
     JsonOption,
     declaration_file,
@@ -24,17 +25,35 @@ from flowerbed.errors import LocalError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from flowerbed.scripts.flower_connection import Connection
+    from flowerbed.scripts.flower_run import Outcome
 
 ConnectionOption = Annotated[
     Path | None,
     typer.Option("--connection", metavar="FILE", help="connection.toml of a federation elsewhere."),
 ]
+COMPLETIONS = 50  # that a shell is given for a RUN
 UserOption = Annotated[
     str | None,
     typer.Option("--user", metavar="NAME", help="As which declared user (local federation only)."),
 ]
-RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run's id, as `submit` and `runs` print it.")
+
+
+def _recorded(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Return the RUN arguments that begin so, from the records alone: a shell waits for them."""
+    from flowerbed.records.selecting import candidates
+
+    given = context.params
+    found = candidates(records_folder(given.get("records"), given.get("file")))
+    words = [("latest", str(found[0]))] if found else []
+    words += [(one.name, str(one)) for one in found if one.name]
+    words += [(one.run_id, str(one)) for one in found]
+    return [(word, text) for word, text in words if word.startswith(incomplete)][:COMPLETIONS]
+
+
+RUN_HELP = "The run's id as `submit` and `runs` print it, its beginning, its name, latest or latest~2."
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=_recorded)]
+OptionalRuns = Annotated[
+    list[str] | None, typer.Argument(metavar="[RUN...]", help=RUN_HELP, autocompletion=_recorded)
 ]
 
 
@@ -49,45 +68,97 @@ def logs(  # noqa: PLR0913, PLR0917  (one parameter an option)
 ) -> int:
     """Print a run's log; with --follow to its end, which then gives the exit code.
 
-    A record of the run that was left incomplete is completed.
+    A run with a complete record needs no SuperLink; a record that was left incomplete is completed.
     """
     from flowerbed import runs as known
+    from flowerbed.records import ended, outcome_of
     from flowerbed.scripts.flower_artifacts import shown
+    from flowerbed.scripts.flower_text import write
 
-    def write(text: str) -> None:
-        _write(text if raw else shown(text))
+    def show(text: str) -> None:
+        write(sys.stdout, text if raw else shown(text))
 
+    root = records_folder(records, file)
+    run = run_id_of(run, root, file, connection, user)
+    if kept := ended(root, run):
+        show(kept[1])
+        return _concluded(outcome_of(*kept)) if follow else 0
     where = find_connection(file, connection, user)
-    keeper = Keeper(where, records_folder(records, file), run_id=run)
+    keeper = Keeper(where, root, run_id=run)
     if not follow:
-        write(known.read_log(where, run))
+        show(known.read_log(where, run))
         keeper.resume()
         return 0
     from flowerbed.scripts.flower_follow import Following
 
-    outcome = known.follow(where, run, Following(say=narrate, log=write))
-    narrate(f"run {run}: {outcome.status}" + (f": {outcome.reason}" if outcome.reason else ""))
+    outcome = known.follow(where, run, Following(say=narrate, log=show))
+    code = _concluded(outcome)
     keeper.resume()
+    return code
+
+
+def _concluded(outcome: Outcome) -> int:
+    from flowerbed.scripts.flower_text import hanging
+
+    reason = f": {hanging(outcome.reason)}" if outcome.reason else ""
+    narrate(f"run {outcome.run_id}: {outcome.status}{reason}")
     return outcome.exit_code
 
 
-def stop(
+def stop(  # noqa: PLR0913, PLR0917  (one parameter an option)
     run: RunArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,
     user: UserOption = None,
+    records: RecordsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Stop a run; one that has finished stays as it is, which is no error."""
     from flowerbed import runs as known
+    from flowerbed.records import ended
 
-    where = find_connection(file, connection, user)
-    stopped = known.stop(where, run)
-    status = "stopped" if stopped else known.get_run(where, run).outcome
+    root = records_folder(records, file)
+    run = run_id_of(run, root, file, connection, user, everywhere=True)
+    if kept := ended(root, run):
+        stopped, status = False, kept[0].run.outcome
+    else:
+        where = find_connection(file, connection, user)
+        stopped = known.stop(where, run)
+        status = "stopped" if stopped else known.get_run(where, run).outcome
     if json:
         say_json({"run_id": run, "stopped": stopped, "status": status})
     else:
         say(f"run {run} is stopped" if stopped else f"run {run} had finished before: {status}")
+
+
+def run_id_of(  # noqa: PLR0913  (a verb's own options)
+    run: str,
+    root: Path,
+    file: Path | None,
+    connection: Path | None,
+    user: str | None,
+    *,
+    everywhere: bool = False,
+) -> str:
+    """Return the id of the run that a RUN argument means, and narrate it where it is not the id itself.
+
+    Raises UsageError, and where the SuperLink has to be asked what `find_connection` does.
+    """
+    from flowerbed.records.selecting import run_of
+
+    found = run_of(run, root, connector(file, connection, user), everywhere=everywhere)
+    if found != run:
+        narrate(f"run {found} ({run})")
+    return found
+
+
+def connector(
+    file: Path | None, connection: Path | None, user: str | None
+) -> Callable[[], Connection] | None:
+    """Return what finds the connection that the options name; None where nothing declares a federation."""
+    if not (file or connection or DEFAULT_FILE.exists()):
+        return None
+    return lambda: find_connection(file, connection, user)
 
 
 def find_connection(
@@ -133,10 +204,3 @@ def _local_connection(file: Path | None, user: str | None) -> Path:
     except LocalError as error:
         remedy = f"{error.remedy}; --connection FILE goes elsewhere"
         raise UnreachableError(error.what, where=error.where, remedy=remedy) from None
-
-
-def _write(text: str) -> None:
-    from flowerbed.scripts.flower_run import colourless
-
-    sys.stdout.write(text if sys.stdout.isatty() else colourless(text))
-    sys.stdout.flush()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.scripts.flower_source_flags import APP_HELP, DRY_RUN_HELP, HELP
+from flowerbed.scripts.flower_source_flags import APP_HELP, DRY_RUN_HELP, FIX_HELP, HELP
 
 
 def _help(name: str) -> str:
@@ -42,11 +42,12 @@ ModuleOption = Annotated[list[Path] | None, typer.Option("--module", metavar="FI
 RequirementsOption = Annotated[
     Path | None, typer.Option("--requirements", metavar="FILE", help=_help("requirements"))
 ]
-NameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help=_help("name"))]
+AppNameOption = Annotated[str | None, typer.Option("--app-name", metavar="NAME", help=_help("app_name"))]
 PublisherOption = Annotated[str | None, typer.Option("--publisher", metavar="NAME", help=_help("publisher"))]
 AppVersionOption = Annotated[
     str | None, typer.Option("--app-version", metavar="VERSION", help=_help("app_version"))
 ]
+FixOption = Annotated[bool, typer.Option("--fix", help=f"{FIX_HELP[0].upper()}{FIX_HELP[1:]}.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help=f"{DRY_RUN_HELP[0].upper()}{DRY_RUN_HELP[1:]}.")
 ]

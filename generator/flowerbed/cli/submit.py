@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from flowerbed.cli.common import FileOption
+from flowerbed.cli.label_options import NameOption, NoteOption, TagOption
 from flowerbed.cli.records import Keeper, RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, UserOption, connection_reader
 from flowerbed.cli.source_options import (
     AppArgument,
+    AppNameOption,
     AppVersionOption,
     ClientOption,
     DryRunOption,
     FetchTimeoutOption,
+    FixOption,
     KnownHostsOption,
     ModuleOption,
-    NameOption,
     PathOption,
     PublisherOption,
     RefOption,
@@ -36,6 +38,8 @@ from flowerbed.errors import FlowerbedError, UsageError
 
 if TYPE_CHECKING:
     from flowerbed.scripts.flower_connection import Connection
+    from flowerbed.scripts.flower_labels import Labels
+    from flowerbed.scripts.flower_requirements import Libraries
     from flowerbed.scripts.submit import Order
 
 AddressOption = Annotated[
@@ -82,8 +86,14 @@ InterruptOption = Annotated[
         help="What becomes of the run then; ask: leave it, unless a terminal's user says stop.",
     ),
 ]
-RepliesOption = Annotated[
-    bool, typer.Option("--require-all-replies", help="Completed with failed replies is exit code 1.")
+RepliesOption = Annotated[bool, typer.Option("--require-all-replies", help="The same as --min-replies 1.")]
+MinRepliesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--min-replies",
+        metavar="SHARE",
+        help="Exit code 1 if a phase of a round has a smaller share of good replies, such as 0.8.",
+    ),
 ]
 RunKeyOption = Annotated[
     str | None,
@@ -137,11 +147,15 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
     pending_timeout: PendingOption = None,
     unreachable_timeout: UnreachableOption = "5m",
     on_interrupt: InterruptOption = "ask",
+    min_replies: MinRepliesOption = None,
     require_all_replies: RepliesOption = False,
     key: RunKeyOption = None,
     ci: CiOption = False,
     json: OutcomeJsonOption = False,
     outcome: OutcomeOption = None,
+    name: NameOption = None,
+    tags: TagOption = None,
+    note: NoteOption = None,
     ref: RefOption = None,
     path: PathOption = None,
     sha256: Sha256Option = None,
@@ -156,9 +170,10 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
     server: ServerOption = None,
     module: ModuleOption = None,
     requirements: RequirementsOption = None,
-    name: NameOption = None,
+    app_name: AppNameOption = None,
     publisher: PublisherOption = None,
     app_version: AppVersionOption = None,
+    fix: FixOption = False,
     dry_run: DryRunOption = False,
     local: LocalOption = False,
     nodes: NodesOption = 2,
@@ -170,13 +185,15 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
 
 
 def _submit(given: dict[str, Any]) -> int:
-    from flowerbed.cli.live import watcher
+    from flowerbed.live.terminal import watcher
     from flowerbed.runs import translated
     from flowerbed.scripts import submit as script
-    from flowerbed.scripts.flower_flags import key_of
+    from flowerbed.scripts.flower_flags import key_of, share
+    from flowerbed.scripts.flower_labels import labels
     from flowerbed.scripts.flower_source_flags import request
 
     with translated():
+        told = labels(given["name"], given["tags"] or (), given["note"])
         order = script.Order(
             app=request(given["app"], given, script.seconds, given),
             config=given["config"],
@@ -186,45 +203,64 @@ def _submit(given: dict[str, Any]) -> int:
             pending_timeout=script.seconds(given["pending_timeout"]) if given["pending_timeout"] else None,
             unreachable_timeout=script.seconds(given["unreachable_timeout"]),
             on_interrupt=given["on_interrupt"],
-            require_all_replies=given["require_all_replies"],
+            min_replies=share(given["min_replies"], all_of_them=given["require_all_replies"]),
             key=key_of(given["key"], ci=given["ci"]),
             json=given["json"],
             outcome=given["outcome"],
             libraries=libraries_of(given),
+            fix=given["fix"],
             watcher=watcher(plain=given["plain"]),
         )
         if given["dry_run"]:
             return script.dry_run(order)
         if given["local"]:
-            return _submit_locally(given, order)
+            return _submit_locally(given, order, told)
+        demand_federation(given)
         flags = {name: given[name] for name in CONNECTION if given[name]}
         reload = connection_reader(given["file"], given["connection"], given["user"], flags)
         where = reload()
-    return _recorded(where, replace(order, reload=reload), records_folder(given["records"], given["file"]))
+    root = records_folder(given["records"], given["file"])
+    return _recorded(where, replace(order, reload=reload), root, told)
 
 
-def _submit_locally(given: dict[str, Any], order: Order) -> int:
+def _submit_locally(given: dict[str, Any], order: Order, told: Labels) -> int:
     from flowerbed.cli.common import narrate
     from flowerbed.local.throwaway import throwaway
     from flowerbed.runs import load_connection
+    from flowerbed.scripts import submit as script
 
     if named := [name for name in ("file", "connection", "user", "detach", *CONNECTION) if given[name]]:
         words = ", ".join(f"--{name.replace('_', '-')}" for name in named)
         raise UsageError(f"--local makes a federation of its own, which ends with the run: no {words}")
-    with throwaway(given["nodes"], narrate) as federation:
-        # A run on a federation that ends with this command cannot go on.
-        order = replace(order, on_interrupt="stop")
-        return _recorded(
-            load_connection(federation.connection()), order, records_folder(given["records"], None)
+
+    def submitted(checked: Order) -> int:
+        with throwaway(given["nodes"], narrate, wait=False) as federation:
+            # A run on a federation that ends with this command cannot go on.
+            ready = replace(checked, on_interrupt="stop", ephemeral=True)
+            where = load_connection(federation.connection())
+            return _recorded(where, ready, records_folder(given["records"], None), told)
+
+    return script.checked_first(order, submitted)
+
+
+def demand_federation(given: dict[str, Any]) -> None:
+    """Raise UsageError where neither a declaration nor a connection says where to run an app."""
+    from flowerbed.cli.common import DEFAULT_FILE
+
+    if not (given["file"] or given["connection"] or given["address"] or DEFAULT_FILE.exists()):
+        raise UsageError(
+            f"there is no {DEFAULT_FILE} in this directory, so no federation to submit to",
+            remedy="--local runs the app on this machine alone; --connection FILE names a federation "
+            "elsewhere; `flowerbed init` writes a declaration",
         )
 
 
-def _recorded(where: Connection, order: Order, root: Path) -> int:
+def _recorded(where: Connection, order: Order, root: Path, told: Labels) -> int:
     from flowerbed.scripts import flower_run
     from flowerbed.scripts import submit as script
     from flowerbed.scripts.flower_interruptions import ignore_interruptions
 
-    keeper = Keeper(where, root)
+    keeper = Keeper(where, root, labels=told)
     code = script.submit(where, replace(order, started=keeper.started))
     if code == flower_run.INTERRUPTED:
         ignore_interruptions()
@@ -233,16 +269,27 @@ def _recorded(where: Connection, order: Order, root: Path) -> int:
     return code
 
 
-def libraries_of(given: dict[str, Any]) -> frozenset[str] | None:
-    """Return what the declared federation's images bring, as locked; None where that is not known."""
+def libraries_of(given: dict[str, Any]) -> Libraries | None:
+    """Return what is there where an app will run; None where nothing more than a Flower image is known.
+
+    Images of the declared federation bring what they have locked; without them a federation on this machine
+    runs with this Python.
+    """
     from flowerbed.cli.common import declaration_file
     from flowerbed.declaration import load_plan
     from flowerbed.images.environment import provided
+    from flowerbed.scripts.flower_requirements import declared_images, this_python
 
-    if not given["file"] and (given["connection"] or given["address"]):
+    elsewhere = given["connection"] or given["address"]
+    if given.get("local"):
+        return this_python()
+    if elsewhere and not given["file"]:
         return None
     try:
         declaration = declaration_file(given["file"])
-        return provided(load_plan(declaration), declaration) or None
+        locked = provided(load_plan(declaration), declaration)
     except FlowerbedError:  # a wrong declaration is told by whoever needs it
         return None
+    if locked:
+        return declared_images(locked)
+    return None if elsewhere else this_python()

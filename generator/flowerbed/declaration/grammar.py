@@ -36,6 +36,25 @@ def ip_address(text: str) -> str:
         return ""
 
 
+def network(text: str) -> str:
+    """Return the canonical CIDR of the addresses that `text` means, or "" if it means none.
+
+    A single address is the network of that address; bits beyond the prefix are cut. IPv4 addresses written as
+    IPv6 are none: NetworkPolicies refuse them.
+    """
+    import ipaddress
+
+    address, slash, bits = text.partition("/")
+    if not _IP.fullmatch(address):
+        return ""
+    try:
+        found = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return ""
+    mapped = isinstance(found, ipaddress.IPv6Network) and found.network_address.ipv4_mapped
+    return "" if mapped or (slash and bits != str(found.prefixlen)) else str(found)
+
+
 def quantity(value: str | float) -> str:
     """Return a Kubernetes quantity as text: numbers lose no digit and gain no exponent."""
     if isinstance(value, float):

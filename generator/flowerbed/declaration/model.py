@@ -22,6 +22,7 @@ from flowerbed.declaration.podmodel import (
     number,
     text,
 )
+from flowerbed.declaration.proxymodel import TenantProxy
 from flowerbed.plan import (
     Admission,
     Executor,
@@ -36,10 +37,8 @@ from flowerbed.plan import (
 FLOWER_LINES = ("1.41",)
 """Minor lines of flwr that this version of Flowerbed knows."""
 
-
 MAX_NODES = 1000
 """Most nodes of a tenant: their keys share one Secret, which Kubernetes limits to 1 MiB."""
-
 
 NodeConfig = Annotated[
     dict[str, Scalar],
@@ -52,7 +51,7 @@ NodeConfig = Annotated[
 
 
 class Exposure(Model, frozen=True, kw_only=True):
-    """How one audience reaches the SuperLink."""
+    """How one audience reaches the SuperLink from outside, or inside its cluster."""
 
     type: Annotated[
         ExposureType,
@@ -83,10 +82,23 @@ class Exposure(Model, frozen=True, kw_only=True):
     ] = msgspec.field(default="", name="class")
 
 
+class FleetExposure(Exposure, frozen=True, kw_only=True):
+    """How the SuperNodes reach the SuperLink, and where their NetworkPolicies let them dial."""
+
+    networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="CIDRs of the addresses behind `host`, as in 203.0.113.7/32: nodes may dial these "
+            "alone. Empty: a `host` that is an address is the only one; behind a name, any address. "
+            "Not for `cluster`."
+        ),
+    ] = ()
+
+
 class Exposures(Model, frozen=True, kw_only=True):
     """One entry per audience; left out, it is reached inside the cluster only."""
 
-    fleet: Annotated[Exposure, Meta(description="For the SuperNodes.")] = Exposure()
+    fleet: Annotated[FleetExposure, Meta(description="For the SuperNodes.")] = FleetExposure()
     control: Annotated[Exposure, Meta(description="For the users, with their client certificates.")] = (
         Exposure()
     )
@@ -109,7 +121,15 @@ class Tls(Model, frozen=True, kw_only=True):
             "hosts of `exposure` are in it anyway."
         ),
     ] = ()
-    days: Annotated[int, number("Life of the certificate in days.", 1, 3650)] = 365
+    days: Annotated[int, number("Life of this and of users' certificates in days.", 1, 3650)] = 365
+    renew_before: Annotated[
+        int,
+        number(
+            "Renew these certificates so many days before they end; fewer than `days`. 0: a third of `days`.",
+            0,
+            3649,
+        ),
+    ] = 0
     secret: Annotated[
         str,
         text("Name of the Secret, for `existing-secret` (needed) and `cert-manager`.", grammar.DNS_NAME, 253),
@@ -150,12 +170,14 @@ class SuperLink(Party, frozen=True, kw_only=True):
     tls: Annotated[Tls, Meta(description="The certificate that SuperNodes and users check.")] = Tls()
     storage: Annotated[Storage, Meta(description="Where runs, nodes and models are kept.")] = Storage()
     executor: Annotated[
-        Executor,
+        Executor | UnsetType,
         Meta(
-            description="Where ServerApps run: `sidecar` in the SuperLink's pod, `deployment` in a pod of "
-            "their own, `kubernetes` in one Pod per task."
+            description="Where ServerApps run: `sidecar` in the SuperLink's pod, `deployment` in one pod for "
+            "all, `kubernetes` in one Pod per task, which alone keeps runs of different users apart. "
+            "Default: `kubernetes` if more than one user may submit (`submitter`, `operator`), "
+            "else `deployment`."
         ),
-    ] = "deployment"
+    ] = UNSET
 
 
 class NodeSpec(Model, frozen=True, kw_only=True):
@@ -196,7 +218,10 @@ class Tenant(Party, frozen=True, kw_only=True):
     ] = ()
     isolation: Annotated[
         Isolation,
-        Meta(description="`subprocess`: the app runs beside the SuperNode. `process`: an executor runs it."),
+        Meta(
+            description="`subprocess`: ClientApps run in the SuperNode's container, where each can read the "
+            "node's private key. `process`: an executor runs them, and they cannot."
+        ),
     ] = "subprocess"
     executor: Annotated[
         Executor | UnsetType,
@@ -206,6 +231,7 @@ class Tenant(Party, frozen=True, kw_only=True):
         ),
     ] = UNSET
     data: Annotated[tuple[DataVolume, ...], Meta(description="Claims with the tenant's data.")] = ()
+    proxy: Annotated[TenantProxy, Meta(description="The HTTP proxy of its nodes and apps.")] = TenantProxy()
 
 
 class User(Model, frozen=True, kw_only=True):

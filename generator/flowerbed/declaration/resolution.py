@@ -8,7 +8,7 @@ from itertools import repeat
 from msgspec import UNSET
 
 from flowerbed import names, plan
-from flowerbed.declaration import ca_certificates, grammar, model, podmodel
+from flowerbed.declaration import ca_certificates, grammar, model, podmodel, proxymodel
 from flowerbed.declaration.image_resolution import images
 from flowerbed.declaration.public_keys import canonical
 
@@ -45,6 +45,14 @@ def admission(declaration: model.Declaration) -> plan.Admission:
     if declaration.admission is not UNSET:
         return declaration.admission
     return "open" if declaration.insecure else "listed"
+
+
+def server_executor(declaration: model.Declaration) -> plan.Executor:
+    """Return where ServerApps run: as declared, else where the run of one user cannot read another's."""
+    if declaration.superlink.executor is not UNSET:
+        return declaration.superlink.executor
+    submitters = sum(plan.may_submit(user.role) for user in declaration.users)
+    return "kubernetes" if submitters > 1 else "deployment"
 
 
 def superlink_namespace(declaration: model.Declaration) -> str:
@@ -107,7 +115,7 @@ def _superlink(declaration: model.Declaration) -> plan.SuperLink:
         tls=_server_tls(declaration, release, namespace),
         superexec_secret=names.superexec_secret(release),
         storage=plan.Storage(size=grammar.quantity(said.storage.size), storage_class=said.storage.class_),
-        executor=said.executor,
+        executor=server_executor(declaration),
         pod=pod(declaration, said),
         secrets=_secrets(said.secrets),
     )
@@ -126,7 +134,16 @@ def _endpoint(
         service=service,
         listen_port=port,
         class_name=exposure.class_,
+        networks=_networks(exposure),
     )
+
+
+def _networks(exposure: model.Exposure) -> tuple[str, ...]:
+    """Return what nodes may dial: as declared, else the host where it is an address."""
+    if not isinstance(exposure, model.FleetExposure):
+        return ()
+    said = exposure.networks or ((exposure.host,) if grammar.ip_address(exposure.host) else ())
+    return tuple(dict.fromkeys(filter(None, map(grammar.network, said))))
 
 
 def _host(text: str) -> str:
@@ -147,6 +164,7 @@ def _server_tls(declaration: model.Declaration, release: str, namespace: str) ->
         dns_names=tuple(name for name in everything if not grammar.ip_address(name)),
         ip_addresses=tuple(name for name in everything if grammar.ip_address(name)),
         days=said.tls.days,
+        renew_hours=24 * said.tls.renew_before or 24 * said.tls.days // 3,
         secret=said.tls.secret or names.server_tls_secret(release),
         issuer=said.tls.issuer,
         ca=ca_certificates.canonical(said.tls.ca) if said.tls.ca else "",
@@ -177,7 +195,15 @@ def _tenant(declaration: model.Declaration, superlink: plan.SuperLink, tenant: m
             for volume in tenant.data
         ),
         secrets=_secrets(tenant.secrets),
+        proxy=_proxy(tenant.proxy),
     )
+
+
+def _proxy(said: proxymodel.TenantProxy) -> plan.TenantProxy | None:
+    if not said.https:
+        return None
+    networks = tuple(dict.fromkeys(grammar.network(text) for text in said.networks))
+    return plan.TenantProxy(said.https.rstrip("/"), said.no_proxy, said.secret, networks, said.namespace)
 
 
 def _nodes(release: str, tenant: model.Tenant) -> tuple[plan.Node, ...]:

@@ -29,11 +29,13 @@ tenants:
     namespace: north
     nodes: 2                    # SuperNodes, each with its own key and its own partition of the data
     config: {site: "Hôpital Nord", batch-size: 32}    # what the app sees as its node config
+    isolation: process          # apps run beside the node and cannot read its key; subprocess: within it
     # data: [{claim: scans, mount: /data}]            # an existing PersistentVolumeClaim, read-only
     # resources: {requests: {cpu: 500m, memory: 1Gi}, limits: {memory: 2Gi}}
   - name: south
     namespace: south
     nodes: 1
+    isolation: process
 
 users:
   - {name: analyst, role: submitter}    # viewer reads; submitter also runs apps; operator also manages nodes

@@ -22,13 +22,13 @@ from flowerbed.identities.certificates import (
     ServerCertificate,
     parse_private_key,
 )
+from flowerbed.identities.renewal import AUTHORITY_DAYS
 
-# Nothing renews a CA: every party would have to be handed its certificate again. So it lives long.
-AUTHORITY_DAYS = 3650
-CLOCK_SKEW = timedelta(minutes=5)
 # X.509's upper bound for a common name, an organisation and a unit (RFC 5280); `cryptography` counts bytes.
 NAME_LIMIT = 64
 
+# What certificates count time in.
+_SECOND = timedelta(seconds=1)
 _MEMORY = Place("CA certificate", "the CA's certificate", "the CA's private key", "")
 _CN_SUFFIX = " CA"
 _OIDS = {
@@ -51,7 +51,7 @@ class CertificateAuthority(KeyPair):
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         end = clock.now() + timedelta(days=days)
         builder = (
-            _builder(subject, key, end)
+            _builder(subject, key, end, clock.beginning())
             .issuer_name(subject)
             .add_extension(_issuer(identifier), critical=False)
         )
@@ -79,14 +79,17 @@ class CertificateAuthority(KeyPair):
             *self._issue(_name(O=self.federation, CN=common), [alternatives, purpose], days)
         )
 
-    def issue_client(self, name: str, role: str, days: int) -> ClientCertificate:
+    def issue_client(
+        self, name: str, role: str, days: int, *, after: datetime | None = None
+    ) -> ClientCertificate:
         """Return a certificate for a user: CN is the name, OU the role, O the federation.
 
-        It never outlives the CA. Raises IdentityError when name or role has no or more than 64 bytes.
+        It begins later than `after`, and never outlives the CA. Raises IdentityError when name or role has no
+        or more than 64 bytes.
         """
         subject = _name(O=self.federation, OU=_fitting("user's role", role), CN=_fitting("user's name", name))
         purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-        return ClientCertificate(*self._issue(subject, [purpose], days))
+        return ClientCertificate(*self._issue(subject, [purpose], days, after))
 
     def may_sign(self) -> bool:
         """Return whether the certificate is a CA's, with the key identifier that others refer to."""
@@ -97,20 +100,28 @@ class CertificateAuthority(KeyPair):
         except x509.ExtensionNotFound:
             return False
 
+    def end_of_life(self, days: int) -> datetime:
+        """Return the end of a certificate that is issued now: it does not outlive the CA."""
+        return min(clock.now() + timedelta(days=days), self.not_after)
+
     def life(self, issued: KeyPair) -> str:
         """Return how long a certificate of this CA is valid, in words."""
         ends_with_us = ", when the CA ends" if issued.not_after == self.not_after else ""
         return f"valid until {issued.not_after:%Y-%m-%d}{ends_with_us}"
 
     def _issue(
-        self, subject: x509.Name, extensions: Iterable[x509.ExtensionType], days: int
+        self,
+        subject: x509.Name,
+        extensions: Iterable[x509.ExtensionType],
+        days: int,
+        after: datetime | None = None,
     ) -> tuple[bytes, bytes]:
         own = self.parsed
         key = ec.generate_private_key(ec.SECP256R1())
-        # A certificate that outlives its CA would only look valid.
-        end = min(clock.now() + timedelta(days=days), own.not_valid_after_utc)
+        end = self.end_of_life(days)
         identifier = own.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        builder = _builder(subject, key, end).issuer_name(own.subject)
+        begin = max(clock.beginning(), after + _SECOND) if after else clock.beginning()
+        builder = _builder(subject, key, end, begin).issuer_name(own.subject)
         builder = builder.add_extension(_issuer(identifier), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
@@ -120,13 +131,15 @@ class CertificateAuthority(KeyPair):
         return _certificate_pem(builder.sign(signer, hashes.SHA256())), _key_pem(key)
 
 
-def _builder(subject: x509.Name, key: ec.EllipticCurvePrivateKey, end: datetime) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, key: ec.EllipticCurvePrivateKey, end: datetime, begin: datetime
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(clock.now() - CLOCK_SKEW)
+        .not_valid_before(begin)
         .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )

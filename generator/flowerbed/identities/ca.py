@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from flowerbed.errors import IdentityError
+from flowerbed.identities import clock
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.certificates import Place
 from flowerbed.identities.events import Event, Tell, ignore
-from flowerbed.identities.kept import finish_halves, locked, read_halves, warn_of_expiry, write_halves
+from flowerbed.identities.issued import record_issued
+from flowerbed.identities.kept import finish_halves, locked, read_halves, write_halves
+from flowerbed.identities.renewal import authority_notice
 from flowerbed.plan import Plan
 
+ROTATE = "replace it in three steps, beginning with `flowerbed rotate ca`"
+_EXPIRED = f"{ROTATE}; until the second step nothing new is signed"
 _REMEDY = (
     "put the right file back; where there is none, delete the folder ca and run `flowerbed generate` again:"
     " that makes a new CA and new certificates, and every party then needs its new bundle"
@@ -30,6 +36,7 @@ def ensure_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> Certifica
         if authority is None:
             authority = CertificateAuthority.create(plan.name)
             # The one key that cannot be remade without a new bundle for every party: it outlives a power cut.
+            record_issued(folder, "ca", [authority])
             write_halves(authority, place_of(folder), durable=True)
             reason = f"there was none; valid until {authority.not_after:%Y-%m-%d}"
             tell(Event("made", "CA certificate", folder / "ca" / "ca.crt", reason))
@@ -48,9 +55,16 @@ def read_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> Certificate
     if authority.federation != plan.name:
         what = f"this CA is of the federation {authority.federation or '(none)'}, not of {plan.name}"
         raise IdentityError(what, where=place.certificate, remedy=_REMEDY)
-    authority.check_dates(place)
-    warn_of_expiry(authority, place, tell)
+    authority.check_dates(replace(place, remedy=_EXPIRED))
+    _warn_of_end(authority, plan, place, tell)
     return authority
+
+
+def _warn_of_end(authority: CertificateAuthority, plan: Plan, place: Place, tell: Tell) -> None:
+    left = authority.not_after - clock.now()
+    if left < authority_notice(plan):
+        reason = f"{left.days} days left, until {authority.not_after:%Y-%m-%d}; {ROTATE}"
+        tell(Event("expiring", place.what, Path(place.certificate), reason))
 
 
 def place_of(folder: Path) -> Place:

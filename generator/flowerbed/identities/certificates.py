@@ -69,6 +69,25 @@ class KeyPair:
         """Return the subject's CN, "" where it has none."""
         return _first(self.parsed.subject, NameOID.COMMON_NAME)
 
+    @property
+    def unit(self) -> str:
+        """Return the subject's OU, "" where it has none."""
+        return _first(self.parsed.subject, NameOID.ORGANIZATIONAL_UNIT_NAME)
+
+    @property
+    def issuer(self) -> str:
+        """Return the key identifier (hexadecimal) of the CA that signed the certificate, "" without."""
+        try:
+            found = self.parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+        except x509.ExtensionNotFound:
+            return ""
+        return (found.value.key_identifier or b"").hex()
+
+    @property
+    def not_before(self) -> datetime:
+        """Return the first second of the certificate's life, UTC."""
+        return self.parsed.not_valid_before_utc
+
     def issued_by(self, authority: KeyPair) -> bool:
         """Return whether `authority`'s key signed this certificate."""
         try:
@@ -140,7 +159,7 @@ class ClientCertificate(KeyPair):
     @property
     def role(self) -> str:
         """Return the user's role."""
-        return _first(self.parsed.subject, NameOID.ORGANIZATIONAL_UNIT_NAME)
+        return self.unit
 
 
 def parse_certificate(pem: bytes, place: Place) -> x509.Certificate:

@@ -11,8 +11,10 @@ from flowerbed.errors import IdentityError
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.certificates import Place, ServerCertificate
 from flowerbed.identities.events import Event, Tell, ignore
+from flowerbed.identities.issued import record_issued
 from flowerbed.identities.kept import foreign_secret, locked, read_secrets, warn_of_expiry, write_secrets
 from flowerbed.identities.manifest import OPAQUE, TLS, Secret
+from flowerbed.identities.renewal import due
 from flowerbed.identities.trust import trusted
 from flowerbed.plan import Plan
 
@@ -45,11 +47,17 @@ def ensure_coordinator(
 ) -> CoordinatorIdentity:
     """Return the coordinator's identity that is kept in `folder`, made or renewed where the plan asks for it.
 
-    The server certificate is renewed when it lacks a name of the plan or another CA issued it, and whenever
-    `renew` gives a reason.
-    Raises IdentityError when it is expired or does not match its key.
+    The server certificate is renewed in the last part of its life, when it lacks a name of the plan or
+    another CA issued it, and whenever `renew` gives a reason. Without an `authority`, as when the CA cannot
+    be used, all stays as it is. Raises IdentityError when it does not match its key, or is expired and not
+    renewed.
     """
     path = _path(folder)
+    if authority is None and not plan.insecure:
+        found = read_coordinator(plan, folder, None, tell)
+        if found is None:
+            raise IdentityError("a Secret is missing, and there is no CA that can sign one", where=str(path))
+        return found
     with locked(folder):
         kept = _read(path, tell)
         server = _ensure_server(plan, authority, _server(kept, path), path, tell, renew)
@@ -76,12 +84,18 @@ def read_coordinator(
     if secret is None or (server is None and makes_server_certificate(plan)):
         return None
     if server is not None and authority is not None:
-        reason = _outdated(server, plan, authority)
+        reason = _unfit(server, plan, authority)
         if reason:
             what = f"the server certificate does not serve: {reason}"
             raise IdentityError(what, where=str(path), remedy="run `flowerbed generate` again")
         _check(server, path, tell)
     return CoordinatorIdentity(server, secret)
+
+
+def kept_authorities(folder: Path) -> bytes:
+    """Return the CA certificates (PEM) in the coordinator's Secret, b"" without. Raises IdentityError."""
+    kept = _read(_path(folder), ignore)
+    return next((entries[_CA_ENTRY] for entries in kept.values() if _CA_ENTRY in entries), b"")
 
 
 def makes_server_certificate(plan: Plan) -> bool:
@@ -130,17 +144,24 @@ def _ensure_server(  # noqa: PLR0913, PLR0917  (all of them are this one's facts
     if kept is None or reason:
         tls = plan.superlink.tls
         old, kept = kept, authority.issue_server(tls.dns_names, tls.ip_addresses, tls.days)
+        record_issued(path.parents[1], "server", [old, kept])
         text = f"{reason}; {authority.life(kept)}"
         tell(Event("renewed" if old else "made", "server certificate", path, text))
     _check(kept, path, tell)
     return kept
 
 
-def _outdated(server: ServerCertificate, plan: Plan, authority: CertificateAuthority) -> str:
+def _unfit(server: ServerCertificate, plan: Plan, authority: CertificateAuthority) -> str:
     if not server.issued_by(authority):
         return "another CA issued the last one"
     missing = server.missing(plan.superlink.tls.dns_names, plan.superlink.tls.ip_addresses)
     return f"the last one lacks {', '.join(missing)}" if missing else ""
+
+
+def _outdated(server: ServerCertificate, plan: Plan, authority: CertificateAuthority) -> str:
+    """Return why the certificate is renewed: it is unfit, or old."""
+    next_end = authority.end_of_life(plan.superlink.tls.days)
+    return _unfit(server, plan, authority) or due(plan, server.not_after, next_end)
 
 
 def _check(server: ServerCertificate, path: Path, tell: Tell) -> None:

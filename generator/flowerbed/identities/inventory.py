@@ -1,88 +1,136 @@
-"""Every certificate of a federation with the days that it has left."""
+"""Every certificate of a federation that has not ended: those at hand, and those that the record knows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from flowerbed.errors import IdentityError
 from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, read_file
 from flowerbed.identities import clock
-from flowerbed.identities.certificates import EXPIRY_NOTICE
+from flowerbed.identities.certificates import KeyPair, Place, parse_certificate
 from flowerbed.identities.coordinator import makes_server_certificate
+from flowerbed.identities.issued import Issued, Kind, described, read_issued
 from flowerbed.identities.kept import shared
 from flowerbed.identities.manifest import parse
-from flowerbed.identities.revocations import read_revocations
+from flowerbed.identities.renewal import authority_notice
+from flowerbed.identities.revocations import Revocations, read_revocations
 from flowerbed.identities.trust import CURRENT, NEXT, PREVIOUS
 from flowerbed.plan import Plan
 
-State = Literal["valid", "expiring", "not yet valid", "expired", "revoked"]
+State = Literal["valid", "expiring", "not yet valid", "expired", "revoked", "untrusted", "damaged"]
+USABLE = frozenset({"valid", "expiring", "revoked"})
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
-    """A certificate: what it is for, its file, its end (ISO 8601, UTC) and the whole days until then."""
+    """A certificate: what it is for, its begin and end (ISO 8601, UTC), and the whole days until the end.
+
+    `file` is where it is kept, "" for an earlier one that was replaced, of which copies may exist; `sha256`
+    is that of its DER form, "" likewise. `serial` is hexadecimal. A damaged file has no dates and no serial.
+    """
 
     what: str
     file: str
     state: State
-    not_after: str
-    days_left: int
-    sha256: str
+    role: str = ""
+    serial: str = ""
+    not_before: str = ""
+    not_after: str = ""
+    days_left: int = 0
+    sha256: str = ""
 
 
 def inventory(plan: Plan, folder: Path) -> list[Certificate]:
-    """Return the certificates in a bundle folder: CA, gateway, users. Raises IdentityError for damaged ones.
+    """Return the certificates in a bundle folder (CA, gateway, users), then earlier ones that have not ended.
 
-    Nothing is refused for its age here. Those of a gateway that is certified elsewhere are not in the folder.
+    Nothing is refused for its age or damage here. Those of a gateway that is certified elsewhere are not in
+    the folder.
     """
     if plan.insecure:
         return []
     with shared(folder):
-        revoked = read_revocations(folder).certificates
-        return [_described(what, where, pem, revoked) for what, where, pem in _found(plan, folder)]
+        states = _States(plan, folder)
+        found = [states.kept(*each) for each in _found(plan, folder)]
+        serials = {each.serial for each in found}
+        earlier = [each for each in read_issued(folder) if each.serial not in serials]
+    return found + [states.certificate(each) for each in earlier if each.not_after >= clock.now()]
 
 
-def _found(plan: Plan, folder: Path) -> Iterator[tuple[str, str, bytes]]:
+class _States:
+    """What decides on a certificate's state: revocations, the CAs that are trusted, and how old is old."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        hours = plan.superlink.tls.renew_hours
+        self._notices = {"ca": authority_notice(plan)}
+        self._notice = timedelta(hours=hours)
+        self._revoked: Revocations = read_revocations(folder)
+        self._authorities: set[str] = set()
+
+    def kept(self, kind: Kind, what: str, where: str, pem: bytes) -> Certificate:
+        """Return a certificate at hand; CAs have to come first."""
+        try:
+            parsed = parse_certificate(pem, Place(what, where, where, ""))
+        except IdentityError:
+            return Certificate(what=what, file=where, state="damaged")
+        issued = described(kind, KeyPair(pem, b""))
+        if kind == "ca":
+            self._authorities.add(issued.issuer)
+        return self.certificate(issued, what, where, parsed.fingerprint(SHA256()).hex())
+
+    def certificate(self, issued: Issued, what: str = "", file: str = "", sha256: str = "") -> Certificate:
+        """Return a certificate as it is listed."""
+        names = {"ca": "earlier CA", "server": "gateway, earlier", "user": f"user {issued.name}, earlier"}
+        return Certificate(
+            what=what or names[issued.kind],
+            file=file,
+            state=self._state(issued),
+            role=issued.role,
+            serial=issued.serial,
+            not_before=issued.not_before.isoformat(),
+            not_after=issued.not_after.isoformat(),
+            days_left=(issued.not_after - clock.now()).days,
+            sha256=sha256,
+        )
+
+    def _state(self, issued: Issued) -> State:
+        if issued.kind == "user" and self._revoked.covers(issued.name, issued.not_before):
+            return "revoked"
+        if issued.issuer not in self._authorities:
+            return "untrusted"
+        return _by_date(issued.not_before, issued.not_after, self._notices.get(issued.kind, self._notice))
+
+
+def _by_date(begin: datetime, end: datetime, notice: timedelta) -> State:
+    now = clock.now()
+    if now > end:
+        return "expired"
+    if now < begin:
+        return "not yet valid"
+    return "expiring" if end - now < notice else "valid"
+
+
+def _found(plan: Plan, folder: Path) -> Iterator[tuple[Kind, str, str, bytes]]:
     for what, name in (("CA", CURRENT), ("next CA", NEXT), ("previous CA", PREVIOUS)):
         if found := read_file(folder / "ca" / name, PUBLIC_MODE):
-            yield what, str(folder / "ca" / name), found.data
+            yield "ca", what, str(folder / "ca" / name), found.data
     path = folder / "coordinator" / "secrets.yaml"
     if makes_server_certificate(plan) and (manifest := read_file(path, PRIVATE_MODE)):
-        for secret in parse(manifest.data, path):
-            if "tls.crt" in secret.entries:
-                yield "gateway", f"{path}: tls.crt", secret.entries["tls.crt"]
+        yield "server", "gateway", f"{path}: tls.crt", _server_certificate(manifest.data, path)
     for user in plan.users:
         path = folder / "users" / user.name / "client.crt"
         if found := read_file(path, PUBLIC_MODE):
-            yield f"user {user.name}", str(path), found.data
+            yield "user", f"user {user.name}", str(path), found.data
 
 
-def _described(what: str, where: str, pem: bytes, revoked: dict[str, str]) -> Certificate:
+def _server_certificate(manifest: bytes, path: Path) -> bytes:
+    """Return the gateway's certificate, b"" where the manifest is damaged or has none."""
     try:
-        parsed = x509.load_pem_x509_certificate(pem)
-    except ValueError:
-        raise IdentityError("this is no certificate in PEM", where=where) from None
-    fingerprint = parsed.fingerprint(SHA256()).hex()
-    begin, end, now = parsed.not_valid_before_utc, parsed.not_valid_after_utc, clock.now()
-    state: State = "valid"
-    if fingerprint in revoked:
-        state = "revoked"
-    elif now > end:
-        state = "expired"
-    elif now < begin:
-        state = "not yet valid"
-    elif end - now < min(EXPIRY_NOTICE, (end - begin) / 3):
-        state = "expiring"
-    return Certificate(
-        what=what,
-        file=where,
-        state=state,
-        not_after=end.isoformat(),
-        days_left=(end - now).days,
-        sha256=fingerprint,
-    )
+        found = [each.entries for each in parse(manifest, path)]
+    except IdentityError:
+        return b""
+    return next((entries["tls.crt"] for entries in found if "tls.crt" in entries), b"")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from flowerbed.errors import IdentityError
 from flowerbed.identities.authority import CertificateAuthority
@@ -38,11 +41,17 @@ class Identities:
     revoked: Revocations = field(default_factory=Revocations)
 
 
-def load(plan: Plan, folder: Path, tell: Tell = ignore) -> Identities:
-    """Return the identities that are kept in `folder`.
+def load(plan: Plan, folder: Path, tell: Tell = ignore, *, without: Collection[str] = ()) -> Identities:
+    """Return the identities that are kept in `folder`; those of users and tenants in `without` are left out.
 
-    Raises IdentityError with everything that is missing, or with what is expired, mismatched or half there.
+    `without` are parties as a generation names them: `users/ann`, `tenants/north`. Raises IdentityError with
+    everything else that is missing, or with what is expired, mismatched or half there.
     """
+    plan = replace(
+        plan,
+        users=tuple(user for user in plan.users if f"users/{user.name}" not in without),
+        tenants=tuple(tenant for tenant in plan.tenants if f"tenants/{tenant.name}" not in without),
+    )
     with shared(folder):
         authority = None if plan.insecure else read_authority(plan, folder, tell)
         coordinator = read_coordinator(plan, folder, authority, tell)
@@ -56,7 +65,7 @@ def load(plan: Plan, folder: Path, tell: Tell = ignore) -> Identities:
     missing = [
         *([] if authority or plan.insecure else ["the CA"]),
         *([] if coordinator else ["the coordinator's Secrets"]),
-        *_missing_parts(plan, users, keys),
+        *_missing_parts(plan, {*users, *revoked.users}, keys),
     ]
     if coordinator is None or missing:
         what = f"not made yet: {', '.join(missing)}"
@@ -74,7 +83,7 @@ def _users(
     return {name: certificate for name, certificate in found.items() if certificate}
 
 
-def _missing_parts(plan: Plan, users: dict[str, ClientCertificate], keys: dict[str, NodeKey]) -> list[str]:
+def _missing_parts(plan: Plan, users: set[str], keys: dict[str, NodeKey]) -> list[str]:
     nodes = [node.name for tenant in plan.tenants if makes_keys(plan, tenant) for node in tenant.nodes]
     people = [] if plan.insecure else [user.name for user in plan.users]
     return [

@@ -16,9 +16,10 @@ from typing import Literal
 from flowerbed.errors import IdentityError, UsageError
 from flowerbed.files import write_atomic
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.ca import place_of, read_authority
+from flowerbed.identities.ca import place_of
 from flowerbed.identities.certificates import Place
 from flowerbed.identities.events import Event, Tell, ignore
+from flowerbed.identities.issued import record_issued
 from flowerbed.identities.kept import finish_halves, locked, read_halves, write_halves
 from flowerbed.identities.trust import CURRENT, NEXT, PREVIOUS
 from flowerbed.plan import Plan
@@ -57,10 +58,14 @@ def rotate_authority(plan: Plan, folder: Path, *, distributed: bool, tell: Tell 
 
 
 def _begin(plan: Plan, folder: Path, tell: Tell) -> None:
-    if read_authority(plan, folder, tell) is None:
+    # One that has expired is replaced in the same way.
+    halves = read_halves(place_of(folder), tell)
+    if halves is None:
         what = "there is no CA yet"
         raise IdentityError(what, where=str(folder), remedy="run `flowerbed generate` first")
+    CertificateAuthority.checked(*halves, place_of(folder))
     new = CertificateAuthority.create(plan.name)
+    record_issued(folder, "ca", [new])
     write_halves(new, _next_place(folder), durable=True)
     tell(Event("made", "next CA certificate", folder / "ca" / NEXT, f"valid until {new.not_after:%Y-%m-%d}"))
 

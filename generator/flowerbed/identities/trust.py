@@ -24,12 +24,15 @@ def trusted(folder: Path) -> bytes:
     return b"".join(dict.fromkeys(file.data for file in found if file))
 
 
-def server_authorities(plan: Plan, folder: Path) -> bytes:
-    """Return the CA certificates (PEM) by which parties know the gateway, b"" for the systems' own."""
+def server_authorities(plan: Plan, authorities: bytes) -> bytes:
+    """Return the CA certificates (PEM) by which parties know the gateway, b"" for the systems' own.
+
+    `authorities` are those of the federation itself.
+    """
     if plan.insecure:
         return b""
     tls = plan.superlink.tls
-    return trusted(folder) if tls.source == "generated" else tls.ca.encode("ascii")
+    return authorities if tls.source == "generated" else tls.ca.encode("ascii")
 
 
 def fingerprints_of(certificates: bytes) -> tuple[str, ...]:

@@ -9,8 +9,11 @@ from flowerbed.files import write_atomic
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.certificates import ClientCertificate, Place
 from flowerbed.identities.events import Event, Tell, ignore
+from flowerbed.identities.issued import latest_beginning, read_issued, record_issued
 from flowerbed.identities.kept import finish_halves, locked, read_halves, warn_of_expiry, write_halves
-from flowerbed.identities.trust import server_authorities
+from flowerbed.identities.renewal import due
+from flowerbed.identities.revocations import read_revocations
+from flowerbed.identities.trust import server_authorities, trusted
 from flowerbed.plan import Plan, User
 
 
@@ -25,24 +28,33 @@ def ensure_user(  # noqa: PLR0913  (each is a fact of its own)
 ) -> ClientCertificate | None:
     """Return the user's certificate that is kept in `folder`, or make one; None for an insecure federation.
 
-    It is renewed when the role changed or another CA issued it, and whenever `renew` gives a reason. Beside
-    it lies `ca.crt`, by which users know the server, where its CA is known here. Raises IdentityError when
-    expired or half there.
+    It is renewed in the last part of its life, when the role changed or another CA issued it, and whenever
+    `renew` gives a reason. Without an `authority`, as when the CA cannot be used, it stays. One that is
+    revoked stays too, and a revoked user without one gets none (None): only `renew` lets that user in again.
+    Beside it lies `ca.crt`, by which users know the server, where its CA is known here. Raises IdentityError
+    when damaged or half there, unless `renew` gives a reason, and when expired and not renewed.
     """
-    if authority is None:
+    if plan.insecure:
         return None
     place = _place(folder, user)
     with locked(folder):
         finish_halves(place)
-        kept = _read(place, tell)
-        reason = (renew or _outdated(kept, user, authority)) if kept else "there was none"
-        if kept is None or reason:
-            old, kept = kept, authority.issue_client(user.name, user.role, plan.superlink.tls.days)
+        kept = _usable(place, tell) if renew else _read(place, tell)
+        if not renew and is_revoked(folder, user.name, kept):
+            return kept
+        if kept is None and authority is None:
+            what = f"there is no {place.what}, and no CA that can sign one"
+            raise IdentityError(what, where=place.certificate)
+        reason = (renew or _outdated(plan, user, authority, kept)) if kept else "there was none"
+        if authority and reason:
+            old, kept = kept, _issue(plan, user, folder, authority, kept)
             write_halves(kept, place)
-            text = f"{reason}; role {user.role}, {authority.life(kept)}{_old_copies(old, authority)}"
+            text = f"{reason}; role {user.role}, {authority.life(kept)}"
             tell(Event("renewed" if old else "made", place.what, Path(place.certificate), text))
-        _check(kept, place, tell)
-        if authorities := server_authorities(plan, folder):
+        elif kept:
+            _check(kept, place, tell)
+        # Without a CA that can be used, nobody knows which one the user is to trust: what is there stays.
+        if authority and (authorities := server_authorities(plan, trusted(folder))):
             write_atomic(Path(place.certificate).with_name("ca.crt"), authorities)
     return kept
 
@@ -52,18 +64,24 @@ def read_user(
 ) -> ClientCertificate | None:
     """Return the user's certificate as it is kept, or None where there is none.
 
-    Raises IdentityError where it is expired, another CA's, or names another user or role.
+    Raises IdentityError where it counts but is expired, another CA's, or names another user or role.
     """
     place = _place(folder, user)
     kept = _read(place, tell)
-    if kept is None:
-        return None
-    reason = _outdated(kept, user, authority)
+    if kept is None or is_revoked(folder, user.name, kept):
+        return kept
+    reason = _unfit(kept, user, authority)
     if reason:
         what = f"the {place.what} does not serve: {reason}"
         raise IdentityError(what, where=place.certificate, remedy="run `flowerbed generate` again")
     _check(kept, place, tell)
     return kept
+
+
+def is_revoked(folder: Path, user: str, kept: ClientCertificate | None) -> bool:
+    """Return whether a user is revoked and has no later certificate."""
+    revoked = read_revocations(folder)
+    return revoked.covers(user, kept.not_before) if kept else user in revoked.users
 
 
 def _place(folder: Path, user: User) -> Place:
@@ -78,7 +96,23 @@ def _read(place: Place, tell: Tell) -> ClientCertificate | None:
     return ClientCertificate.checked(*halves, place) if halves else None
 
 
-def _outdated(kept: ClientCertificate, user: User, authority: CertificateAuthority) -> str:
+def _usable(place: Place, tell: Tell) -> ClientCertificate | None:
+    """Return what is kept, None also where it is damaged: it is replaced on demand."""
+    try:
+        return _read(place, tell)
+    except IdentityError:
+        return None
+
+
+def _outdated(plan: Plan, user: User, authority: CertificateAuthority | None, kept: ClientCertificate) -> str:
+    """Return why a certificate is renewed: it is unfit, or old; "" without a CA that could do so."""
+    if authority is None:
+        return ""
+    next_end = authority.end_of_life(plan.superlink.tls.days)
+    return _unfit(kept, user, authority) or due(plan, kept.not_after, next_end)
+
+
+def _unfit(kept: ClientCertificate, user: User, authority: CertificateAuthority) -> str:
     if not kept.issued_by(authority):
         return "another CA issued the last one"
     if (kept.name, kept.role) != (user.name, user.role):
@@ -86,11 +120,16 @@ def _outdated(kept: ClientCertificate, user: User, authority: CertificateAuthori
     return ""
 
 
-def _old_copies(old: ClientCertificate | None, authority: CertificateAuthority) -> str:
-    # No list of revoked certificates reaches the gateway, so a role that was taken away lives on: say so.
-    if old is None or not old.issued_by(authority):
-        return ""
-    return f"; copies of the last one keep the role {old.role} until {old.not_after:%Y-%m-%d}"
+def _issue(
+    plan: Plan, user: User, folder: Path, authority: CertificateAuthority, old: ClientCertificate | None
+) -> ClientCertificate:
+    """Make and record a certificate that begins after the user's last one and the user's revocation."""
+    last = latest_beginning(folder, user.name, read_issued(folder))
+    revoked = read_revocations(folder).users.get(user.name)
+    after = max((time for time in (last, revoked) if time), default=None)
+    new = authority.issue_client(user.name, user.role, plan.superlink.tls.days, after=after)
+    record_issued(folder, "user", [old, new])
+    return new
 
 
 def _check(kept: ClientCertificate, place: Place, tell: Tell) -> None:

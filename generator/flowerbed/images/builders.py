@@ -198,10 +198,16 @@ def find_builder(wanted: str = "") -> Builder:
     if wanted and wanted not in BUILDERS:
         raise UsageError(f"{wanted} is no builder", remedy=f"known are: {', '.join(BUILDERS)}")
     for name in (wanted,) if wanted else BUILDERS:
-        if shutil.which(name) and (name != "docker" or run([name, "buildx", "inspect"]).code == 0):
+        if _works(name):
             return Builder(name)
     what = f"{wanted} is not here" if wanted else "no builder is here that works"
     raise UsageError(what, remedy="install buildah or podman, or start docker with buildx")
+
+
+def _works(name: str) -> bool:
+    """Tell whether a builder is installed and answers; docker's client is often here without its engine."""
+    questions = (("info",), ("buildx", "inspect")) if name == "docker" else (("--version",),)
+    return bool(shutil.which(name)) and all(run([name, *words]).code == 0 for words in questions)
 
 
 _BASE = "correct `base` in `images`; a private registry needs a login first"

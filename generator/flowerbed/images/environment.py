@@ -40,8 +40,8 @@ def environments(plan: Plan, declaration: Path, tell: Tell) -> dict[Component, P
     return found
 
 
-def provided(plan: Plan, declaration: Path) -> frozenset[str]:
-    """Return the canonical names of the packages that every image with apps in it has, as locked.
+def provided(plan: Plan, declaration: Path) -> dict[str, list[str]]:
+    """Return what every image with apps in it has, as locked: versions by canonical name, one if all agree.
 
     Apps run in SuperExecs, and with isolation `subprocess` in SuperNodes. Empty where one of these is not
     declared or not locked: then Flower's own image runs.
@@ -50,14 +50,17 @@ def provided(plan: Plan, declaration: Path) -> frozenset[str]:
     if any(tenant.isolation == "subprocess" for tenant in plan.tenants):
         components.add("supernode")
     if not components <= plan.images.keys():
-        return frozenset()
-    return frozenset.intersection(*(_locked(lock_file(declaration, name)) for name in sorted(components)))
+        return {}
+    locks = [_locked(lock_file(declaration, name)) for name in sorted(components)]
+    common = set(locks[0]).intersection(*locks)
+    return {name: sorted({lock[name] for lock in locks}) for name in sorted(common)}
 
 
-def _locked(path: Path) -> frozenset[str]:
+def _locked(path: Path) -> dict[str, str]:
     found = read_file(path, _MODE)
     lines = found.data.decode(errors="replace").splitlines() if found else []
-    return frozenset(line.partition("==")[0] for line in lines if "==" in line and not line.startswith("#"))
+    pins = (line.partition("==") for line in lines if "==" in line and not line.startswith("#"))
+    return {name: version.split()[0].rstrip(";") for name, _, version in pins if version.split()}
 
 
 def _environment(inputs: Inputs, made: Lock, tell: Tell) -> Path:

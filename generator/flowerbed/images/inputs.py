@@ -90,9 +90,6 @@ def _declared(plan: Plan, component: Component, folder: Path) -> Iterable[str]:
     if image.app:
         path = folder / image.app
         yield from (_normal(said, str(path)) for said in app_requirements(path))
-    executors = {plan.superlink.executor, *(t.executor for t in plan.tenants if t.isolation == "process")}
-    if component == "superexec" and "kubernetes" in executors:
-        yield "kubernetes"  # flwr 1.41: its Kubernetes executor imports it, and flwr does not bring it
 
 
 def _lines(path: Path) -> Iterable[str]:

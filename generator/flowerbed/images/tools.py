@@ -16,6 +16,7 @@ from flowerbed.errors import UsageError
 
 Tell = Callable[[str], None]
 _LAST_LINES = 400
+_LINE = 64 * 1024  # characters of a line that are held at once
 _PATIENCE = 10.0
 
 
@@ -55,7 +56,8 @@ def run(command: Sequence[str], *, log: Path | None = None, tell: Tell = silent)
         file = stack.enter_context(log.open("a", encoding="utf-8")) if log else None
         try:
             assert process.stdout is not None  # noqa: S101  (it is a pipe)
-            for line in stack.enter_context(process.stdout):
+            output = stack.enter_context(process.stdout)
+            while line := output.readline(_LINE):
                 lines.append(line.rstrip())
                 if file:
                     file.write(line)

@@ -19,6 +19,7 @@ from flowerbed.kubernetes import changes as compared
 from flowerbed.kubernetes.diagnosis import Finding, diagnose, merge, problem
 from flowerbed.kubernetes.endpoints import silent
 from flowerbed.kubernetes.facts import gather
+from flowerbed.kubernetes.inside import of_lists
 from flowerbed.kubernetes.lists import push_lists
 from flowerbed.kubernetes.objects import Objects, read
 from flowerbed.kubernetes.parties import Commands, Party
@@ -40,6 +41,8 @@ WIDTH = 8
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a party: what was changed, and whether it is ready now. `seconds` is the whole time.
+
+    `findings` of a party that is ready are lists or certificates that are not in use.
 
     `revoked`: it was not waited for, since a node of it is never admitted again with the key that it has.
     """
@@ -136,7 +139,8 @@ class _Work:
                     if party.is_coordinator and changed:
                         self._await_endpoints(party)
                     self._tell(party.name, f"ready: {_count(objects)}")
-                    return self._end(party, changed, "ready", [], 0)
+                    held = of_lists(self._programs, commands) if party.is_coordinator else []
+                    return self._end(party, changed, "ready", held, 0)
                 if explain:
                     findings = self._explain(objects, commands)
                     explained = time.monotonic()

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
-from flowerbed.identities.trust import server_authorities
+from flowerbed.identities.trust import server_authorities, trusted
 from flowerbed.kubernetes import superlink
 from flowerbed.kubernetes.diagnosis import Finding, problem
 from flowerbed.kubernetes.endpoints import EndpointStatus, dial
@@ -32,7 +32,7 @@ def ask(plan: Plan, bundles: Path, coordinator: Commands | None) -> Answers:
 
     Without it nothing is asked that needs rights in the coordinator's cluster, nor the nodes.
     """
-    authorities = server_authorities(plan, bundles)
+    authorities = server_authorities(plan, trusted(bundles))
     audiences = {"fleet": plan.superlink.fleet, "control": plan.superlink.control}
 
     def direct(audience: str) -> EndpointStatus:
@@ -61,8 +61,8 @@ def ask(plan: Plan, bundles: Path, coordinator: Commands | None) -> Answers:
         if seen["control"].how != "not reached":
             try:
                 port = ports.get(control.listen_port, 0) if "control" in away else 0
-                nodes = tuple(superlink.nodes(superlink.connection_of(plan, bundles), port))
-            except UsageError as error:  # nobody here may ask, which says nothing of the federation
+                nodes = tuple(superlink.nodes_of(plan, bundles, port))
+            except UsageError as error:  # nobody here can ask, which says nothing of the federation
                 findings.append(Finding(level="warning", what=error.what, remedy=error.remedy))
             except FlowerbedError as error:
                 findings.append(problem(error.what, where="SuperLink", remedy=error.remedy))

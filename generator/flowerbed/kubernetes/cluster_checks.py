@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from flowerbed.kubernetes.diagnosis import Finding, problem
+from flowerbed.kubernetes.issuer_check import issuer
 from flowerbed.kubernetes.parties import POD_SECURITY, Commands
 from flowerbed.kubernetes.programs import Programs
 from flowerbed.names import STATE_FOLDER
@@ -231,4 +232,4 @@ def storage(programs: Programs, commands: Commands) -> Iterator[Finding]:
         yield Finding(level="ok", what=f"the SuperLink's volume is {match[1]}% full", where=where)
 
 
-CHECKS = (rights, namespace, policies, storage_class, images, clock)
+CHECKS = (rights, namespace, policies, storage_class, issuer, images, clock)

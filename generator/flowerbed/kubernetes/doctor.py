@@ -19,6 +19,8 @@ from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs, complaint
 from flowerbed.kubernetes.status import status
 from flowerbed.plan import Endpoint, Plan
+from flowerbed.scripts.flower_connection import Invalid
+from flowerbed.scripts.flower_proxy import proxy_for
 
 HELM_OLDEST = (3, 22)
 _WIDTH = 8
@@ -72,6 +74,13 @@ def _hosts(plan: Plan) -> Iterator[Finding]:
 
 def _host(audience: str, endpoint: Endpoint) -> Finding:
     where = f"{audience} endpoint"
+    try:
+        proxy = proxy_for(endpoint.host, endpoint.port)
+    except Invalid as error:
+        return problem(error.what, where=where, remedy=error.remedy)
+    if proxy:
+        what = f"{endpoint.host} is reached through {proxy}, which looks its name up"
+        return Finding(level="ok", what=what, where=where)
     try:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except OSError as error:

@@ -14,6 +14,8 @@ import msgspec
 
 from flowerbed.identities.trust import fingerprints_of
 from flowerbed.plan import Endpoint
+from flowerbed.scripts.flower_connection import Invalid
+from flowerbed.scripts.flower_proxy import connected
 
 PATIENCE = 3.0
 PAUSE = 0.2
@@ -63,15 +65,15 @@ def dial(
     at = ("127.0.0.1", forwarded) if forwarded else (endpoint.host, endpoint.port)
     how: How = "port-forward" if forwarded else "dialled"
     try:
-        with socket.create_connection(at, timeout=PATIENCE):
-            if insecure:
-                return msgspec.structs.replace(blank, how=how)
+        if insecure:
+            socket.create_connection(at, timeout=PATIENCE).close()
+            return msgspec.structs.replace(blank, how=how)
         try:
             shown, problem = _shown(at, endpoint.host, _trusting(trusted)), ""
         except ssl.SSLCertVerificationError as error:
             shown, problem = _shown(at, endpoint.host, _curious()), _verdict(error, endpoint, trusted)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, Invalid) as error:
+        reason = getattr(error, "strerror", "") or str(error)
         return msgspec.structs.replace(blank, problem=f"{endpoint.address}: {reason}")
     return msgspec.structs.replace(blank, how=how, problem=problem, **_facts(shown))
 
@@ -92,8 +94,8 @@ def silent(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
 
 def _connects(endpoint: Endpoint) -> bool:
     try:
-        socket.create_connection((endpoint.host, endpoint.port), timeout=PATIENCE).close()
-    except OSError:
+        connected(endpoint.host, endpoint.port, PATIENCE).close()
+    except (OSError, Invalid):
         return False
     return True
 
@@ -101,7 +103,7 @@ def _connects(endpoint: Endpoint) -> bool:
 def _shown(at: tuple[str, int], host: str, context: ssl.SSLContext) -> bytes:
     """Return the certificate (DER) that a listener shows to whoever dials `host`."""
     with (
-        socket.create_connection(at, timeout=PATIENCE) as plain,
+        connected(*at, PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname=host) as stream,
     ):
         return stream.getpeercert(binary_form=True) or b""

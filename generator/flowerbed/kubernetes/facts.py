@@ -24,6 +24,9 @@ from flowerbed.kubernetes.objects import (
 )
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.kubernetes.programs import Programs
+from flowerbed.scripts.flower_text import colorless
+from flowerbed.scripts.kept_revocations import DAMAGED
+from flowerbed.scripts.registrar_lists import HELD_BACK, NOT_KEPT, OVER
 
 # A container that ended so often, the last time so lately, will end again: one that runs for ten minutes is
 # restarted without delay the next time (Kubernetes, Concepts: pod lifecycle).
@@ -41,13 +44,21 @@ _PREFACE = re.compile(
     r"^(\(combined from similar events\): )?"
     r"(Error creating: |[Cc]reate Pod \S+ in StatefulSet \S+ failed error: )?"
 )
-# Flower colours the names of its log levels.
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PROBE = re.compile(r"(?:Readiness|Startup) probe failed: (.*)", re.DOTALL)
 # What the charts' `observer.py` says of a node that was online: that is over a minute ago.
 _LOST = "no heartbeat for"
 # Whatever else keeps such a node from being ready, nothing of it will ever matter.
 REVOKED = "its key was revoked for good"
+# What `scripts/registrar.py` says of a list as a whole, until it says that it is over.
+_OF_LISTS = {
+    DAMAGED,
+    NOT_KEPT,
+    HELD_BACK,
+    "list not usable",
+    "list empty or damaged",
+    "limit not usable",
+    "refused",
+}
 _MOUNTS = {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
 _CREATION = {"FailedCreate", "FailedScheduling", "ProvisioningFailed", "FailedBinding"}
 
@@ -179,7 +190,7 @@ def _end(ended: Terminated) -> str:
 
 
 def _last_lines(message: str) -> str:
-    lines = [line.strip() for line in _COLOUR.sub("", message).splitlines() if line.strip()]
+    lines = [line.strip() for line in colorless(message).splitlines() if line.strip()]
     return " | ".join(lines[-3:])[-400:]
 
 
@@ -217,8 +228,12 @@ def _unready(name: str, container: Container, events: list[Event]) -> Fact:
 
 
 def registrar_troubles(log: str) -> list[str]:
-    """Return what the registrar could not do, from its log's JSON lines: the last word on each node."""
+    """Return what the registrar could not do, from its log's JSON lines.
+
+    That is the last word on each node, and what is wrong with a list as a whole.
+    """
     last: dict[str, str] = {}
+    whole: dict[str, str] = {}
     for line in log.splitlines():
         try:
             entry = json.loads(line)
@@ -227,4 +242,8 @@ def registrar_troubles(log: str) -> list[str]:
         if isinstance(entry, dict) and isinstance(node := entry.get("node"), str):
             bad = entry.get("event") in {"not registered", "not unregistered"}
             last[node] = f"{entry['event']}: {entry.get('reason', '')}" if bad else ""
-    return [f"{node}: {text}" for node, text in sorted(last.items()) if text]
+        elif isinstance(entry, dict) and entry.get("event") == OVER:
+            whole.pop(str(entry.get("of")), None)
+        elif isinstance(entry, dict) and entry.get("event") in _OF_LISTS:
+            whole[entry["event"]] = f"{entry['event']}: {entry.get('reason', '')}"
+    return [*whole.values(), *(f"{node}: {text}" for node, text in sorted(last.items()) if text)]

@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import yaml
 
+from flowerbed.errors import NotAllowedError
 from flowerbed.kubernetes.parties import Commands
-from flowerbed.kubernetes.programs import Programs, failure
+from flowerbed.kubernetes.programs import Command, Programs, failure
 
 TEMPLATE = "templates/configmap-admission.yaml"
 CHART = "helm.sh/chart"
@@ -28,41 +29,70 @@ class _Metadata(msgspec.Struct):
     labels: dict[str, str] = {}
 
 
-class _Lists(msgspec.Struct):
-    """The ConfigMap that holds them."""
+class Lists(msgspec.Struct):
+    """The ConfigMap that holds them: by file name, as the registrar and the gateway read them."""
 
     metadata: _Metadata
     data: dict[str, str] = {}
 
 
 class _Found(msgspec.Struct):
-    items: list[_Lists]
+    items: list[Lists]
 
 
-def push_lists(programs: Programs, commands: Commands, tell: Callable[[str], None]) -> None:
-    """Make the lists in the cluster those of the bundle, where they are there of this chart's and differ.
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """The lists of the bundles, None where the chart renders none, and those in the cluster.
 
-    Where that is refused or does not work Helm, which comes next, meets the same trouble, and tells it.
-    Raises UnreachableError where no cluster answers.
+    `manifest` is the ConfigMap as it was rendered.
     """
-    render = [*commands.template(), "--show-only", TEMPLATE]
+
+    wanted: Lists | None
+    there: tuple[Lists, ...]
+    manifest: str = ""
+
+
+def compare_lists(programs: Programs, commands: Commands) -> Comparison:
+    """Return the lists of the coordinator's bundle beside those in its cluster.
+
+    Raises UnreachableError where no cluster answers, NotAllowedError where they may not be read.
+    """
     # By its labels, not by its name, which only the rendered one tells: so both are asked for at once.
     selector = f"app.kubernetes.io/instance={commands.party.release},app.kubernetes.io/component=admission"
     look = commands.here("get", "configmaps", "--selector", selector, "--output", "json")
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(programs.run, look)
-        rendered = programs.run(render)
+        rendered = programs.run(_render(commands))
         there = looking.result()
-    if there.code and not there.forbidden:
+    if there.code:
         raise failure(look, there, commands.party.where)
-    if there.code or rendered.code:  # an insecure federation has no lists to render
+    found = tuple(msgspec.json.decode(there.out, type=_Found).items)
+    if rendered.code:  # an insecure federation has no lists to render
+        return Comparison(wanted=None, there=found)
+    wanted = msgspec.convert(yaml.safe_load(rendered.out), Lists)
+    return Comparison(wanted=wanted, there=found, manifest=rendered.out)
+
+
+def push_lists(programs: Programs, commands: Commands, tell: Callable[[str], None]) -> None:
+    """Make the lists in the cluster those of the bundles, where they are there of this chart's and differ.
+
+    Where that is refused or does not work Helm, which comes next, meets the same trouble, and tells it.
+    Raises UnreachableError where no cluster answers.
+    """
+    try:
+        compared = compare_lists(programs, commands)
+    except NotAllowedError:
         return
-    wanted = msgspec.convert(yaml.safe_load(rendered.out), _Lists)
-    for found in msgspec.json.decode(there.out, type=_Found).items:
+    wanted = compared.wanted
+    for found in compared.there if wanted else ():
+        assert wanted is not None  # noqa: S101  (there is nothing to go through without)
         same_chart = found.metadata.labels.get(CHART) == wanted.metadata.labels[CHART]
         if found.metadata.name != wanted.metadata.name or not same_chart or found.data == wanted.data:
             continue
         push = commands.here("apply", "--server-side", _MANAGER, "--force-conflicts", "--filename", "-")
-        tell(f"$ {shlex.join(render)} | {shlex.join(push)}")
-        if programs.run(push, text=rendered.out).code == 0:
+        tell(f"$ {shlex.join(_render(commands))} | {shlex.join(push)}")
+        if programs.run(push, text=compared.manifest).code == 0:
             programs.run(commands.refresh(str(int(time.time()))))
+
+
+def _render(commands: Commands) -> Command:
+    return [*commands.template(), "--show-only", TEMPLATE]

@@ -28,6 +28,7 @@ class Party:
     """One party's release: its chart, its namespaces (the release's first), and the folder of its bundle.
 
     `context` is a kubeconfig context, "" for the current one. `revoked` are nodes that cannot get ready.
+    `settings` are values of this one call, as Helm's `--set` reads them.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Party:
     context: str
     bundle: Path
     revoked: frozenset[str] = frozenset()
+    settings: tuple[str, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -172,4 +174,5 @@ class Commands:
             *self._there,
             "--values",
             str(party.bundle / "values.yaml"),
+            *(word for setting in party.settings for word in ("--set", setting)),
         ]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shutil
 import signal
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import IO
 
 from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError, UsageError
 
@@ -16,6 +20,8 @@ Command = list[str]
 # Seconds: a server that answers does so at once; a package of manifests may take a while.
 QUICK = 30.0
 LONG = 300.0
+# Characters of each stream that are read: some 10,000 pods as JSON. What says more is ended.
+LIMIT = 128 * 1024 * 1024
 _AWAY = re.compile(
     r"unable to connect to the server|cluster unreachable|connection refused|no such host|i/o timeout"
     r"|tls handshake timeout|context deadline exceeded|was refused|no route to host",
@@ -63,7 +69,10 @@ class Programs:
     _ended: bool = False
 
     def run(self, command: Command, *, text: str | None = None, seconds: float = QUICK) -> Done:
-        """Run a command to its end, `text` on its standard input; one that takes too long ends with 124."""
+        """Run a command to its end, `text` on its standard input.
+
+        One that takes too long, or writes more than LIMIT, is ended, and its code is 124.
+        """
         with self._lock:
             if self._ended:
                 raise FlowerbedError("interrupted")
@@ -77,19 +86,10 @@ class Programs:
             )
             self._running.add(process)
         try:
-            out, err = process.communicate(text, timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            return Done(124, "", f"no answer within {seconds:g} s (i/o timeout)")
-        except BaseException:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-            raise
+            return _result(process, text, seconds)
         finally:
             with self._lock:
                 self._running.discard(process)
-        return Done(process.returncode, out, err)
 
     def demand(self, command: Command, *, where: str, text: str | None = None, seconds: float = QUICK) -> str:
         """Run a command and return its output. Raises the error that fits what the command complained of."""
@@ -104,6 +104,39 @@ class Programs:
             self._ended = True
             for process in self._running:
                 process.send_signal(signal.SIGINT)
+
+
+def _result(process: subprocess.Popen[str], text: str | None, seconds: float) -> Done:
+    """Return how a process ended, of which no more than LIMIT is held in memory."""
+
+    def read(stream: IO[str] | None) -> str:
+        with stream or io.StringIO() as opened:
+            found = opened.read(LIMIT + 1)
+            if len(found) > LIMIT:
+                process.kill()
+            return found
+
+    def feed() -> None:
+        with contextlib.suppress(BrokenPipeError), process.stdin or io.StringIO() as opened:
+            opened.write(text or "")
+
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(feed)
+        reading = [pool.submit(read, stream) for stream in (process.stdout, process.stderr)]
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return Done(124, "", f"no answer within {seconds:g} s (i/o timeout)")
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            raise
+        out, err = (one.result() for one in reading)
+    if max(len(out), len(err)) > LIMIT:
+        return Done(124, "", f"more than {LIMIT:,} characters of output")
+    return Done(process.returncode, out, err)
 
 
 def find_programs() -> Programs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,11 +17,16 @@ from flowerbed.kubernetes.programs import LONG, Command, Programs
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
 # Without `--wait` Helm is done with a release within seconds; this long another one gets to end.
 PATIENCE = 30.0
+# Helm's own description of such a revision (Helm 3 and 4).
+_ROLLBACK = re.compile(r"Rollback to (\d+)")
 Run = Callable[[Command], None]
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """A release as `helm list` tells of it (Helm 3 and 4); `chart` is name and version in one."""
+    """A release as `helm list` tells of it (Helm 3 and 4); `chart` is name and version in one.
+
+    `rolled_back_to` is the revision that `helm rollback` made this one from, "" where nothing did.
+    """
 
     name: str
     namespace: str
@@ -29,6 +35,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     chart: str
     app_version: str
     updated: str
+    rolled_back_to: str = ""
 
     @property
     def age(self) -> float:
@@ -48,6 +55,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 class _Revision(msgspec.Struct):
     revision: int
     status: str
+    description: str = ""
 
 
 def read_release(programs: Programs, commands: Commands) -> Release | None:
@@ -55,6 +63,16 @@ def read_release(programs: Programs, commands: Commands) -> Release | None:
     out = programs.demand(commands.list_release(), where=commands.party.where)
     found = msgspec.json.decode(out, type=list[Release])
     return found[0] if found else None
+
+
+def with_rollback(programs: Programs, commands: Commands, release: Release | None) -> Release | None:
+    """Return the release with what `helm rollback` made it from. Raises what `Programs.demand` raises."""
+    if release is None or release.revision == "1":
+        return release
+    last = commands.release("history", "--max", "1", "--output", "json")
+    revisions = msgspec.json.decode(programs.demand(last, where=commands.party.where), type=list[_Revision])
+    match = _ROLLBACK.fullmatch(revisions[-1].description) if revisions else None
+    return msgspec.structs.replace(release, rolled_back_to=match[1]) if match else release
 
 
 def recover(programs: Programs, commands: Commands, run: Run, tell: Callable[[str], None]) -> Release | None:

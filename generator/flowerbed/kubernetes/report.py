@@ -40,7 +40,10 @@ class PodStatus(Entry, frozen=True):
 
 
 class PartyStatus(Entry, frozen=True):
-    """A party's release, as Helm tells of it ("missing" where there is none), and what runs of it."""
+    """A party's release, as Helm tells of it ("missing" where there is none), and what runs of it.
+
+    `rolled_back_to` is the revision that `helm rollback` made this one from, "" where nothing did.
+    """
 
     party: str
     release: str
@@ -48,6 +51,7 @@ class PartyStatus(Entry, frozen=True):
     context: str
     status: str = "unknown"
     revision: str = ""
+    rolled_back_to: str = ""
     chart: str = ""
     workloads: tuple[WorkloadStatus, ...] = ()
     pods: tuple[PodStatus, ...] = ()
@@ -64,12 +68,16 @@ class FederationNode(Entry, frozen=True):
 
 
 class CertificateStatus(Entry, frozen=True):
-    """A certificate of the bundles: whose, its SHA-256, its end (ISO 8601, UTC), whole days until then."""
+    """A certificate of the bundles: whose, its SHA-256, its end (ISO 8601, UTC), whole days until then.
+
+    `ends_soon`: it is to be renewed.
+    """
 
     owner: str
     fingerprint: str
     not_after: str
     days_left: int
+    ends_soon: bool = False
 
 
 class Versions(Entry, frozen=True):
@@ -140,6 +148,7 @@ def _parties(found: FederationStatus) -> Iterator[str]:
         yield (
             f"  {party.party:<{width}}  {party.release} ({place}): {party.status}"
             + (f", revision {party.revision}, {party.chart}" if party.revision else "")
+            + (f", rolled back to revision {party.rolled_back_to}" if party.rolled_back_to else "")
             + f", {ready} of {wanted} pods ready{again}"
             + (f", Flower {version}" if version else "")
         )

@@ -5,25 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from flowerbed.bundles import Record, read_record
+from flowerbed.declaration.cautions import cautions
 from flowerbed.errors import FlowerbedError
+from flowerbed.kubernetes import lifetimes
 from flowerbed.kubernetes.asking import Answers, ask
-from flowerbed.kubernetes.cluster_checks import storage
 from flowerbed.kubernetes.diagnosis import Finding, diagnose, healthy, merge, problem
-from flowerbed.kubernetes.endpoints import days_left
-from flowerbed.kubernetes.facts import gather, registrar_troubles
+from flowerbed.kubernetes.drift import drift
+from flowerbed.kubernetes.facts import gather
+from flowerbed.kubernetes.inside import of_superlink
 from flowerbed.kubernetes.keys import declared_keys, with_revoked
 from flowerbed.kubernetes.objects import Objects, read
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.releases import Release, read_release
+from flowerbed.kubernetes.releases import Release, read_release, with_rollback
 from flowerbed.kubernetes.report import (
-    CertificateStatus,
     FederationNode,
     FederationStatus,
     NodeState,
@@ -34,7 +34,6 @@ from flowerbed.kubernetes.report import (
 )
 from flowerbed.plan import Plan
 
-NOTICE_DAYS = 30
 _WIDTH = 8
 # Images that hold Flower: those of the charts are named so.
 _FLOWER = re.compile(r"/?(superlink|supernode|superexec)[^/]*:v?(\d+\.\d+[^@]*)")
@@ -63,7 +62,7 @@ def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Part
     statuses = tuple(look.status for look in looks)
     nodes = _nodes(plan, record, statuses, answers)
     versions = Versions(declared=plan.flower, running={party.party: _versions(party) for party in statuses})
-    certificates = _certificates(record, plan)
+    certificates = lifetimes.certificates(record, plan, bundles)
     findings = (
         *_modes(plan, record, answers),
         *(finding for look in looks for finding in look.findings),
@@ -71,7 +70,7 @@ def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Part
         *_of_nodes([node for node in nodes if node.name not in revoked], statuses),
         *_still_online([node for node in nodes if node.name in revoked]),
         *_of_versions(versions),
-        *_of_certificates(certificates),
+        *lifetimes.findings(certificates),
     )
     return FederationStatus(
         name=plan.name,
@@ -93,14 +92,15 @@ def _look(programs: Programs, party: Party) -> _Look:
     )
     commands = Commands(programs, party)
     try:
-        release = read_release(programs, commands)
+        release = with_rollback(programs, commands, read_release(programs, commands))
         objects = read(programs, commands)
     except FlowerbedError as error:
         return _Look(status=blank, findings=(problem(error.what, where=error.where, remedy=error.remedy),))
     findings = [
-        *_of_release(release, party),
+        *_of_release(release, party, objects),
         *merge(diagnose(fact, party=party.name) for fact in gather(objects, programs, commands)),
-        *(_of_superlink(programs, commands, objects) if party.is_coordinator else ()),
+        *(of_superlink(programs, commands, objects) if party.is_coordinator else ()),
+        *(drift(programs, commands, release) if party.is_coordinator else ()),
     ]
     return _Look(status=_filled(blank, release, objects), findings=tuple(findings))
 
@@ -110,6 +110,7 @@ def _filled(blank: PartyStatus, release: Release | None, objects: Objects) -> Pa
         blank,
         status=release.status if release else "missing",
         revision=release.revision if release else "",
+        rolled_back_to=release.rolled_back_to if release else "",
         chart=release.chart if release else "",
         workloads=tuple(
             WorkloadStatus(
@@ -133,9 +134,12 @@ def _filled(blank: PartyStatus, release: Release | None, objects: Objects) -> Pa
     )
 
 
-def _of_release(release: Release | None, party: Party) -> list[Finding]:
+def _of_release(release: Release | None, party: Party, objects: Objects) -> list[Finding]:
     if release is None:
         what = f"release {party.release} is not installed"
+        if objects.claims:
+            left = ", ".join(claim.metadata.name for claim in objects.claims)
+            what += f", but it was: its volume is kept ({left})"
         return [problem(what, where=party.name, remedy=f"`flowerbed apply --party {party.name}` installs it")]
     if release.status != "deployed":
         what = f"release {party.release} is {release.status}"
@@ -143,29 +147,19 @@ def _of_release(release: Release | None, party: Party) -> list[Finding]:
     return []
 
 
-def _of_superlink(programs: Programs, commands: Commands, objects: Objects) -> list[Finding]:
-    pod = f"{commands.party.release}-0"
-    if not any(each.metadata.name == pod for each in objects.pods):
-        return []
-    done = programs.run(commands.here("logs", pod, "--container", "registrar", "--tail", "200"))
-    troubles = registrar_troubles(done.out) if done.code == 0 else []
-    # Readiness says nothing of a full volume: what has its room already is still read and written.
-    full = [finding for finding in storage(programs, commands) if finding.level == "problem"]
-    return [*(problem(text, where=f"{commands.party.name}: registrar") for text in troubles), *full]
-
-
 def _modes(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
     if plan.insecure:
         what = "INSECURE: nothing is encrypted; whoever reaches the control address runs code on every node"
         return [Finding(level="warning", what=what, remedy="for anything but tests drop `insecure: true`")]
+    shared = [Finding(level="warning", what=each.what, remedy=each.remedy) for each in cautions(plan)]
     if plan.admission == "open":
         declared = set(declared_keys(plan, record).values())
         others = [node for node in answers.nodes or () if node.public_key not in declared]
         online = sum(node.status == "online" for node in others)
         joined = f"; online without being declared: {online}" if online else ""
         what = f"OPEN ADMISSION: every SuperNode that reaches the fleet address may join{joined}"
-        return [Finding(level="warning", what=what, remedy="declare `admission: listed`")]
-    return []
+        return [Finding(level="warning", what=what, remedy="declare `admission: listed`"), *shared]
+    return shared
 
 
 def _nodes(
@@ -264,32 +258,3 @@ def _of_versions(versions: Versions) -> list[Finding]:
         for version in found
         if not f"{version}.".startswith(line)
     ]
-
-
-def _certificates(record: Record, plan: Plan) -> tuple[CertificateStatus, ...]:
-    owners = {"ca": "CA", "coordinator": "gateway"}
-    owners |= {f"users/{user.name}": f"user {user.name}" for user in plan.users}
-    return tuple(
-        CertificateStatus(
-            owner=owner,
-            fingerprint=held.sha256,
-            not_after=held.not_after,
-            days_left=days_left(datetime.fromisoformat(held.not_after)),
-        )
-        for folder, owner in owners.items()
-        if (party := record.parties.get(folder)) and (held := party.identity.certificate)
-    )
-
-
-def _of_certificates(certificates: Sequence[CertificateStatus]) -> list[Finding]:
-    found = []
-    for each in certificates:
-        if each.days_left < 0:
-            found.append(problem(f"the certificate has expired on {each.not_after[:10]}", where=each.owner))
-        elif each.days_left < NOTICE_DAYS:
-            what = f"the certificate expires in {each.days_left} days, on {each.not_after[:10]}"
-            remedy = "`flowerbed apply` renews it"
-            found.append(
-                Finding(level="warning", what=what, where=each.owner, symptom="expired", remedy=remedy)
-            )
-    return found

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import http.client
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from flowerbed import runs
-from flowerbed.errors import UsageError
+from flowerbed.errors import NotAllowedError, UsageError
+from flowerbed.identities.usable import usable_users
 from flowerbed.plan import Plan
 from flowerbed.runs import NodeRecord
 from flowerbed.scripts.flower_client import FlowerClient
 from flowerbed.scripts.flower_connection import Connection
 
 PATIENCE = 10.0
-# Every role may list nodes; the least is asked with.
-_ROLES = ("viewer", "submitter", "operator")
 
 
 class ForwardedClient(FlowerClient):
@@ -35,23 +35,42 @@ class ForwardedClient(FlowerClient):
         return opened
 
 
-def connection_of(plan: Plan, bundles: Path) -> Connection:
-    """Return the connection of the user with the least rights whose key is in the bundles.
+def connections(plan: Plan, bundles: Path) -> Iterator[Connection]:
+    """Yield the connections of users whose certificates count, the one with the least rights first.
 
-    Raises UsageError if there is none.
+    Raises UsageError if there is none, with the reason for each user.
     """
-    for role in _ROLES:
-        for user in plan.users:
-            folder = bundles / "users" / user.name
-            if user.role == role and (plan.insecure or (folder / "client.key").exists()):
-                return runs.load_connection(folder / "connection.toml")
+    usable = usable_users(plan, bundles)
+    for user in usable.users:
+        file = bundles / "users" / user.name / "connection.toml"
+        if file.exists():
+            yield runs.load_connection(file)
     if plan.insecure:
-        return Connection(address=plan.superlink.control.address, insecure=True)
-    raise UsageError(
-        "no user's certificate is in the bundles, so the SuperLink cannot be asked for its nodes",
-        where=str(bundles / "users"),
-        remedy="declare a user with the role viewer, then `flowerbed apply`",
-    )
+        yield Connection(address=plan.superlink.control.address, insecure=True)
+    elif not usable.users:
+        reasons = f" ({usable.reasons})" if usable.others else ""
+        what = "no user's certificate in the bundles can be used, so the SuperLink is not asked for its nodes"
+        raise UsageError(
+            f"{what}{reasons}",
+            where=str(bundles / "users"),
+            remedy="`flowerbed rotate certificate --user NAME` makes a new one; or declare a user with the"
+            " role viewer, then `flowerbed apply`",
+        )
+
+
+def nodes_of(plan: Plan, bundles: Path, forwarded: int = 0) -> list[NodeRecord]:
+    """Return the SuperLink's nodes, asked as the first user whom it does not refuse.
+
+    Raises UnreachableError, NotAllowedError (of the first refusal) or UsageError.
+    """
+    refused: NotAllowedError | None = None
+    for connection in connections(plan, bundles):
+        try:
+            return nodes(connection, forwarded)
+        except NotAllowedError as error:
+            refused = refused or error
+    assert refused is not None  # noqa: S101  (no connection at all raises)
+    raise refused
 
 
 def nodes(connection: Connection, forwarded: int = 0) -> list[NodeRecord]:

@@ -12,18 +12,19 @@ from pathlib import Path
 from flowerbed.local.ports import HOST
 from flowerbed.local.state import StateFolder
 from flowerbed.plan import Component, Node, Plan, Tenant
+from flowerbed.scripts.flower_proxy import sparing_loopback
 
 # flwr 1.41: off-switches for what would leave the machine, wanted by every process, app processes included.
 FLOWER_ENVIRONMENT = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-    "NO_PROXY": "127.0.0.1,localhost",
-    "no_proxy": "127.0.0.1,localhost",
     "PYTHONUNBUFFERED": "1",
 }
 # Apps make sockets below TMPDIR, whose paths may have 107 bytes; Python's own are up to 33 long.
 LONGEST_TMPDIR = 70
+# What working folders of ended runs may take together, of each node and of all ServerApps.
+RUN_FOLDERS_MB = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Site:
     """Where a plan runs on this machine. `ports` by purpose: audiences, `superlink`, and node names.
 
     `programs` holds our scripts and gateway configuration, `python` the interpreter that has flwr.
-    `environments` are the interpreters of components whose images bring packages; `search_path` is the PATH.
+    `environments` are the interpreters of components whose images bring packages; `search_path` is the PATH,
+    `no_proxy` the hosts that this machine reaches without a proxy, `python_path` the PYTHONPATH.
     """
 
     plan: Plan
@@ -53,6 +55,8 @@ class Site:
     gateway_config: Path
     environments: Mapping[Component, Path] = field(default_factory=dict)
     search_path: str = ""
+    no_proxy: str = ""
+    python_path: str = ""
 
     def python_of(self, component: Component) -> Path:
         """Return the interpreter that runs a component."""
@@ -122,7 +126,9 @@ def gateway(site: Site) -> Command:
         "GATEWAY_CERTIFICATE": "tls.crt",
         "GATEWAY_CLIENT_CA": "ca.crt",
         "GATEWAY_USERS": "users",
-        "GATEWAY_REVOKED": "revoked",
+        "GATEWAY_REVOKED": "revoked-users",
+        "GATEWAY_REVOKED_KEPT": "../revoked/users",
+        "GATEWAY_ADMITTED": "admitted-keys",
         "GATEWAY_LOOPBACK_CA": "loopback-ca.crt",
         **ports,
         **_mark(site),
@@ -141,6 +147,7 @@ def registrar(site: Site) -> Command:
         str(site.python),
         str(site.scripts / "registrar.py"),
         *("--nodes", str(nodes_file(site)), "--revoked", str(revoked_file(site))),
+        *("--revoked-users", str(revoked_users_file(site)), "--kept", str(site.state.revoked)),
         *("--superlink", site.superlink, "--root-certificates", str(site.loopback / "ca.crt")),
         *("--admission", site.plan.admission),
     )
@@ -159,7 +166,8 @@ def superexec(site: Site) -> Command:
         *_client_tls(site, roots),
         *("--superexec-auth-secret-file", str(secret_file(site))),
     )
-    environment = _environment(site, folder, site.plan.superlink.pod.env, "superexec")
+    declared = site.plan.superlink.pod.env
+    environment = _environment(site, folder, declared, "superexec") | _run_folders(site, folder, declared)
     return Command("superexec", arguments, environment, folder / "work")
 
 
@@ -180,7 +188,8 @@ def supernode(site: Site, tenant: Tenant, node: Node) -> Command:
         *("--host", HOST, "--port", str(site.ports[node.name])),
         *("--isolation", tenant.isolation, *secret),
     )
-    environment = _environment(site, folder, tenant.pod.env, "supernode")
+    declared = tenant.pod.env
+    environment = _environment(site, folder, declared, "supernode") | _run_folders(site, folder, declared)
     return Command(node.name, arguments, environment, folder / "work")
 
 
@@ -192,8 +201,9 @@ def node_superexec(site: Site, tenant: Tenant, node: Node) -> Command:
         *("--runtime-api-address", f"{HOST}:{site.ports[node.name]}", "--insecure"),
         *("--superexec-auth-secret-file", str(folder / "secret")),
     )
-    name = f"{node.name}-superexec"
-    return Command(name, arguments, _environment(site, folder, tenant.pod.env, "superexec"), folder / "work")
+    declared = tenant.pod.env
+    environment = _environment(site, folder, declared, "superexec") | _run_folders(site, folder, declared)
+    return Command(f"{node.name}-superexec", arguments, environment, folder / "work")
 
 
 def secret_file(site: Site) -> Path:
@@ -209,6 +219,11 @@ def nodes_file(site: Site) -> Path:
 def revoked_file(site: Site) -> Path:
     """Return the registrar's list of keys that never count again."""
     return site.state.path / "superlink" / "revoked"
+
+
+def revoked_users_file(site: Site) -> Path:
+    """Return the gateway's list of users whose certificates are refused, by time of issue."""
+    return site.state.path / "gateway" / "revoked-users"
 
 
 def _server_tls(folder: Path) -> tuple[str, ...]:
@@ -228,11 +243,27 @@ def _environment(
     return {
         **declared,
         **FLOWER_ENVIRONMENT,
+        **sparing_loopback(declared.get("NO_PROXY", site.no_proxy)),
         "FLWR_HOME": str(folder / "flwr"),
         **({"TMPDIR": str(temporary)} if short else {}),
         # Flower starts app processes by name: they are to come from the same environment.
         **({"PATH": _search_path(site, component)} if component in site.environments else {}),
         **_mark(site),
+    }
+
+
+def start_folder(site: Site) -> Path:
+    """Return the folder on PYTHONPATH with what app processes load at their start."""
+    return site.state.path / "python"
+
+
+def _run_folders(site: Site, folder: Path, declared: Mapping[str, str]) -> dict[str, str]:
+    """Return what gives each run a working folder of its own (`scripts/app_folder.py`)."""
+    path = declared.get("PYTHONPATH", site.python_path)
+    return {
+        "PYTHONPATH": f"{start_folder(site)}:{path}" if path else str(start_folder(site)),
+        "FLOWERBED_RUN_FOLDERS": str(folder / "runs"),
+        "FLOWERBED_RUN_FOLDERS_MB": str(RUN_FOLDERS_MB),
     }
 
 

@@ -12,14 +12,22 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
+from flowerbed import documents
 from flowerbed.connection import connection_toml
+from flowerbed.errors import LocalError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
 from flowerbed.identities import Identities, NodeKey, ServerCertificate
-from flowerbed.identities.revocations import key_fingerprint
-from flowerbed.local.commands import Site, nodes_file, revoked_file, secret_file
+from flowerbed.identities.revocations import key_fingerprint, list_text
+from flowerbed.local.commands import (
+    Site,
+    nodes_file,
+    revoked_file,
+    revoked_users_file,
+    secret_file,
+    start_folder,
+)
 from flowerbed.plan import Node, Plan, Tenant, User
+from flowerbed.scripts import kept_revocations
 
 _NAMES = ("localhost",)
 _ADDRESSES = ("127.0.0.1", "::1")
@@ -29,6 +37,9 @@ _STAND_IN_DAYS = 365
 
 def write_files(site: Site, identities: Identities) -> None:
     """Write every file of the state folder that a part reads. Raises FlowerbedError."""
+    make_private_folder(start_folder(site))
+    program = (site.scripts / "app_folder.py").read_bytes()
+    write_atomic(start_folder(site) / "sitecustomize.py", program, PRIVATE_MODE)
     for folder in ("superlink/tls", "superlink/tmp", "superexec/work", "superexec/tmp", "gateway", "users"):
         make_private_folder(site.state.path / folder)
     if not site.plan.insecure:
@@ -48,16 +59,24 @@ def write_files(site: Site, identities: Identities) -> None:
         for name, key in keys.items()
         if key and key_fingerprint(key.public.decode()) not in revoked.keys
     }
-    write_atomic(nodes_file(site), msgspec.json.encode(declared), PRIVATE_MODE)
+    admitted = "".join(f"{key_fingerprint(key)}\n" for key in declared.values())
+    hashes = f"# SHA-256\n{admitted}".encode()
+    write_atomic(site.state.path / "gateway" / "admitted-keys", hashes, PRIVATE_MODE)
+    write_atomic(nodes_file(site), documents.encode(declared, indent=0), PRIVATE_MODE)
     write_atomic(revoked_file(site), "".join(f"{key}\n" for key in revoked.keys).encode(), PRIVATE_MODE)
+    _keep_revocations(site)
     _write_connections(site, identities)
     _drop(site.state.path / "nodes", keys)
     _drop(site.state.path / "users", [user.name for user in site.plan.users])
 
 
-def default_user(plan: Plan) -> User | None:
-    """Return who submits when nobody is named: the first user who may."""
-    return next((user for user in plan.users if user.role != "viewer"), None)
+def _counting(plan: Plan, identities: Identities) -> tuple[User, ...]:
+    """Return the users whose certificates count: the others are not let in, and submit nothing."""
+    revoked, pairs = identities.revoked, identities.users
+    if plan.insecure:
+        return plan.users
+    held = [user for user in plan.users if user.name in pairs]
+    return tuple(user for user in held if not revoked.covers(user.name, pairs[user.name].not_before))
 
 
 def _write_gateway(site: Site, identities: Identities) -> None:
@@ -71,10 +90,25 @@ def _write_gateway(site: Site, identities: Identities) -> None:
     write_atomic(folder / "tls.key", server.private_key, PRIVATE_MODE)
     write_atomic(folder / "ca.crt", identities.authorities, PRIVATE_MODE)
     write_atomic(folder / "loopback-ca.crt", (site.loopback / "ca.crt").read_bytes(), PRIVATE_MODE)
-    users = "".join(f"{user.name} {user.role}\n" for user in site.plan.users)
+    users = "".join(f"{user.name} {user.role}\n" for user in _counting(site.plan, identities))
     write_atomic(folder / "users", users.encode(), PRIVATE_MODE)
-    revoked = "".join(f"{fingerprint}\n" for fingerprint in identities.revoked.certificates)
-    write_atomic(folder / "revoked", revoked.encode(), PRIVATE_MODE)
+    write_atomic(revoked_users_file(site), list_text(identities.revoked.users).encode(), PRIVATE_MODE)
+
+
+def _keep_revocations(site: Site) -> None:
+    """Merge what is revoked into the list that only grows, as in the SuperLink's pod."""
+    if site.plan.insecure:
+        return
+    new, _ = kept_revocations.declared(revoked_users_file(site), revoked_file(site))
+    try:
+        kept_revocations.keep(site.state.revoked, new)
+    except kept_revocations.DamagedError as error:
+        raise LocalError(
+            f"{kept_revocations.DAMAGED}: {error}",
+            where=str(site.state.revoked),
+            remedy="put the file back from a copy; if revoked.json in the bundles is complete, delete the"
+            " directory: `flowerbed up` fills it from there",
+        ) from None
 
 
 def serves_here(server: ServerCertificate | None) -> bool:
@@ -119,7 +153,8 @@ def _write_connections(site: Site, identities: Identities) -> None:
             write_atomic(folder / "client.crt", identities.users[user.name].certificate, PRIVATE_MODE)
             write_atomic(folder / "client.key", identities.users[user.name].private_key, PRIVATE_MODE)
         write_atomic(site.state.user_connection(user.name), _connection(site, "").encode(), PRIVATE_MODE)
-    first = default_user(plan)
+    # Who submits when nobody is named.
+    first = next((user for user in _counting(plan, identities) if user.role != "viewer"), None)
     # With no user who may submit, this machine's own user still can, past the gateway.
     default = (
         _connection(site, f"{first.name}/")

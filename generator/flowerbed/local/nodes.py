@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from flowerbed import documents
 from flowerbed.files import PRIVATE_MODE, read_file
 from flowerbed.local.commands import Site, nodes_file
 from flowerbed.local.part import START_LINE
@@ -59,7 +60,7 @@ def names(nodes: Iterable[NodeStatus]) -> str:
 
 def _keys(site: Site) -> dict[str, str]:
     found = read_file(nodes_file(site), PRIVATE_MODE)
-    return msgspec.json.decode(found.data, type=dict[str, str]) if found else {}
+    return documents.decode(found.data, dict[str, str]) if found else {}
 
 
 def _status(node: NodeStatus, record: NodeRecord | None, said: str) -> NodeStatus:

@@ -63,6 +63,11 @@ class Federation:
         if self._process:
             self._process.wait(ORDERLY_END)
 
+    def leave(self) -> None:
+        """Ask a federation that came up here to end, and do not wait for that."""
+        if self._process:
+            self._process.terminate()
+
     def __enter__(self) -> Federation:
         return self
 

@@ -7,7 +7,10 @@
   logs/PART.log         what each part prints; logs.previous/ is of the start before
   superlink/            database, certificate of the loopback hop, connection.toml past the gateway
   gateway/              certificates and the list of users
-  nodes/NAME/           key, node config, working folder
+  revoked/              what was ever revoked: it only grows, and no backup contains or replaces it
+  python/               what app processes load at their start
+  superexec/runs/RUN/   a ServerApp's working folder
+  nodes/NAME/           key, node config, runs/RUN/ as the working folder of its ClientApps
   users/NAME/           connection.toml and the files that it names
 """
 
@@ -24,12 +27,14 @@ from typing import Literal
 
 import msgspec
 
+from flowerbed import documents
 from flowerbed.connection import CONNECTION_FILE
 from flowerbed.errors import LocalError
 from flowerbed.files import PRIVATE_MODE, read_file, write_atomic
 from flowerbed.plan import Plan
 
 MARK_NAME = "FLOWERBED_STATE"
+RUN_FOLDERS = "superexec/runs"  # working folders of ServerApps, one for each run
 PartState = Literal["running", "waiting to restart", "stopped"]
 
 
@@ -111,6 +116,11 @@ class StateFolder:
         """Return where the SuperLink keeps its runs and nodes."""
         return self.path / "superlink" / "state.db"
 
+    @property
+    def revoked(self) -> Path:
+        """Return the directory with what was ever revoked."""
+        return self.path / "revoked"
+
     def log(self, part: str) -> Path:
         """Return the log of a part."""
         return self.path / "logs" / f"{part}.log"
@@ -136,15 +146,15 @@ def digest(plan: Plan) -> str:
 
 def write_record(state: StateFolder, record: Record) -> None:
     """Keep the record."""
-    write_atomic(state.record_file, msgspec.json.format(msgspec.json.encode(record), indent=2), PRIVATE_MODE)
+    write_atomic(state.record_file, documents.encode(record), PRIVATE_MODE)
 
 
 def read_record(state: StateFolder) -> Record | None:
     """Return the record as it lies there, whoever wrote it; None where there is none that can be read."""
     found = read_file(state.record_file, PRIVATE_MODE)
     try:
-        return msgspec.json.decode(found.data, type=Record) if found else None
-    except msgspec.MsgspecError:
+        return documents.decode(found.data, Record) if found else None
+    except ValueError:
         return None
 
 
@@ -158,14 +168,14 @@ def read_ports(state: StateFolder) -> dict[str, int]:
     """Return the ports of the last time, none when there was none."""
     found = read_file(state.ports_file, PRIVATE_MODE)
     try:
-        return msgspec.json.decode(found.data, type=dict[str, int]) if found else {}
-    except msgspec.MsgspecError:
+        return documents.decode(found.data, dict[str, int]) if found else {}
+    except ValueError:
         return {}
 
 
 def write_ports(state: StateFolder, ports: dict[str, int]) -> None:
     """Keep the ports for the next time."""
-    write_atomic(state.ports_file, msgspec.json.encode(ports), PRIVATE_MODE)
+    write_atomic(state.ports_file, documents.encode(ports, indent=0), PRIVATE_MODE)
 
 
 def process_started(pid: int) -> str:

@@ -38,6 +38,8 @@ from flowerbed.local.state import (
 )
 from flowerbed.local.supervisor import Asked, Supervisor, Tell
 from flowerbed.plan import Component, Plan
+from flowerbed.scripts.flower_proxy import no_proxy
+from flowerbed.scripts.flower_text import write
 
 BUSY = 75  # sysexits.h: EX_TEMPFAIL, somebody else is starting it
 TIMEOUT = 120.0
@@ -75,8 +77,7 @@ class Narrator:
         self._log.flush()
         if self._listening:
             try:
-                sys.stderr.write(f"{text}\n")
-                sys.stderr.flush()
+                write(sys.stderr, f"{text}\n")
             except OSError:
                 self._listening = False
 
@@ -138,7 +139,7 @@ def _claimed(plan: Plan, file: Path, options: Options, asked: Asked, came_online
     told = warnings(plan, gateway=with_gateway, superlink=site.ports["superlink"])
     for note in [*notes(plan, gateway=with_gateway), *told]:
         narrator.tell(f"note: {note}")
-    _write(site, file)
+    _write(site, file, narrator.tell)
     environment = base_environment(os.environ, site.python)
     supervisor = Supervisor(site, _record(site, file), environment, asked, narrator.tell)
     return supervisor.run(options.timeout, narrator.leave if options.alone else came_online)
@@ -156,6 +157,8 @@ def build_site(plan: Plan, state: StateFolder, ports: Mapping[str, int], *, gate
         scripts=package / "scripts",
         gateway_config=package / "charts" / "superlink" / "files" / "haproxy.cfg",
         search_path=os.environ.get("PATH", ""),
+        no_proxy=no_proxy(),
+        python_path=os.environ.get("PYTHONPATH", ""),
     )
 
 
@@ -168,13 +171,17 @@ def _environments(plan: Plan, file: Path, tell: Callable[[str], None]) -> Mappin
     return environments(plan, file, tell)
 
 
-def _write(site: Site, file: Path) -> None:
+def _write(site: Site, file: Path, tell: Callable[[str], None]) -> None:
     from flowerbed import bundles, identities
     from flowerbed.local.files import write_files
 
     folder = file.resolve().parent / "bundles" / site.plan.name
-    bundles.generate(site.plan, folder)
-    write_files(site, identities.load(site.plan, folder))
+    troubles = bundles.generate(site.plan, folder).troubles
+    for trouble in troubles:
+        tell(f"problem: {trouble}")
+    # Users and tenants whose identities cannot be used stay out; the others start.
+    without = {trouble.party for trouble in troubles}
+    write_files(site, identities.load(site.plan, folder, without=without))
 
 
 def _reserve(plan: Plan, state: StateFolder, *, gateway: bool) -> Reservation:

@@ -32,11 +32,14 @@ def _silent(_: str) -> None:
 
 
 @contextmanager
-def throwaway(nodes: int = 2, tell: Callable[[str], None] = _silent) -> Iterator[Federation]:
+def throwaway(
+    nodes: int = 2, tell: Callable[[str], None] = _silent, *, wait: bool = True
+) -> Iterator[Federation]:
     """Give a federation of `nodes` SuperNodes with keys and certificates of its own.
 
     It is a declared federation like any other, in a temporary folder. Processes and folder are gone when the
-    context ends, and soon after this process ends in any other way. `tell` hears how it comes up.
+    context ends, and soon after this process ends in any other way; without `wait` the context ends at once,
+    and they are gone some 5 seconds later. `tell` hears how it comes up, and that it is taken down.
     Raises UsageError for a number of nodes below 1 or above NODE_LIMIT, LocalError where it cannot come up.
     """
     if not 1 <= nodes <= NODE_LIMIT:
@@ -46,10 +49,21 @@ def throwaway(nodes: int = 2, tell: Callable[[str], None] = _silent) -> Iterator
     janitor = _janitor(folder, state_of(file, NAME).mark)
     try:
         file.write_text(_DECLARATION.format(name=NAME, nodes=nodes), encoding="utf-8")
-        with up(load_plan(file), file, tell=tell) as federation:
+        federation = up(load_plan(file), file, tell=tell)
+        try:
             yield federation
+        finally:
+            tell(f"taking down the local federation{'' if wait else ', in the background'}")
+            if wait:
+                federation.down()
+            else:
+                federation.leave()
     finally:
-        janitor.communicate()
+        if wait:
+            janitor.communicate()
+        else:  # the janitor waits for the processes, ends what is left and removes the folder
+            assert janitor.stdin is not None  # noqa: S101  (it is a pipe)
+            janitor.stdin.close()
 
 
 def _janitor(folder: Path, mark: str) -> subprocess.Popen[bytes]:

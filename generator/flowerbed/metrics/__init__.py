@@ -11,7 +11,7 @@ as one of the others.
 
 from flowerbed.metrics.log import LogReader, parse
 from flowerbed.metrics.model import Failure, Metrics, NodeFigures, Phase, Replies, Round, Scalar
-from flowerbed.metrics.record import Number
+from flowerbed.scripts.flower_figures import Number
 from flowerbed.scripts.flower_run import plain
 
 __all__ = [

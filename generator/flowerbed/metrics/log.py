@@ -8,11 +8,9 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeGuard
 
 from flowerbed.metrics.model import Failure, Metrics, NodeFigures, Phase, Replies, Round, Scalar
-from flowerbed.metrics.record import NUMBER, Number, read_history, read_number, read_record
+from flowerbed.scripts import flower_replies
+from flowerbed.scripts.flower_figures import NUMBER, Number, as_number, read_history, read_number, read_record
 from flowerbed.scripts.flower_run import plain
-
-# Longer lines are no strategy's: Flower puts a handful of figures on one.
-LINE_LIMIT = 64 * 1024
 
 Source = Literal["train", "evaluate", "server"]
 
@@ -29,16 +27,15 @@ class _Draft:
 
     def __init__(self) -> None:
         self.figures: dict[Source, dict[str, Number]] = {"train": {}, "evaluate": {}, "server": {}}
-        self.replies: dict[Phase, Replies] = {}
 
-    def finish(self, number: int) -> Round:
+    def finish(self, number: int, replies: dict[Phase, Replies]) -> Round:
         return Round(
             number=number,
             train=self.figures["train"],
             evaluate=self.figures["evaluate"],
             server=self.figures["server"],
-            train_replies=self.replies.get("train"),
-            evaluate_replies=self.replies.get("evaluate"),
+            train_replies=replies.get("train"),
+            evaluate_replies=replies.get("evaluate"),
         )
 
 
@@ -47,28 +44,28 @@ class LogReader:
 
     def __init__(self) -> None:
         self.config: dict[str, Scalar] = {}
-        self.trainings = 0
+        self.replies = flower_replies.Replies()
         self.begin("")
 
     def feed(self, text: str) -> None:
         """Take whole lines of a log."""
         for line in text.splitlines():
-            if len(line) <= LINE_LIMIT:
+            if len(line) <= flower_replies.LONGEST_LINE:
                 self.read(plain(line))
+            else:  # of an exception the beginning says enough
+                self.replies.read(plain(line[: flower_replies.LONGEST_LINE]))
 
     def begin(self, strategy: str) -> None:
         """Forget the training before this one."""
         self.strategy = strategy
         self.planned: int | None = None
-        self.round = 0
-        self.phase: Phase = "train"
         self.drafts: dict[int, _Draft] = {}
         self.nodes: dict[tuple[int, str], NodeFigures] = {}
-        self.failures: list[Failure] = []
         self.history: tuple[Source, list[str]] | None = None
 
     def read(self, line: str) -> None:
         """Take one line, without colours and level."""
+        self.replies.read(line)
         for pattern, act in _ACTS:
             if match := pattern.match(line):
                 self._end_history()
@@ -89,14 +86,22 @@ class LogReader:
     def finish(self) -> Metrics:
         """Return all that was read by now. More may follow, but no more of a summary that had begun."""
         self._end_history()
+        phases = [one for one in self.replies.counted() if one.training == self.replies.training]
+        replies: dict[int, dict[Phase, Replies]] = {}
+        for one in phases:
+            known = Replies(one.results, one.failures, one.missing)
+            replies.setdefault(one.round, {})[one.kind] = known
         return Metrics(
             strategy=self.strategy,
             planned=self.planned,
-            trainings=self.trainings,
-            rounds=tuple(self.drafts[number].finish(number) for number in sorted(self.drafts)),
+            trainings=self.replies.training,
+            rounds=tuple(
+                self.drafts[number].finish(number, replies.get(number, {})) for number in sorted(self.drafts)
+            ),
             nodes=tuple(self.nodes.values()),
-            failures=tuple(self.failures),
+            failures=tuple(Failure(one.round, one.kind, *error) for one in phases for error in one.errors),
             config=self.config,
+            ended=self.replies.ended,
         )
 
     def _end_history(self) -> None:
@@ -109,12 +114,10 @@ class LogReader:
 
 def _begin(reader: LogReader, match: re.Match[str]) -> None:
     reader.begin(match["strategy"])
-    reader.trainings += 1
 
 
 def _begin_older(reader: LogReader, match: re.Match[str]) -> None:
     reader.begin("")
-    reader.trainings += 1
     reader.planned = int(match["rounds"])
 
 
@@ -123,30 +126,15 @@ def _plan(reader: LogReader, match: re.Match[str]) -> None:
 
 
 def _begin_round(reader: LogReader, match: re.Match[str]) -> None:
-    reader.round, reader.phase = int(match["round"]), "train"
-    reader.draft(reader.round)
-
-
-def _begin_phase(reader: LogReader, match: re.Match[str]) -> None:
-    reader.phase = "evaluate" if match["phase"] == "evaluate" else "train"
-
-
-def _count_replies(reader: LogReader, match: re.Match[str]) -> None:
-    _begin_phase(reader, match)
-    replies = Replies(int(match["results"]), int(match["failures"]))
-    reader.draft(reader.round).replies[reader.phase] = replies
-
-
-def _note_failure(reader: LogReader, match: re.Match[str]) -> None:
-    reader.failures.append(Failure(reader.round, reader.phase, match["node"], match["reason"].strip()))
+    reader.draft(int(match["round"]))
 
 
 def _average(reader: LogReader, match: re.Match[str]) -> None:
-    reader.add(reader.round, reader.phase, read_record(match["record"]))
+    reader.add(reader.replies.round, reader.replies.kind, read_record(match["record"]))
 
 
 def _judge(reader: LogReader, match: re.Match[str]) -> None:
-    reader.add(reader.round, "server", read_record(match["record"]))
+    reader.add(reader.replies.round, "server", read_record(match["record"]))
 
 
 def _judge_older(reader: LogReader, match: re.Match[str]) -> None:
@@ -163,11 +151,11 @@ def _open_history(reader: LogReader, match: re.Match[str]) -> None:
 
 def _tell(reader: LogReader, match: re.Match[str]) -> None:
     told = _json_object(match["json"])
-    number = told.pop("round", reader.round)
+    number = told.pop("round", reader.replies.round)
     node, examples = told.pop("node", None), told.pop("examples", None)
     if not _is_count(number):
         return
-    figures = {name: value for name, value in told.items() if _is_number(value)}
+    figures = {name: as_number(value) for name, value in told.items() if _is_number(value)}
     if not isinstance(node, str | int):
         reader.add(number, "server", figures)
         return
@@ -182,7 +170,7 @@ def _configure(reader: LogReader, match: re.Match[str]) -> None:
 
 
 def _pass_over(reader: LogReader, match: re.Match[str]) -> None:
-    """An empty line: it ends the older API's summary."""
+    """A line about replies, which `flower_replies` reads, or an empty one: it ends a summary."""
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -193,7 +181,7 @@ def _json_object(text: str) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[Number]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -210,13 +198,7 @@ _ACTS: tuple[tuple[re.Pattern[str], Callable[[LogReader, re.Match[str]], None]],
         (r"\t├── Number of rounds: (?P<rounds>\d{1,9})$", _plan),
         (rf"Initial global evaluation results: {_RECORD}", _judge),
         (r"\[ROUND (?P<round>\d{1,9})(?:/\d+)?\]$", _begin_round),
-        (r"configure_(?P<phase>train|fit|evaluate): ", _begin_phase),
-        (
-            r"aggregate_(?P<phase>train|fit|evaluate): [Rr]eceived (?P<results>\d{1,9}) results"
-            r" and (?P<failures>\d{1,9}) failures$",
-            _count_replies,
-        ),
-        (r"\t> Received error in reply from node (?P<node>\d{1,20}): (?P<reason>.*)", _note_failure),
+        (r"configure_|aggregate_|\t> Received error in reply ", _pass_over),
         (rf"\t└──> Aggregated MetricRecord: {_RECORD}", _average),
         (rf"\t└──> MetricRecord: {_RECORD}", _judge),
         # flwr.server (flwr 1.41, server.py and history.py); its lines in common with the other stand above

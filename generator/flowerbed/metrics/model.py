@@ -6,17 +6,21 @@ from typing import Literal
 
 import msgspec
 
-from flowerbed.metrics.record import Number
+from flowerbed.scripts.flower_figures import Number
 
 Phase = Literal["train", "evaluate"]
 Scalar = bool | int | float | str
 
 
 class Replies(msgspec.Struct, frozen=True):
-    """What came back in one phase of a round: answers with a result, and answers that were an error."""
+    """What came back in one phase of a round: answers with a result, and answers that were an error.
+
+    `missing` counts the nodes that were asked and did not answer; while the phase goes on it is 0.
+    """
 
     results: int
     failures: int
+    missing: int = 0
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -57,7 +61,8 @@ class Metrics(msgspec.Struct, frozen=True):
     """All that a log says.
 
     `planned` is the number of rounds announced, `trainings` how often a strategy began: when an app trains
-    more than once in a run, everything here but `config` is of the last training.
+    more than once in a run, everything here but `config` is of the last training. `ended` says that the log
+    has the end of that.
     """
 
     strategy: str
@@ -67,3 +72,4 @@ class Metrics(msgspec.Struct, frozen=True):
     nodes: tuple[NodeFigures, ...]
     failures: tuple[Failure, ...]
     config: dict[str, Scalar]
+    ended: bool = False

@@ -7,25 +7,32 @@
 Each file is written whole or not at all, `record.json` last; whoever asks later completes what is missing.
 """
 
-from flowerbed.records.capture import Submitted, capture
+from flowerbed.records.capture import Submitted, begin, capture
+from flowerbed.records.ending import ended, outcome_of
 from flowerbed.records.model import ArtifactRecord, Record
 from flowerbed.records.reporting import recorded, report_of
-from flowerbed.records.store import folder_of, load, load_log, schema_text
+from flowerbed.records.selecting import run_of
+from flowerbed.records.store import ARTIFACTS, folder_of, load, load_log, schema_text
 from flowerbed.report import SourceRecord
 from flowerbed.scripts.flower_artifacts import Artifact, artifacts
 
 __all__ = [
+    "ARTIFACTS",
     "Artifact",
     "ArtifactRecord",
     "Record",
     "SourceRecord",
     "Submitted",
     "artifacts",
+    "begin",
     "capture",
+    "ended",
     "folder_of",
     "load",
     "load_log",
+    "outcome_of",
     "recorded",
     "report_of",
+    "run_of",
     "schema_text",
 ]

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
-from flowerbed import runs
+from flowerbed import documents, runs
 from flowerbed.errors import UsageError
-from flowerbed.files import PRIVATE_MODE, read_file
+from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
 from flowerbed.metrics.model import Scalar
 from flowerbed.plan import Plan
 from flowerbed.records.model import VERSION, Record
+from flowerbed.records.run_files import kept, run_folder
 from flowerbed.records.store import described, folder_of, load, save
-from flowerbed.report import SourceRecord, build
+from flowerbed.report import Environment, SourceRecord, build
 from flowerbed.scripts.flower_artifacts import Artifact, artifacts
 from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_record import SUBMISSION
+from flowerbed.scripts.flower_record import DIFF, SUBMISSION, Submission
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What only the submitter knows: where the app came from, the run config, how long packing took (s)."""
+    """What only the submitter knows: labels, source of the app, run config, how long packing took (s)."""
 
     source: SourceRecord | None = None
     config: dict[str, Scalar] = field(default_factory=dict)
     overrides: dict[str, Scalar] = field(default_factory=dict)
     packing_seconds: float | None = None
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    environment: Environment | None = None
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,32 @@ def capture(  # noqa: PLR0913  (what is known comes from four places)
     before = load(root, run_id)
     if before and before.complete and submitted is None:
         return before
+    if submitted and before:  # labels that are given again replace those of before
+        labels = {name: getattr(submitted, name) for name in ("name", "tags", "note")}
+        before = msgspec.structs.replace(before, **{name: value for name, value in labels.items() if value})
     submitted = submitted or handed_in(root, run_id)
     seen = look(connection, run_id, before, submitted=submitted, plan=plan, with_log=with_log)
-    save(root, seen.record, seen.log, seen.files)
-    return seen.record
+    record = seen.record
+    if folder := run_folder(connection, run_id):
+        files = kept(record.artifacts, folder, folder_of(root, run_id))
+        record = msgspec.structs.replace(record, artifacts=files)
+    save(root, record, seen.log, seen.files)
+    return record
+
+
+def begin(
+    connection: Connection, run_id: int, root: Path, made: Submission, plan: Plan | None = None
+) -> Record:
+    """Write the record of a run that was just started; `made` is `flower_record.submission`'s.
+
+    Raises what `capture` does.
+    """
+    if made.diff:
+        folder = folder_of(root, str(run_id))
+        make_private_folder(folder)
+        write_atomic(folder / DIFF, made.diff, PRIVATE_MODE)
+    submitted = msgspec.convert(made.facts, Submitted)
+    return capture(connection, str(run_id), root, submitted=submitted, plan=plan, with_log=False)
 
 
 def look(  # noqa: PLR0913  (what is known comes from four places)
@@ -76,7 +104,7 @@ def look(  # noqa: PLR0913  (what is known comes from four places)
 
     Raises UnreachableError, NotAllowedError, UsageError where the SuperLink does not know the run.
     """
-    known = submitted or _submitted(before)
+    known = _known(submitted, before)
     run, log = runs.run_and_log(connection, run_id) if with_log else (runs.get_run(connection, run_id), "")
     report = build(run, log, runs.list_nodes(connection), plan)
     files = artifacts(log)
@@ -86,14 +114,20 @@ def look(  # noqa: PLR0913  (what is known comes from four places)
         address=connection.address,
         run=run,
         source=known.source,
-        config=known.config or report.metrics.config,
-        overrides=known.overrides,
+        config=known.config or report.config,
+        overrides=known.overrides or report.overrides,
         packing_seconds=known.packing_seconds,
         phases=report.stages,
         nodes=report.participants,
         metrics=report.metrics,
         artifacts=described(files),
         complete=with_log and run.status == "finished",
+        remarks=report.remarks,
+        name=known.name,
+        tags=known.tags,
+        note=known.note,
+        environment=known.environment,
+        command=known.command,
     )
     return Captured(record, log, files)
 
@@ -108,13 +142,28 @@ def handed_in(root: Path, run_id: str) -> Submitted | None:
     if found is None:
         return None
     try:
-        return msgspec.json.decode(found.data, type=Submitted)
-    except msgspec.DecodeError as error:
+        return documents.decode(found.data, Submitted)
+    except ValueError as error:
         raise UsageError(f"this is not what submit.py leaves: {error}", where=str(file)) from None
 
 
-def _submitted(before: Record | None) -> Submitted:
+def _known(submitted: Submitted | None, before: Record | None) -> Submitted:
+    """Return what the submitter knew; labels in an earlier record, which a user may have changed, stay."""
     if before is None:
-        return Submitted()
+        return submitted or Submitted()
     config = {} if before.source is None else before.config
-    return Submitted(before.source, config, before.overrides, before.packing_seconds)
+    kept = Submitted(
+        before.source,
+        config,
+        before.overrides,
+        before.packing_seconds,
+        environment=before.environment,
+        command=before.command,
+    )
+    found = submitted or kept
+    return replace(
+        found,
+        name=before.name or found.name,
+        tags=before.tags or found.tags,
+        note=before.note or found.note,
+    )

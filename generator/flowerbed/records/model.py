@@ -6,10 +6,10 @@ import msgspec
 
 from flowerbed.metrics import Metrics
 from flowerbed.metrics.model import Scalar
-from flowerbed.report import Participant, SourceRecord, Wait
+from flowerbed.report import Environment, Participant, SourceRecord, Wait
 from flowerbed.runs import RunRecord
 
-VERSION = 1
+VERSION = 3
 
 
 class ArtifactRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +31,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     `run` is the SuperLink's word on it with the time of each phase, `source` and `config` what the submitter
     knew (None and {} where somebody else submitted; then `config` is what the app told in its log), `phases`
     the seconds spent in each. `complete` is False while the run goes on, or while a part is still missing.
+    `environment` (versions, host) and `command` (without secrets) are the submitter's.
+    `name`, `tags` and `note` are the user's words for it, which the SuperLink does not keep.
     """
 
     version: int
@@ -46,3 +48,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     artifacts: tuple[ArtifactRecord, ...]
     complete: bool
+    remarks: tuple[str, ...] = ()
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    environment: Environment | None = None
+    command: tuple[str, ...] = ()

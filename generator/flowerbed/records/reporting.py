@@ -39,6 +39,15 @@ def recorded(
     return report_of(seen.record, seen.log), seen.log
 
 
+def kept(root: Path, run_id: str) -> Report | None:
+    """Return a run's report from its record as it is, complete or not; None where there is none.
+
+    Raises UsageError for a damaged record.
+    """
+    record = load(root, run_id)
+    return report_of(record, load_log(root, run_id)) if record else None
+
+
 def report_of(record: Record, log: str) -> Report:
     """Return the report of what a record holds."""
     return Report(
@@ -51,4 +60,10 @@ def report_of(record: Record, log: str) -> Report:
         source=record.source,
         config=record.config,
         overrides=record.overrides,
+        remarks=record.remarks,
+        name=record.name,
+        tags=record.tags,
+        note=record.note,
+        environment=record.environment,
+        command=record.command,
     )

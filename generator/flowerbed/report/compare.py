@@ -4,89 +4,90 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-import msgspec
-
 from flowerbed import __version__
-from flowerbed.metrics import Number, Scalar
 from flowerbed.report.chart import HEIGHT, WIDTH, Chart, Curve, overlays
-from flowerbed.report.figures import SOURCE_WORDS, Source, columns, duration, moment, number, printable, rank
-from flowerbed.report.model import Report
+from flowerbed.report.comparison import Comparison, Figure, labels
+from flowerbed.report.figures import (
+    SOURCE_WORDS,
+    duration,
+    moment,
+    number,
+    size,
+)
+from flowerbed.report.model import Report, computing, rounds_in_words
+from flowerbed.report.overview import (
+    CELL,
+    LEGEND,
+    Cell,
+    config_value,
+    figure_cells,
+    marked,
+    render_overview,
+)
+from flowerbed.report.overview import columns as overview
 from flowerbed.report.page import mood, template
 from flowerbed.report.text import aligned
+from flowerbed.scripts.flower_text import printable
 
 # As many lines as can be told apart in one chart; the page has a style for each.
 RUN_LIMIT = 8
 CHART_LIMIT = 12
-_ID_SHOWN = 8
-_CELL = 36  # of the text; the page has every cell whole
+PACKAGE_LIMIT = 40
 
 
-class Figure(msgspec.Struct, frozen=True):
-    """A metric of one source in several runs: by run, in their order, figures by round."""
-
-    source: Source
-    name: str
-    runs: tuple[dict[int, Number], ...]
+def limited(comparison: Comparison) -> str:
+    """Return which runs have curves, as a sentence; "" where all have."""
+    count = len(comparison.runs)
+    return f"Curves and tables by round show the first {RUN_LIMIT} of {count} runs." * (count > RUN_LIMIT)
 
 
-class Comparison(msgspec.Struct, frozen=True):
-    """Reports in the order given; `differences` are the keys of the run config that are not equal in all.
+def render_comparison(comparison: Comparison, first: str = "", width: int | None = None) -> str:
+    """Return a line for each run, then for up to RUN_LIMIT runs all that is known, with a column for each.
 
-    A key that a run's config does not have, or that nobody recorded, is None there.
+    The figure or key `first` is the first of its kind; `width` bounds the lines of the first table.
     """
-
-    runs: tuple[Report, ...]
-    differences: dict[str, tuple[Scalar | None, ...]]
-    figures: tuple[Figure, ...]
-
-
-def compare(reports: Iterable[Report]) -> Comparison:
-    """Return a comparison of runs; equal input gives an equal one."""
-    found = tuple(reports)
-    keys = sorted({key for report in found for key in report.config})
-    values = {key: tuple(report.config.get(key) for report in found) for key in keys}
-    return Comparison(
-        runs=found,
-        differences={key: each for key, each in values.items() if any(one != each[0] for one in each)},
-        figures=tuple(_figures(found)),
-    )
-
-
-def labels(reports: Sequence[Report]) -> list[str]:
-    """Return a short name for each run: the beginning of its id, as long as it takes to tell them apart."""
-    ids = [report.run.run_id for report in reports]
-    longest = max(map(len, ids))
-    size = next(
-        (at for at in range(_ID_SHOWN, longest) if len({one[:at] for one in ids}) == len(set(ids))), longest
-    )
-    return [one[:size] for one in ids]
-
-
-def render_comparison(comparison: Comparison) -> str:
-    """Return the comparison as aligned text: a line a fact, a column a run."""
     names = labels(comparison.runs)
-    parts = [_text(["run", *names], _facts(comparison.runs))]
-    if comparison.differences:
-        rows = [(key, [_config_value(one) for one in each]) for key, each in comparison.differences.items()]
-        parts.append(_text(["run config", *names], rows))
-    if comparison.figures:
-        parts.append(_text(["last figure", *names], _last_figures(comparison)))
+    shown = names if width else [one.run.run_id for one in comparison.runs]
+    parts = [render_overview(comparison, shown, first, width)]
+    if len(comparison.runs) <= RUN_LIMIT:
+        parts += _side_by_side(comparison, names)
     return "\n\n".join(parts)
 
 
-def render_comparison_page(comparison: Comparison) -> str:
-    """Return the comparison as one HTML page without scripts. Equal input gives equal pages."""
+def _side_by_side(comparison: Comparison, names: list[str]) -> list[str]:
+    parts = [_text(["run", *names], _facts(comparison.runs))]
+    if comparison.differences:
+        parts.append(_text(["run config", *names], _config_rows(comparison)))
+    if comparison.packages:
+        parts.append(_text(["package", *names], _package_rows(comparison)))
+    if comparison.figures:
+        parts.append(_text(["last figure", *names], _last_figures(comparison)))
+    return parts
+
+
+def render_comparison_page(comparison: Comparison, first: str = "") -> str:
+    """Return the comparison as one HTML page without scripts. Equal input gives equal pages.
+
+    The figure or key `first` is the first of its kind.
+    """
     names = labels(comparison.runs)
+    few = len(names) <= RUN_LIMIT
     return template("compare.html.j2").render(
-        names=names,
-        runs=[(f"run{at + 1}", name, report) for at, (name, report) in enumerate(_named(comparison))],
-        mood=mood,
-        facts=_facts(comparison.runs),
-        differences=[
-            (key, [_config_value(one) for one in each]) for key, each in comparison.differences.items()
+        names=names[:RUN_LIMIT],
+        count=len(names),
+        runs=[
+            (f"run{at + 1}", name, report) for at, (name, report) in enumerate(_named(comparison)[:RUN_LIMIT])
         ],
+        few=few,
+        limited=limited(comparison),
+        mood=mood,
+        overview=overview(comparison, [one.run.run_id for one in comparison.runs], first),
+        limit=RUN_LIMIT,
+        legend=LEGEND.partition(" ")[2],
+        facts=_facts(comparison.runs) if few else [],
+        differences=_config_rows(comparison) if few else [],
+        packages=_package_rows(comparison) if few else [],
         charts=_charts(comparison),
-        figures=_last_figures(comparison),
         tables=[_table(figure) for figure in comparison.figures],
         size=(WIDTH, HEIGHT),
         version=__version__,
@@ -97,20 +98,23 @@ def _named(comparison: Comparison) -> list[tuple[str, Report]]:
     return list(zip(labels(comparison.runs), comparison.runs, strict=True))
 
 
-def _figures(reports: tuple[Report, ...]) -> list[Figure]:
-    found: dict[tuple[Source, str], list[dict[int, Number]]] = {}
-    for at, report in enumerate(reports):
-        for column in columns(report.metrics):
-            found.setdefault((column.source, column.name), [{} for _ in reports])[at] = column.values
-    ordered = sorted(found, key=lambda key: rank(key[1]))
-    return [Figure(source, name, tuple(found[source, name])) for source, name in ordered]
+def _config_rows(comparison: Comparison) -> list[tuple[str, list[Cell]]]:
+    return [(key, marked(list(map(config_value, each)))) for key, each in comparison.differences.items()]
+
+
+def _package_rows(comparison: Comparison) -> list[tuple[str, list[Cell]]]:
+    rows = [(name, marked([one or "" for one in each])) for name, each in comparison.packages.items()]
+    more = len(rows) - PACKAGE_LIMIT
+    return [*rows[:PACKAGE_LIMIT], *[(f"… {more} more", [Cell("")] * len(comparison.runs))] * (more > 0)]
 
 
 def _charts(comparison: Comparison) -> list[Chart]:
     names = labels(comparison.runs)
     curves = {
         _title(figure): [
-            Curve(f"run{at + 1}", names[at], values) for at, values in enumerate(figure.runs) if values
+            Curve(f"run{at + 1}", names[at], values)
+            for at, values in enumerate(figure.runs[:RUN_LIMIT])
+            if values
         ]
         for figure in comparison.figures
     }
@@ -121,23 +125,31 @@ def _title(figure: Figure) -> str:
     return f"{figure.name} ({SOURCE_WORDS[figure.source]})"
 
 
-def _facts(reports: Sequence[Report]) -> list[tuple[str, list[str]]]:
+def _facts(reports: Sequence[Report]) -> list[tuple[str, list[Cell]]]:
     """Return what runs are: a name, and a value for each run; what no run knows is left out."""
     known: list[tuple[str, Callable[[Report], str]]] = [
+        ("name", lambda one: one.name),
         ("outcome", lambda one: one.run.outcome),
         ("reason", lambda one: one.run.details),
+        ("remarks", lambda one: "; ".join(one.remarks)),
         ("app", lambda one: f"{one.run.fab_id} {one.run.fab_version}"),
         ("FAB", lambda one: one.run.fab_hash[:8]),
-        ("commit", lambda one: one.source.commit[:12] if one.source else ""),
+        ("commit", lambda one: one.source.revision if one.source else ""),
         ("submitted", lambda one: moment(one.run.pending_at)),
+        ("Flower", lambda one: one.environment.flower if one.environment else ""),
+        ("Python", lambda one: one.environment.python if one.environment else ""),
+        ("submitted on", lambda one: one.environment.host if one.environment else ""),
         ("training time", _training),
+        ("computing", lambda one: computing(one) if one.run.bytes_sent else ""),
+        ("sent to nodes", lambda one: size(one.run.bytes_sent) if one.run.bytes_sent else ""),
+        ("received", lambda one: size(one.run.bytes_received) if one.run.bytes_sent else ""),
         ("strategy", lambda one: one.metrics.strategy),
-        ("rounds", lambda one: str(sum(entry.number > 0 for entry in one.metrics.rounds))),
+        ("rounds done", rounds_in_words),
         ("nodes", lambda one: str(len(one.participants) or "")),
         ("failures of nodes", lambda one: str(len(one.metrics.failures))),
     ]
     rows = [(name, [value(one) for one in reports]) for name, value in known]
-    return [(name, values) for name, values in rows if any(values)]
+    return [(name, marked(values)) for name, values in rows if any(values)]
 
 
 def _training(report: Report) -> str:
@@ -145,29 +157,22 @@ def _training(report: Report) -> str:
     return duration(times[0]) if times else ""
 
 
-def _last_figures(comparison: Comparison) -> list[tuple[str, list[str]]]:
-    return [
-        (_title(figure), [number(list(each.values())[-1]) if each else "" for each in figure.runs])
-        for figure in comparison.figures
-    ]
+def _last_figures(comparison: Comparison) -> list[tuple[str, list[Cell]]]:
+    titles = map(_title, comparison.figures)
+    return [(title, cells) for title, (_, cells) in zip(titles, figure_cells(comparison), strict=True)]
 
 
 def _table(figure: Figure) -> tuple[str, list[tuple[int, list[str]]]]:
-    rounds = sorted({at for each in figure.runs for at in each})
-    rows = [(at, [number(each[at]) if at in each else "" for each in figure.runs]) for at in rounds]
+    runs = figure.runs[:RUN_LIMIT]
+    rounds = sorted({at for each in runs for at in each})
+    rows = [(at, [number(each[at]) if at in each else "" for each in runs]) for at in rounds]
     return _title(figure), rows
 
 
-def _config_value(value: Scalar | None) -> str:
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _text(head: list[str], rows: Iterable[tuple[str, list[str]]]) -> str:
-    table = [head, *([name, *values] for name, values in rows)]
+def _text(head: list[str], rows: Iterable[tuple[str, list[Cell]]]) -> str:
+    table = [head, *([name, *map(str, cells)] for name, cells in rows)]
     return aligned([[_short(printable(cell)) for cell in row] for row in table], left=len(head))
 
 
 def _short(cell: str) -> str:
-    return cell if len(cell) <= _CELL else f"{cell[: _CELL - 1]}…"
+    return cell if len(cell) <= CELL else f"{cell[: CELL - 1]}…"

@@ -1,4 +1,4 @@
-"""How figures and strangers' text are shown: short, aligned, harmless."""
+"""How figures are shown: short and aligned."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ SOURCE_WORDS = {
     "train": "nodes, training",
     "evaluate": "nodes, evaluation",
 }
-TEXT_LIMIT = 300
 # Metrics by what people look at first; other names follow in the order of the log.
 _FIRST = ("acc", "loss")
 
@@ -71,19 +70,14 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
+def size(count: int) -> str:
+    """Return a number of bytes in words: `12 B`, `3.4 kB`, `1.2 GB`."""
+    if count < 1000:
+        return f"{count} B"
+    power = min(len(str(count)) - 1, 14) // 3
+    return f"{count / 1000**power:.1f} {'_kMGT'[power]}B"
+
+
 def moment(iso: str) -> str:
     """Return an ISO 8601 time in UTC, to the second, as people write it: `2026-01-31 08:00:00 UTC`."""
     return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if iso else ""
-
-
-def printable(text: str) -> str:
-    """Return text on one line, without control characters and direction marks, cut at a bearable length."""
-    return harmless(" ".join(text.split()))
-
-
-def harmless(line: str) -> str:
-    """Return a line like `printable`, but with its spaces."""
-    shown = "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line.expandtabs(4)
-    )
-    return shown if len(shown) <= TEXT_LIMIT else f"{shown[: TEXT_LIMIT - 1]}…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +20,14 @@ from flowerbed.report.figures import (
     Column,
     columns,
     duration,
-    harmless,
     moment,
     number,
-    printable,
     rank,
+    size,
 )
-from flowerbed.report.model import Report
+from flowerbed.report.model import Report, computing, rounds_in_words
 from flowerbed.report.text import answers
+from flowerbed.scripts.flower_text import harmless, printable
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -71,6 +72,7 @@ def render_page(report: Report, log: str = "") -> str:
         log=_log(log),
         script=_script(),
         source=_source(report),
+        submission=_submission(report),
         version=__version__,
         size=(WIDTH, HEIGHT),
     )
@@ -85,8 +87,29 @@ def _source(report: Report) -> list[tuple[str, str]]:
     """Return what is known of the app's source, in words; nothing where there is no record of it."""
     if report.source is None:
         return []
-    found = msgspec.structs.asdict(report.source)
-    return [(_SOURCE_WORDS[key], value) for key, value in found.items() if value]
+    found, tree = msgspec.structs.asdict(report.source), report.source.tree
+    rows = [(words, found[key]) for key, words in _SOURCE_WORDS.items() if found[key]]
+    if tree:
+        changes = {True: f"yes, in {tree.diff or 'files'}", False: "none", None: "not known"}[tree.dirty]
+        rows += [
+            ("branch", tree.branch),
+            ("remote", tree.remote),
+            ("changes", changes),
+            ("problem", tree.problem),
+        ]
+    return [(words, value) for words, value in rows if value]
+
+
+def _submission(report: Report) -> list[tuple[str, str]]:
+    """Return how the run was submitted, in words; nothing where there is no record of it."""
+    rows = [("name", report.name), ("tags", ", ".join(report.tags)), ("note", report.note)]
+    if known := report.environment:
+        rows += [
+            ("command", " ".join(map(shlex.quote, report.command))),
+            ("submitted with", known.versions),
+            ("submitted on", ", ".join(filter(None, (known.host, known.platform)))),
+        ]
+    return [(words, value) for words, value in rows if value]
 
 
 def _script() -> tuple[str, str]:
@@ -120,9 +143,8 @@ def _facts(report: Report, all_columns: list[Column]) -> list[tuple[str, str, bo
     """Return what to know at a glance: a name, its value, and whether it is bad news."""
     metrics = report.metrics
     facts = [_last(column) for column in _headlines(all_columns)]
-    if metrics.rounds:
-        done = str(len([entry for entry in metrics.rounds if entry.number > 0]))
-        facts.append(("rounds", f"{done} of {metrics.planned}" if metrics.planned else done))
+    if done := rounds_in_words(report):
+        facts.append(("rounds", done))
     if report.participants:
         facts.append(("nodes", str(len(report.participants))))
     if examples := _examples(report):
@@ -131,7 +153,17 @@ def _facts(report: Report, all_columns: list[Column]) -> list[tuple[str, str, bo
         wait.seconds for wait in report.stages if wait.stage == "running" and wait.seconds is not None
     ]:
         facts.append(("training time", duration(times[0])))
+    if report.run.bytes_sent:
+        facts += [
+            ("computing", computing(report)),
+            ("sent to nodes", size(report.run.bytes_sent)),
+            ("received", size(report.run.bytes_received)),
+        ]
+    missing = sum(
+        replies.missing for _, of in _phases(metrics) for entry in metrics.rounds if (replies := of(entry))
+    )
     failures = [("failures of nodes", number(len(metrics.failures)), True)] if metrics.failures else []
+    failures += [("replies missing", number(missing), True)] if missing else []
     return failures + [(name, value, False) for name, value in facts]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from flowerbed.metrics import Replies, Round
-from flowerbed.report.figures import Column, columns, duration, number, printable
-from flowerbed.report.model import Participant, Report
+from flowerbed.report.figures import Column, columns, duration, number, size
+from flowerbed.report.model import Report, computing
+from flowerbed.report.participants import Participant
+from flowerbed.scripts.flower_text import printable
 
 # More metrics than this make lines that no terminal shows; the page and the JSON have them all.
 COLUMN_LIMIT = 8
@@ -22,14 +24,26 @@ def _head(report: Report) -> list[str]:
     lines = [f"run {run.run_id}: {run.outcome}"]
     if run.details:
         lines.append(f"  {printable(run.details)}")
+    lines += [f"  {printable(remark)}" for remark in report.remarks]
+    labels = [report.name, *(f"#{tag}" for tag in report.tags), report.note]
+    lines += [printable(" ".join(filter(None, labels)))] * any(labels)
     lines.append(f"app {printable(run.fab_id)} {printable(run.fab_version)}, FAB {run.fab_hash[:8]}")
     if source := report.source:
-        commit = f", commit {source.commit}" if source.commit else ""
+        changes = " with changes" if source.tree and source.tree.dirty else ""
+        commit = f", commit {source.commit}{changes}" if source.commit else ""
         lines.append(f"source {printable(source.location)}{printable(commit)}")
-    if failures := len(report.metrics.failures):
-        lines.append(f"failures of nodes: {failures}, listed on the page and by --json")
+    if known := report.environment:
+        lines.append(printable(f"submitted with {known.versions} on {known.host}"))
     stages = ", ".join(f"{wait.stage} {_lasted(wait.seconds)}" for wait in report.stages)
-    return [*lines, stages] if stages else lines
+    lines += [stages] * bool(stages)
+    if run.bytes_sent and (took := computing(report)):
+        sent, received = size(run.bytes_sent), size(run.bytes_received)
+        lines.append(f"computing {took}, {sent} sent to nodes, {received} received")
+    if report.overrides:
+        lines.append(
+            "set: " + printable(", ".join(f"{key}={value}" for key, value in report.overrides.items()))
+        )
+    return lines
 
 
 def _lasted(seconds: float | None) -> str:
@@ -59,7 +73,7 @@ def _row(entry: Round, shown: list[Column]) -> list[str]:
 
 def answers(replies: Replies | None) -> str:
     """Return `4 of 4`: how many of the nodes asked gave a result."""
-    return f"{replies.results} of {replies.results + replies.failures}" if replies else ""
+    return f"{replies.results} of {replies.results + replies.failures + replies.missing}" if replies else ""
 
 
 def _source_words(shown: list[Column]) -> list[str]:
@@ -73,7 +87,7 @@ def _source_words(shown: list[Column]) -> list[str]:
 def _participants(report: Report) -> str:
     if not report.participants:
         return ""
-    table = [["node", "tenant", "examples", "rounds", "failures"]]
+    table = [["node", "tenant", "examples", "rounds", "failures", "missing"]]
     table += [_participant(one) for one in report.participants]
     return aligned(table, left=2)
 
@@ -81,7 +95,14 @@ def _participants(report: Report) -> str:
 def _participant(one: Participant) -> list[str]:
     examples = "" if one.examples is None else number(one.examples)
     rounds = str(len(one.rounds)) if one.rounds else ""
-    return [printable(one.name or one.node), printable(one.tenant), examples, rounds, str(one.failures)]
+    return [
+        printable(one.name or one.node),
+        printable(one.tenant),
+        examples,
+        rounds,
+        str(one.failures),
+        str(one.missing),
+    ]
 
 
 def aligned(table: list[list[str]], left: int = 0) -> str:

@@ -55,6 +55,11 @@ def supernode_install(plan: Plan, tenant: Tenant, *, has_authority: bool) -> str
         "keys_secret": tenant.keys_secret,
         "nodes": [node.name for node in tenant.nodes],
         "fleet": tenant.fleet_address,
+        "reach_anywhere": plan.superlink.fleet.type != "cluster"
+        and not plan.superlink.fleet.networks
+        and not tenant.proxy,
+        "proxy": tenant.proxy.https if tenant.proxy else "",
+        "proxy_secret": tenant.proxy.secret if tenant.proxy else "",
     }
     return render("install-supernode.md", data)
 

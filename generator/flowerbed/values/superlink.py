@@ -34,14 +34,15 @@ def superlink_values(  # noqa: PLR0913, PLR0917  (each is a fact of its own)
     public_keys: Mapping[str, str],
     neighbours: Mapping[str, str],
     authority: str,
-    revoked: Mapping[str, list[str]] | None = None,
+    revoked: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
     """Return the coordinator's values as plain data. No secret is among them.
 
     `users` are roles by user name; `public_keys` the nodes' (PEM) by node name; `neighbours` the namespaces
     of tenants in the SuperLink's own cluster by tenant name, which its NetworkPolicy lets in; `authority` the
     certificate (PEM) of the CA by which the SuperExec knows the SuperLink, "" where somebody else certifies
-    it; `revoked` SHA-256s of `certificates` and `keys`. Tenants and users are not read from the plan.
+    it; `revoked` times (ISO 8601, UTC) of `users` by name, and SHA-256s of `keys`. Tenants and users
+    are not read from the plan.
     """
     superlink = plan.superlink
     apart = superlink.executor == "kubernetes"
@@ -117,12 +118,11 @@ def _cert_manager(plan: Plan, tls: ServerTls) -> dict[str, Any]:
     for audience in ("fleet", "control", "runtime"):
         service = names.service_name(superlink.release, audience)
         known |= set(names.service_names(service, superlink.namespace, superlink.cluster_domain))
-    kind, _, issuer = tls.issuer.rpartition("/")
+    kind, issuer = tls.issuer_reference
     return {
-        "issuerRef": {"name": issuer, "kind": kind or "Issuer", "group": "cert-manager.io"},
+        "issuerRef": {"name": issuer, "kind": kind, "group": "cert-manager.io"},
         "dnsNames": [name for name in tls.dns_names if name not in known],
         "ipAddresses": [address for address in tls.ip_addresses if address not in known],
         "duration": f"{tls.days * _HOURS}h",
-        # A third of its life before its end, as cert-manager does by itself.
-        "renewBefore": f"{tls.days * _HOURS // 3}h",
+        "renewBefore": f"{tls.renew_hours}h",
     }

@@ -37,8 +37,8 @@ def supernode_values(
             "address": tenant.fleet_address,
             "namespace": plan.superlink.namespace if near else "",
         },
-        # An exposed address may lead to the SuperLink's pod within the cluster: policies see that pod then.
-        **({"networkPolicy": {"superlinkCidrs": EVERYWHERE}} if near and exposed else {}),
+        **_policy(plan, near=near, exposed=exposed and not tenant.proxy),
+        **_proxy(tenant),
         "insecure": plan.insecure,
         "tls": _tls(plan, authority),
         "keys": {"enabled": not plan.insecure, "existingSecret": "" if plan.insecure else tenant.keys_secret},
@@ -63,6 +63,30 @@ def supernode_values(
         **image_values(plan, "supernode"),
         **pull_secret_values(plan, "supernode", "superexec"),
     }
+
+
+def _policy(plan: Plan, *, near: bool, exposed: bool) -> dict[str, Any]:
+    """Return where nodes may dial: the networks, where they are known; for a name alone, any, with a warning.
+
+    An exposed address may lead to the SuperLink's pod within the cluster: policies see that pod then.
+    """
+    if plan.superlink.fleet.networks:
+        return {"networkPolicy": {"superlinkCidrs": list(plan.superlink.fleet.networks)}}
+    return {"networkPolicy": {"superlinkCidrs": EVERYWHERE}} if near and exposed else {}
+
+
+def _proxy(tenant: Tenant) -> dict[str, Any]:
+    """Return how nodes and apps get out, where that is through a proxy."""
+    if not tenant.proxy:
+        return {}
+    said = {
+        "url": tenant.proxy.https,
+        "existingSecret": tenant.proxy.secret,
+        "noProxy": list(tenant.proxy.no_proxy),
+        "cidrs": list(tenant.proxy.networks),
+        "namespace": tenant.proxy.namespace,
+    }
+    return {"proxy": said}
 
 
 def beside_superlink(plan: Plan, tenant: Tenant) -> bool:

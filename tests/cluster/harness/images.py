@@ -1,8 +1,8 @@
 """The images of a cluster, made here: a folder of containerd that holds them all.
 
 They carry the names that the charts' values give, so that charts install with their defaults: Flower's three
-(Debian's Python; a virtual environment with Flower and the packages of examples/digits and of Flower's
-Kubernetes executor), HAProxy's and git's (Debian's), CoreDNS and the pause image.
+(Debian's Python; a virtual environment with Flower and the packages of examples/digits), HAProxy's and git's
+(Debian's), CoreDNS and the pause image.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 DNS_IMAGE = "registry.k8s.io/coredns/coredns:built"
 PYTHON = "3.11"  # of bookworm
 # flwr's own version is the charts' appVersion.
-PACKAGES = ("kubernetes>=32,<36", "numpy>=2,<3", "scikit-learn>=1.5,<2")
+PACKAGES = ("numpy>=2,<3", "scikit-learn>=1.5,<2")
 SHELL = ("dash", "coreutils", "ca-certificates")
-# Debian's suite and packages. HAProxy is later than that of `make test`, and nearer the charts' own.
+# Debian's suite and packages. HAProxy is later than that of `make test-all`, and nearer the charts' own.
 ROOTS = {
     "flower": ("bookworm", *SHELL, "bash", "procps", "python3", "netcat-openbsd", "libstdc++6"),
     "haproxy": ("trixie", *SHELL, "haproxy"),

@@ -8,21 +8,22 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from .flower_archive import plain
     from .flower_config import flatten
-    from .flower_connection import Invalid
-    from .flower_requirements import wrong_requirements
+    from .flower_connection import BYTE_ORDER_MARK, SAVE, Invalid, NotUtf8, utf8
+    from .flower_requirements import fits_python, wrong_requirements
+    from .flower_syntax import SyntaxTrouble, compiled
+    from .flower_text import plain
 else:  # lying beside the program that runs
-    from flower_archive import plain
     from flower_config import flatten
-    from flower_connection import Invalid
-    from flower_requirements import wrong_requirements
+    from flower_connection import BYTE_ORDER_MARK, SAVE, Invalid, NotUtf8, utf8
+    from flower_requirements import fits_python, wrong_requirements
+    from flower_syntax import SyntaxTrouble, compiled
+    from flower_text import plain
 
 PYPROJECT = "pyproject.toml"
 # Parsed, a module takes a thousand times its size in memory. Both are a tenth of that in any app.
@@ -36,6 +37,8 @@ NAME = re.compile(r"[A-Za-z]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
 COMPONENTS = ("serverapp", "clientapp")
 # Gives a file's content by its path in the app, None where there is none. Raises Invalid for a longer one.
 Read = Callable[[str, int], bytes | None]
+# Says why the first of the files that is here does not get into the FAB.
+Reason = Callable[[Iterable[str]], str]
 
 
 def checked(path: Path, read: Read) -> dict[str, Any]:
@@ -63,14 +66,33 @@ def parsed(path: Path, read: Read) -> dict[str, Any]:
         raise Invalid(f"{path}: no {PYPROJECT} in it", "a Flower app has one: see `flwr new`")
     place = path / PYPROJECT
     try:
-        config = {} if (deep := _endless_keys(raw)) else tomllib.loads(raw.decode("utf-8"))
-        deep = deep or _deep(config)
+        text = utf8(raw)
+        if text.startswith(BYTE_ORDER_MARK):
+            raise Invalid(f"{place}: begins with a byte order mark, which Flower does not read", SAVE)
+        return bounded_toml(text)
+    except NotUtf8 as error:
+        raise Invalid(f"{place}: {error}", SAVE) from None
+    except TooDeep as error:
+        raise Invalid(f"{place}: {error}", "make it flatter") from None
     except ValueError as error:
         raise Invalid(f"{place}: not TOML: {_short(str(error))}") from None
+
+
+class TooDeep(ValueError):  # noqa: N818
+    """TOML that is nested deeper than any app needs, or whose keys would take all memory."""
+
+    def __init__(self) -> None:
+        super().__init__(f"its tables or lists lie more than {DEEPEST_KEY} deep")
+
+
+def bounded_toml(text: str) -> dict[str, Any]:
+    """Return what anybody's TOML says. Raises TooDeep, and ValueError for what is no TOML."""
+    try:
+        config = {} if (deep := _endless_keys(text.encode())) else tomllib.loads(text)
     except RecursionError:
-        deep = True
-    if deep:
-        raise Invalid(f"{place}: its tables or lists lie more than {DEEPEST_KEY} deep", "make it flatter")
+        raise TooDeep from None
+    if deep or _deep(config):
+        raise TooDeep
     return config
 
 
@@ -95,15 +117,15 @@ def _wrong_keys(config: dict[str, Any], read: Read) -> Iterator[str]:
     name, version, publisher = project.get("name"), project.get("version"), app.get("publisher")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         yield f"project.name is {_show(name)}: write 1 to 32 letters, digits and hyphens, first a letter"
-    if not isinstance(version, str) or not _is_version(version):
+    if not isinstance(version, str) or not is_version(version):
         yield f'project.version is {_show(version)}: write a version as PEP 440 has it, such as "1.0.0"'
-    if not isinstance(publisher, str) or not _is_publisher(publisher):
+    if not isinstance(publisher, str) or not is_publisher(publisher):
         yield f"tool.flwr.app.publisher is {_show(publisher)}: write a name without slashes"
     yield from wrong_requirements(project.get("dependencies"))
     components = table(app, "components")
     for component in COMPONENTS if "agentapp" not in components else ("agentapp",):
         reference = components.get(component)
-        if problem := _wrong_component(reference, read):
+        if problem := _wrong_component(reference, read, same_python=fits_python(project)):
             yield f"tool.flwr.app.components.{component} is {_show(reference)}: {problem}"
     defaults, wrong = flatten(table(app, "config"))
     for key in wrong:
@@ -129,7 +151,8 @@ def _short(text: str) -> str:
     return plain(text) if len(text) <= 200 else f"{plain(text[:200])}…"
 
 
-def _is_version(text: str) -> bool:
+def is_version(text: str) -> bool:
+    """Return whether an app's version is one that Flower and PEP 440 take."""
     from packaging.version import InvalidVersion, Version
 
     # It becomes part of a folder's name where the app is installed.
@@ -142,18 +165,20 @@ def _is_version(text: str) -> bool:
     return True
 
 
-def _is_publisher(text: str) -> bool:
+def is_publisher(text: str) -> bool:
+    """Return whether a publisher is a plain name."""
     # It becomes the first part of a folder's name where the app is installed.
     sane = text == text.strip() and text.isprintable() and not set("/\\:") & set(text)
     return sane and 0 < len(text) <= 64 and not text.startswith(".")
 
 
-def _module_files(reference: str) -> tuple[str, str]:
+def module_files(reference: str) -> tuple[str, str]:
+    """Return the files that a module, or `module:object`, may be, by path in the app."""
     base = reference.partition(":")[0].replace(".", "/")
     return f"{base}.py", f"{base}/__init__.py"
 
 
-def _wrong_component(reference: object, read: Read) -> str:
+def _wrong_component(reference: object, read: Read, *, same_python: bool) -> str:
     """Return what is wrong with `module:object`, "" for nothing; the module is parsed, not run."""
     module, _, attribute = reference.partition(":") if isinstance(reference, str) else ("", "", "")
     parts = [*module.split("."), *attribute.split(".")]
@@ -163,23 +188,40 @@ def _wrong_component(reference: object, read: Read) -> str:
         or len(reference) > 256
     ):
         return "write MODULE:OBJECT"
-    files = _module_files(reference)
+    files = module_files(reference)
     try:
         sources = (read(file, LARGEST_MODULE) for file in files)
         source = next((content for content in sources if content is not None), None)
     except Invalid as error:
         return error.what
     if source is None:
-        return f"there is no {files[0]} and no {files[1]}"
+        return f"there is no {files[0]} and no {files[1]}{_cause(module, read)}"
     try:
-        with warnings.catch_warnings(action="ignore"):
-            tree = ast.parse(source)
-    except SyntaxError as error:
-        return f"line {error.lineno} of its module does not parse: {error.msg}"
-    except (ValueError, RecursionError, MemoryError) as error:
-        return f"its module does not parse: {error}"
+        tree = compiled(source)
+    except SyntaxTrouble as error:
+        if not same_python:
+            return ""
+        where = f"line {error.line} of its module" if error.line else "its module"
+        return f"{where} does not compile: {error}"
     name = attribute.partition(".")[0]
     return "" if {name, "*", "__getattr__"} & set(_defined(tree)) else f"its module defines no {name}"
+
+
+def _cause(module: str, read: Read) -> str:
+    """Return why a module is not found where it lies in one of the usual places beside; "" otherwise."""
+    package, _, inner = module.partition(".")
+    if any(_is_there(f"src/{file}", read) for file in module_files(module)):
+        return f"; modules are under src/, where Flower does not look: move src/{package} beside {PYPROJECT}"
+    if inner and any(_is_there(file, read) for file in module_files(inner)):
+        return f"; {PYPROJECT} is inside the package {package}: move it one directory up"
+    return ""
+
+
+def _is_there(file: str, read: Read) -> bool:
+    try:
+        return read(file, 0) is not None
+    except Invalid:  # it is longer
+        return True
 
 
 def _defined(tree: ast.Module) -> Iterator[str]:
@@ -197,12 +239,17 @@ def _defined(tree: ast.Module) -> Iterator[str]:
             waiting.extend(ast.iter_child_nodes(node))
 
 
-def missing_modules(config: dict[str, Any], files: dict[str, int]) -> Iterator[str]:
-    """Yield which modules that components name are not among a FAB's files."""
+def missing_modules(config: dict[str, Any], files: Mapping[str, int], reason: Reason) -> Iterator[str]:
+    """Yield which modules that components name are not among a FAB's files, and the `reason` of a file."""
     for component, reference in table(config, "tool", "flwr", "app", "components").items():
-        candidates = _module_files(str(reference))
+        candidates = module_files(str(reference))
         if not set(candidates) & set(files):
             yield (
-                f"{candidates[0]}, which {component} names, does not get into the FAB: is it a symbolic "
-                "link, in .gitignore or fab-exclude, or named like a test?"
+                f"{candidates[0]}, which {component} names, does not get into the FAB: {reason(candidates)}"
             )
+
+
+def component_modules(config: dict[str, Any]) -> list[str]:
+    """Return the modules that components name, by their dotted names."""
+    components = table(config, "tool", "flwr", "app", "components").values()
+    return [str(reference).partition(":")[0] for reference in components]

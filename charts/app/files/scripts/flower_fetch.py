@@ -77,7 +77,10 @@ def fetched(request: Request, scratch: Path, say: Callable[[str], None]) -> Prep
 
 def _check_inline(request: Request) -> None:
     if request.app:
-        raise Invalid(f"{request.app}: an app is either named, or made of --client and --server", "drop one")
+        raise Invalid(
+            f"{addresses.shown(request.app)}: an app is either named, or made of --client and --server",
+            "drop one",
+        )
     refuse_useless(request, "an app made of pieces", "ref", "path", "sha256", "submodules", *SECRETS)
 
 

@@ -6,6 +6,7 @@ The pieces become an ordinary app folder with a pyproject.toml; the code is pars
 from __future__ import annotations
 
 import ast
+import contextlib
 import keyword
 import re
 import shutil
@@ -17,14 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from .flower_config import flatten, parse
+    from .flower_config import flatten, settings_of
     from .flower_connection import Invalid, read_toml
+    from .flower_syntax import SyntaxTrouble, compiled, imports
 else:  # lying beside the program that runs
-    from flower_config import flatten, parse
+    from flower_config import flatten, settings_of
     from flower_connection import Invalid, read_toml
+    from flower_syntax import SyntaxTrouble, compiled, imports
 
 LARGEST_PIECE = 10 * 1024 * 1024  # bytes of a file; Flower takes FABs of this size (flwr 1.41)
 FLOWER = "flwr>=1.41,<1.42"
+RESERVED = frozenset({*sys.stdlib_module_names, "flwr", "numpy"})
 KINDS = {"client": "ClientApp", "server": "ServerApp"}
 
 
@@ -51,11 +55,10 @@ def run_config(file: Path | None, settings: tuple[str, ...]) -> dict[str, Any]:
     values: dict[str, Any] = read_toml(file) if file else {}
     if wrong := flatten(values)[1]:
         raise Invalid(f"{file}: {wrong[0]} must be true, false, a number or a string")
-    values = dict(flatten(values)[0])
-    for setting in settings:
-        key, _, text = setting.partition("=")
-        values[key.strip()] = parse(text.strip(), None)
-    return values
+    given, problems = settings_of(settings, None)
+    if problems:
+        raise Invalid("\n".join(problems))
+    return flatten(values)[0] | {key: value for key, (_, value) in given.items()}
 
 
 def write_app(inline: Inline, folder: Path) -> None:
@@ -73,7 +76,7 @@ def write_app(inline: Inline, folder: Path) -> None:
         except Invalid as error:
             problems.append(f"--{side}: {error}")
     requirements, wrong = _requirements(inline.requirements)
-    if problems := [*problems, *wrong, *_hidden(folder)]:
+    if problems := [*problems, *wrong, *_hidden(folder), *_left_beside(inline, folder)]:
         raise Invalid("\n".join(problems))
     app: dict[str, Any] = {"publisher": inline.publisher, "components": dict(sorted(components.items()))}
     if inline.config:
@@ -182,8 +185,37 @@ def _importable(name: str) -> bool:
 def _hidden(folder: Path) -> Iterator[str]:
     """Yield what would take the place of a module that Flower itself needs."""
     for entry in sorted(folder.iterdir()):
-        if entry.name.removesuffix(".py") in {*sys.stdlib_module_names, "flwr", "numpy"}:
+        if entry.name.removesuffix(".py") in RESERVED:
             yield f"{entry.name}: would hide the module of that name that comes with Python or Flower"
+
+
+def _left_beside(inline: Inline, folder: Path) -> Iterator[str]:
+    """Yield which modules that the pieces import lie beside them and are no pieces themselves."""
+    for piece in (*map(_file, (inline.client, inline.server)), *inline.modules):
+        if piece and (folder / piece.name).is_file():
+            with contextlib.suppress(SyntaxTrouble):
+                for item in imports(compiled((folder / piece.name).read_bytes())):
+                    if item.certain and not item.level and (module := _beside(piece, item.module, folder)):
+                        what = f"imports {item.module}, which is no piece of the app"
+                        yield f"{piece}:{item.line}: {what}: add --module {module}"
+
+
+def _beside(piece: Path, module: str, folder: Path) -> Path | None:
+    """Return the file or package beside a piece that an import means and that is not in the app."""
+    name = module.partition(".")[0]
+    given = any((folder / entry).exists() for entry in (name, f"{name}.py"))
+    if given or name in RESERVED:
+        return None
+    if (piece.with_name(name) / "__init__.py").is_file():
+        return piece.with_name(name)
+    file = piece.with_name(f"{name}.py")
+    return file if file.is_file() else None
+
+
+def _file(said: str) -> Path | None:
+    """Return the file that a side's code is in, None for code itself or an object of a module."""
+    place = said.rpartition(":")[0] if ":" in said else said
+    return Path(place) if place.endswith(".py") and "\n" not in said else None
 
 
 def _requirements(said: Path | tuple[str, ...]) -> tuple[list[str], list[str]]:

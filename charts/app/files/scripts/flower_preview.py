@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,26 +10,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING or __package__:
     from .flower_app import App, load_for_run
     from .flower_connection import SubmitError
+    from .flower_json import dumps
+    from .flower_prepare import prepared
+    from .flower_requirements import Libraries
     from .flower_run import INTERRUPTED
-    from .flower_source import Prepared, Request, prepared
+    from .flower_source import Prepared, Request
 else:  # lying beside the program that runs
     from flower_app import App, load_for_run
     from flower_connection import SubmitError
+    from flower_json import dumps
+    from flower_prepare import prepared
+    from flower_requirements import Libraries
     from flower_run import INTERRUPTED
-    from flower_source import Prepared, Request, prepared
+    from flower_source import Prepared, Request
 
 
 def preview(
     request: Request,
-    config: tuple[Path | None, tuple[str, ...], frozenset[str] | None],
+    config: tuple[Path | None, tuple[str, ...], Libraries | None, Callable[[str], None] | None],
     say: Callable[[str], None],
     *,
     as_json: bool,
 ) -> tuple[int, str]:
     """Pack the app; return the exit code and what would be sent, as text or as one JSON object.
 
-    `config` is a file and settings that override the app's, and what images bring; `say` hears progress
-    and errors.
+    `config` are the arguments of `load_for_run` after the app's path; `say` hears progress and errors.
     """
     try:
         with prepared(request, say) as found:
@@ -46,7 +50,7 @@ def preview(
 
 
 def _json(app: App, found: Prepared, config: Mapping[str, Any]) -> str:
-    return json.dumps(
+    return dumps(
         {
             "app": app.title,
             "source": dataclasses.asdict(found.source),
@@ -65,7 +69,7 @@ def _text(app: App, found: Prepared, config: Mapping[str, Any]) -> str:
     lines += [f"  {name} ({size:,} bytes)" for name, size in app.files.items()]
     lines += [f"warning: {text}" for text in app.warnings]
     lines += ["run config"] if config else []
-    lines += [f"  {key} = {json.dumps(value)}" for key, value in config.items()]
+    lines += [f"  {key} = {dumps(value)}" for key, value in config.items()]
     if found.source.kind == "inline":
         lines += ["pyproject.toml, made of the pieces:", _pyproject(found).rstrip()]
     return "\n".join(lines)

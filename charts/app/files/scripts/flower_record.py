@@ -1,6 +1,7 @@
 """A record of a run in a folder, where only Flower is installed: `--record FOLDER` makes FOLDER/RUN/ with
 
-    submission.json     what only the submitter knows: source, run config, what was overridden, packing time
+    submission.json     what only the submitter knows: labels, source, run config, environment, command line
+    source.diff         how the app's files differ from the commit, for a directory in a git working tree
     log.txt             the run's log, as it comes
     artifacts/          the files that the app gave
     outcome.json        how it ended, last of all
@@ -12,10 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -24,30 +24,68 @@ if TYPE_CHECKING or __package__:
     from .flower_artifacts import artifacts
     from .flower_config import Scalar
     from .flower_connection import Invalid
+    from .flower_environment import command_line, environment
+    from .flower_json import dumps
+    from .flower_labels import Labels
     from .flower_run import Outcome
     from .flower_source import Source
+    from .flower_text import screened
+    from .flower_tree import working_tree
     from .flower_watch import Watcher
 else:  # lying beside the program that runs
     from flower_app import App
     from flower_artifacts import artifacts
     from flower_config import Scalar
     from flower_connection import Invalid
+    from flower_environment import command_line, environment
+    from flower_json import dumps
+    from flower_labels import Labels
     from flower_run import Outcome
     from flower_source import Source
+    from flower_text import screened
+    from flower_tree import working_tree
     from flower_watch import Watcher
 
 SUBMISSION = "submission.json"
+DIFF = "source.diff"
 SOURCE = ("kind", "location", "ref", "commit", "path", "sha256")
 
 
-def submission(app: App, source: Source, overrides: dict[str, Scalar], seconds: float) -> dict[str, object]:
-    """Return what only a submitter knows of a run, as data; `seconds` is how long packing took."""
-    return {
-        "source": {name: getattr(source, name) for name in SOURCE},
+@dataclasses.dataclass(frozen=True, slots=True)
+class Submission:
+    """What only a submitter knows of a run, as data; `diff`: how the files differ from the commit."""
+
+    facts: dict[str, object]
+    diff: bytes = b""
+
+
+def submission(  # noqa: PLR0913, PLR0917  (what is known comes from everywhere)
+    app: App,
+    source: Source,
+    overrides: dict[str, Scalar],
+    seconds: float,
+    labels: Labels,
+    command: Sequence[str],
+) -> Submission:
+    """Return what only a submitter knows; `seconds` is how long packing took."""
+    tree = working_tree(Path(source.location, source.path), app.files) if source.kind == "folder" else None
+    known: dict[str, object] = {name: getattr(source, name) for name in SOURCE}
+    if tree:
+        known["commit"] = source.commit or tree.commit
+        known["tree"] = {
+            **{name: getattr(tree, name) for name in ("branch", "remote", "dirty", "problem")},
+            "diff": DIFF if tree.diff else "",
+        }
+    facts = {
+        **dataclasses.asdict(labels),
+        "source": known,
         "config": {**app.defaults, **overrides},
         "overrides": overrides,
         "packing_seconds": round(seconds, 3),
+        "environment": environment(),
+        "command": command_line(command),
     }
+    return Submission(facts, tree.diff if tree else b"")
 
 
 class FolderRecord(Watcher):
@@ -56,8 +94,14 @@ class FolderRecord(Watcher):
     Raises Invalid where the folder cannot be made or written to.
     """
 
-    def __init__(self, root: Path, say: Callable[[str], None]) -> None:
-        self._root, self._say = root, say
+    def __init__(
+        self,
+        root: Path,
+        say: Callable[[str], None],
+        labels: Labels | None = None,
+        command: Sequence[str] = (),
+    ) -> None:
+        self._root, self._say, self._labels, self._command = root, say, labels or Labels(), command
         self._began = time.monotonic()
         self._folder: Path | None = None
         self._log: BinaryIO | None = None
@@ -70,18 +114,21 @@ class FolderRecord(Watcher):
 
     def started(self, run_id: int, app: App, source: Source, overrides: dict[str, Scalar]) -> None:
         """Begin the record of a run."""
-        told = submission(app, source, overrides, time.monotonic() - self._began)
+        took = time.monotonic() - self._began
+        made = submission(app, source, overrides, took, self._labels, self._command)
         with self._telling():
             self._folder = self._root / str(run_id)
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            self._write(SUBMISSION, _json(told))
+            if made.diff:
+                self._write(DIFF, made.diff)
+            self._write(SUBMISSION, _json(made.facts))
             self._log = _opened(self._folder / "log.txt")
 
     def hear(self, text: str) -> None:
         """Write whole lines of the log."""
         if self._log:
             with self._telling():
-                self._log.write(text.encode(errors="replace"))
+                self._log.write(screened(text, colors=True).encode())
                 self._log.flush()
 
     def end(self, outcome: Outcome) -> None:
@@ -95,8 +142,10 @@ class FolderRecord(Watcher):
                 if one.data is None:
                     self._say(f"warning: file {one.name!r} of the app: {one.problem}")
                     continue
-                (self._folder / "artifacts").mkdir(mode=0o700, exist_ok=True)
-                self._write(f"artifacts/{one.name}", one.data)
+                place = f"artifacts/{one.name}"
+                for parent in reversed(Path(place).parents[:-1]):
+                    (self._folder / parent).mkdir(mode=0o700, exist_ok=True)
+                self._write(place, one.data)
             self._write("outcome.json", _json(dataclasses.asdict(outcome)))
             self._say(f"record: {self._folder}")
 
@@ -123,4 +172,4 @@ def _opened(file: Path) -> BinaryIO:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+    return f"{dumps(value, indent=2)}\n".encode()

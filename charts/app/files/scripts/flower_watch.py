@@ -25,5 +25,11 @@ class Watcher:
     def hear(self, text: str) -> None:
         """Take whole lines of the run's log, in a thread of the follower's. Must not raise."""
 
+    def look(self, status: str, computing: float) -> None:
+        """Take the run's status and the seconds that its ClientApps took by now. Must not raise.
+
+        The SuperLink adds to these seconds with each reply of a node (flwr 1.41: fleet_handlers.py).
+        """
+
     def end(self, outcome: Outcome) -> None:
         """Take the outcome, of an attempt that started no run as well. Must not raise."""

@@ -8,17 +8,20 @@ SubmitError        an expected failure: what happened, and what to do about it
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import datetime
 import ssl
 import threading
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 RENEW = "put the renewed one in its place: `flowerbed rotate certificate --user NAME` makes it"
+SAVE = "save it as UTF-8 without a byte order mark"
+BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 CLOCK = "is the clock of this machine right?"
 
 
@@ -69,7 +72,10 @@ class Refused(SubmitError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """How to reach a SuperLink's Control API: `address` is "host:port", IPv6 hosts in brackets."""
+    """How to reach a SuperLink's Control API: `address` is "host:port", IPv6 hosts in brackets.
+
+    `file` is the connection.toml that it was read from.
+    """
 
     address: str
     insecure: bool = False
@@ -77,6 +83,7 @@ class Connection:
     client_certificate: Path | None = None
     client_key: Path | None = None
     federation: str = ""
+    file: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         host, _, port = self.address.rpartition(":")
@@ -102,7 +109,7 @@ class Connection:
     def load(cls, file: Path) -> Connection:
         """Read a connection.toml; relative paths in it count from its own folder. Raises Invalid."""
         table = read_toml(file).get("superlink")
-        known = {name.replace("_", "-"): name for name in cls.__dataclass_fields__}
+        known = {name.replace("_", "-"): name for name in cls.__dataclass_fields__ if name != "file"}
         if not isinstance(table, dict) or not isinstance(table.get("address"), str):
             raise Invalid(f"{file}: no `address` in a [superlink] table")
         if unknown := sorted(set(table) - set(known)):
@@ -112,7 +119,8 @@ class Connection:
                 raise Invalid(f"{file}: {key} = {value!r} has the wrong type")
         paths = {key for key in table if key.startswith(("root-", "client-"))}
         return cls(
-            **{known[key]: file.parent / value if key in paths else value for key, value in table.items()}
+            file=file,
+            **{known[key]: file.parent / value if key in paths else value for key, value in table.items()},
         )
 
     def tls(self) -> ssl.SSLContext | None:
@@ -192,13 +200,30 @@ def _stamp(file: Path) -> tuple[int, ...]:
     return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
+class NotUtf8(ValueError):  # noqa: N818
+    """A text file in another encoding; the message names it."""
+
+
+def utf8(raw: bytes) -> str:
+    """Return a file's text, with its byte order mark if it has one. Raises NotUtf8."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw[:2]:
+        raise NotUtf8("the file is UTF-16, not UTF-8")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise NotUtf8(f"the file is not UTF-8 (line {line}, byte 0x{raw[error.start]:02x})") from None
+
+
 def read_toml(file: Path) -> dict[str, Any]:
     """Return a TOML file's content. Raises Invalid with the file and the place in it."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(utf8(file.read_bytes()).removeprefix(BYTE_ORDER_MARK))
     except OSError as error:
         raise Invalid(f"{file}: {error.strerror}") from None
-    except ValueError as error:  # also UnicodeDecodeError
+    except NotUtf8 as error:
+        raise Invalid(f"{file}: {error}", SAVE) from None
+    except ValueError as error:
         raise Invalid(f"{file}: not TOML: {error}") from None
     except RecursionError:
         raise Invalid(f"{file}: its lists or tables lie too deep", "make it flatter") from None

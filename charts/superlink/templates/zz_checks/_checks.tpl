@@ -77,12 +77,20 @@ serviceAccount.name: is empty, so every pod of the namespace would get the Super
 
 {{/* Arguments and environment that would undo what the chart sets. */}}
 {{- define "superlink.check.extra" -}}
-{{- $own := dict "extraArgs" (list "--host" "--port" "--insecure" "--ssl-certfile" "--ssl-keyfile" "--ssl-ca-certfile" "--enable-supernode-auth" "--database" "--isolation" "--superexec-auth-secret-file" "--disable-runtime-dependency-installation" "--allow-runtime-dependency-installation" "--simulation") "superexec.extraArgs" (list "--runtime-api-address" "--appio-api-address" "--insecure" "--root-certificates" "--superexec-auth-secret-file" "--executor" "--executor-config" "--parent-pid") }}
+{{- $own := dict "extraArgs" (list "--host" "--port" "--insecure" "--ssl-certfile" "--ssl-keyfile" "--ssl-ca-certfile" "--enable-supernode-auth" "--database" "--isolation" "--superexec-auth-secret-file" "--disable-runtime-dependency-installation" "--allow-runtime-dependency-installation" "--simulation" "--auth-list-public-keys" "--fleet-api-type" "--fleet-api-address" "--control-api-address" "--serverappio-api-address" "--appio-ssl-certfile" "--appio-ssl-keyfile" "--appio-ssl-ca-certfile") "superexec.extraArgs" (list "--runtime-api-address" "--appio-api-address" "--insecure" "--root-certificates" "--superexec-auth-secret-file" "--executor" "--executor-config" "--parent-pid" "--allow-runtime-dependency-installation") }}
 {{- range $path, $arguments := dict "extraArgs" .Values.extraArgs "superexec.extraArgs" .Values.superexec.extraArgs }}
 {{- range $argument := $arguments }}
 {{- $flag := first (splitList "=" $argument) }}
-{{- if has $flag (get $own $path) }}
+{{- $taken := get $own $path }}
+{{- if has $flag $taken }}
 {{ $path }}: {{ $flag }} is set by the chart; leave it out
+{{- else if hasPrefix "--" $flag }}
+{{- range $full := $taken }}
+{{- /* argparse takes any beginning of a flag for the flag. */}}
+{{- if hasPrefix $flag $full }}
+{{ $path }}: {{ $flag }} stands for {{ $full }}, which is set by the chart; leave it out
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -21,8 +21,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING or __package__:
     from .flower_connection import CLOCK, Connection, Invalid, Refused, Renewed, Unreachable
+    from .flower_proxy import connected
+    from .flower_text import printable
 else:  # lying beside the program that runs
     from flower_connection import CLOCK, Connection, Invalid, Refused, Renewed, Unreachable
+    from flower_proxy import connected
+    from flower_text import printable
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 MEDIA = "application/protobuf"  # flwr 1.41: supercore/protobuf/constants.py
 STREAM_MEDIA = "application/flower-protobuf-stream"
 LONGEST_ERROR_BODY = 64 * 1024
+LARGEST_ANSWER = 256 * 1024 * 1024  # bytes of one message; a run's log so far comes in one
 # What a gateway answers while the SuperLink behind it is away: worth another try.
 AWAY = frozenset({502, 503, 504})
 # Seconds for which an idle connection is used again; uvicorn, in the SuperLink, closes it after 5.
@@ -72,6 +77,26 @@ def messages() -> types.ModuleType:
     """Return flwr.proto.control_pb2: the requests and replies of the Control API."""
     with flwr_without_init():
         return importlib.import_module("flwr.proto.control_pb2")
+
+
+class _Secure(http.client.HTTPConnection):
+    """HTTP over TLS, through the proxy of the environment where one is meant for the host."""
+
+    default_port = http.client.HTTPS_PORT
+
+    def __init__(self, host: str, port: int, timeout: float, tls: ssl.SSLContext) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._patience, self._tls = timeout, tls
+
+    def connect(self) -> None:
+        """Open the connection and shake hands. Raises OSError, Invalid."""
+        plain = connected(self.host, self.port, self._patience)
+        try:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
 
 
 class FlowerClient:
@@ -135,7 +160,7 @@ class FlowerClient:
             stack.callback(kept.close)
             response = self._send(kept, path, request, {"Accept": MEDIA, **(headers or {})})
             self._check(response, MEDIA)
-            message = self._parse(response_type, response.read())
+            message = self._parse(response_type, self._body(response))
             stack.pop_all()
         self._kept, self._kept_since = kept, time.monotonic()
         return message
@@ -149,7 +174,7 @@ class FlowerClient:
             self._check(response, STREAM_MEDIA)
             while header := response.read(4):
                 size = int.from_bytes(header, "big")
-                body = response.read(size)
+                body = self._bounded(response.read(min(size, LARGEST_ANSWER + 1)))
                 if len(header) < 4 or len(body) < size:
                     raise http.client.IncompleteRead(body)
                 yield self._parse(response_type, body)
@@ -159,7 +184,7 @@ class FlowerClient:
         if tls is None:
             opened = http.client.HTTPConnection(at.host, at.port, timeout=self.timeout)
         else:
-            opened = http.client.HTTPSConnection(at.host, at.port, timeout=self.timeout, context=tls)
+            opened = _Secure(at.host, at.port, self.timeout, tls)
         with self._failures():
             opened.connect()
         return opened
@@ -181,10 +206,24 @@ class FlowerClient:
         if response.status == 200:
             raise Unreachable(f"{address} answers, but not as a SuperLink", "is the address right?")
         code, detail = _read_error(response.read(LONGEST_ERROR_BODY))
-        detail = detail or response.reason
+        detail = printable(detail or response.reason)
         if response.status in AWAY:
             raise Unreachable(f"{address}: the SuperLink is away ({detail}, HTTP {response.status})")
         raise Refused(response.status, code, detail, self.connection)
+
+    def _body(self, response: http.client.HTTPResponse) -> bytes:
+        """Return the whole answer. Raises Unreachable, IncompleteRead."""
+        body = self._bounded(response.read(LARGEST_ANSWER + 1))
+        if response.length:  # unlike `read()`, a bounded read does not complain of an early end
+            raise http.client.IncompleteRead(body, response.length)
+        response.close()
+        return body
+
+    def _bounded(self, body: bytes) -> bytes:
+        if len(body) > LARGEST_ANSWER:
+            what = f"{self.connection.address} sent a message of more than {LARGEST_ANSWER:,} bytes"
+            raise Unreachable(what, "is the address right?")
+        return body
 
     def _parse(self, response_type: type[Reply], body: bytes) -> Reply:
         from google.protobuf.message import DecodeError
@@ -218,8 +257,8 @@ class FlowerClient:
             return Unreachable(f"{address}: the host's name is unknown ({error.strerror})")
         if isinstance(error, TimeoutError):
             return Unreachable(f"{address}: no answer within {self.timeout:g} s", lost=True)
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Unreachable(f"{address}: {reason}", lost=True)
+        reason = getattr(error, "strerror", None) or printable(str(error)) or type(error).__name__
+        return Unreachable(f"{address}: {reason}", getattr(error, "remedy", ""), lost=True)
 
 
 def _read_error(body: bytes) -> tuple[int, str]:

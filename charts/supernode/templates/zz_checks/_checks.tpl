@@ -38,6 +38,28 @@ tls.caCert: is not a certificate in PEM form; it must begin with -----BEGIN CERT
 {{- end }}
 {{- end -}}
 
+{{/* The proxy: an address without secrets, and one home of the variable. */}}
+{{- define "supernode.check.proxy" -}}
+{{- $proxy := .Values.proxy }}
+{{- if and $proxy.url (contains "@" $proxy.url) }}
+proxy.url: holds a user's name or password, and values are no secrets; keep the whole address as the entry `url` of the Secret named by proxy.existingSecret
+{{- end }}
+{{- if and $proxy.existingSecret (not $proxy.url) }}
+proxy.url: is empty; give the address without user and password as well: its port opens the NetworkPolicy
+{{- end }}
+{{- if and $proxy.url (or .Values.env.HTTPS_PROXY .Values.env.https_proxy) }}
+env.HTTPS_PROXY: proxy.url says the same; keep one of them
+{{- end }}
+{{- if and $proxy.url .Values.env.NO_PROXY }}
+env.NO_PROXY: would replace the hosts of this release; write them to proxy.noProxy
+{{- end }}
+{{- range $proxy.noProxy }}
+{{- if or (contains "/" .) (hasPrefix "*." .) }}
+proxy.noProxy: {{ . }} means nothing to Flower's clients; write a domain (`.example.org`), a host or an address
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Node configs: TOML, for nodes that there are, of values that Flower takes. */}}
 {{- define "supernode.check.nodes" -}}
 {{- $texts := dict "node.config" .Values.node.config }}
@@ -73,13 +95,21 @@ node.configs.{{ $ordinal }}: there is no such node; the last one of replicas {{ 
 {{/* Arguments that the chart sets itself. */}}
 {{- define "supernode.check.arguments" -}}
 {{- $own := dict
-  "extraArgs" (list "--superlink" "--insecure" "--root-certificates" "--auth-supernode-private-key" "--auth-supernode-public-key" "--node-config" "--isolation" "--superexec-auth-secret-file" "--host" "--port" "--ssl-certfile" "--ssl-keyfile" "--ssl-ca-certfile" "--state" "--reason-file" "--observer")
-  "superexec.extraArgs" (list "--runtime-api-address" "--appio-api-address" "--insecure" "--root-certificates" "--superexec-auth-secret-file" "--executor" "--executor-config") }}
+  "extraArgs" (list "--superlink" "--insecure" "--root-certificates" "--auth-supernode-private-key" "--auth-supernode-public-key" "--node-config" "--isolation" "--superexec-auth-secret-file" "--host" "--port" "--ssl-certfile" "--ssl-keyfile" "--ssl-ca-certfile" "--state" "--reason-file" "--observer" "--clientappio-api-address" "--appio-ssl-certfile" "--appio-ssl-keyfile" "--appio-ssl-ca-certfile" "--allow-runtime-dependency-installation")
+  "superexec.extraArgs" (list "--runtime-api-address" "--appio-api-address" "--insecure" "--root-certificates" "--superexec-auth-secret-file" "--executor" "--executor-config" "--parent-pid" "--allow-runtime-dependency-installation") }}
 {{- range $path, $arguments := dict "extraArgs" .Values.extraArgs "superexec.extraArgs" .Values.superexec.extraArgs }}
 {{- range $argument := $arguments }}
 {{- $flag := first (splitList "=" $argument) }}
-{{- if has $flag (get $own $path) }}
+{{- $taken := get $own $path }}
+{{- if has $flag $taken }}
 {{ $path }}: {{ $flag }} is set by the chart; leave it out
+{{- else if hasPrefix "--" $flag }}
+{{- range $full := $taken }}
+{{- /* argparse takes any beginning of a flag for the flag. */}}
+{{- if hasPrefix $flag $full }}
+{{ $path }}: {{ $flag }} stands for {{ $full }}, which is set by the chart; leave it out
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

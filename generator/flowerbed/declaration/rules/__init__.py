@@ -10,13 +10,14 @@ from itertools import chain, islice
 
 from flowerbed.declaration.findings import MAX_FINDINGS, Finding
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.rules import admission, images, naming, nodes, pods, reach, tls, volumes
+from flowerbed.declaration.rules import admission, images, naming, nodes, pods, proxies, reach, tls, volumes
 
 __all__ = ["findings"]
 
 RULES = (
     *naming.RULES,
     *reach.RULES,
+    *proxies.RULES,
     *tls.RULES,
     *admission.RULES,
     *nodes.RULES,

@@ -17,7 +17,7 @@ from flowerbed.declaration.wording import foreign
 
 _EXPOSURE: KeyPath = ("superlink", "exposure")
 _NODE_PORTS = range(30000, 32768)
-_PORTS = range(1, 65536)
+PORTS = range(1, 65536)
 _BY_NAME = ("gateway-api", "ingress")
 _DNS_NAME = re.compile(grammar.DNS_NAME)
 _OUTSIDE = "load-balancer, node-port, gateway-api or ingress"
@@ -102,8 +102,34 @@ def _port(path: KeyPath, exposure: Exposure) -> Iterator[Finding]:
         message = f"the type node-port needs a port: {said}"
         remedy = f"write one from {_NODE_PORTS.start} to {_NODE_PORTS.stop - 1}"
         yield Finding((*path, "port"), message, remedy, needs=((*path, "type"),))
-    elif exposure.port is not UNSET and exposure.port not in _PORTS:
+    elif exposure.port is not UNSET and exposure.port not in PORTS:
         yield Finding((*path, "port"), f"{exposure.port} is no port", "write one from 1 to 65535")
+
+
+def networks(declaration: Declaration) -> Iterator[Finding]:
+    """The fleet's networks are CIDRs of an address outside, and bound something."""
+    fleet = declaration.superlink.exposure.fleet
+    path: KeyPath = (*_EXPOSURE, "fleet", "networks")
+    if fleet.type == "cluster" and fleet.networks:
+        message = "`networks` means nothing for the type cluster: policies see the SuperLink's pod"
+        needs = ((*_EXPOSURE, "fleet", "type"),)
+        yield Finding(path, message, f"remove it, or choose the type {_OUTSIDE}", needs=needs)
+        return
+    for index, text in enumerate(fleet.networks):
+        yield from bounding((*path, index), text, "the SuperLink's")
+
+
+def bounding(path: KeyPath, text: str, whose: str) -> Iterator[Finding]:
+    """Yield a finding unless `text` is a CIDR that bounds something."""
+    network = grammar.network(text)
+    if not network:
+        yield Finding(path, f"{show(text)} is not a CIDR", "write it as in 203.0.113.7/32")
+    elif network.endswith("/0"):
+        remedy = f"write {whose} own addresses, as in 203.0.113.7/32"
+        yield Finding(path, f"{text} is every address, which bounds nothing", remedy)
+    elif grammar.ip_address(text.partition("/")[0]) != network.partition("/")[0] or "/" not in text:
+        what = "has bits beyond its prefix" if "/" in text else "is an address, not a network"
+        yield Finding(path, f"{text} {what}", f"write {network}")
 
 
 def distinct(declaration: Declaration) -> Iterator[Finding]:
@@ -160,4 +186,4 @@ def cluster_domain(declaration: Declaration) -> Iterator[Finding]:
         yield Finding(("superlink", "cluster-domain"), message, "write it as in cluster.local")
 
 
-RULES = (complete, distinct, within_reach, contexts, cluster_domain)
+RULES = (complete, networks, distinct, within_reach, contexts, cluster_domain)

@@ -57,6 +57,9 @@ def well_formed(declaration: Declaration) -> Iterator[Finding]:
     if tls.days not in _DAYS:
         message = f"a certificate cannot live {tls.days} days"
         yield Finding((*_TLS, "days"), message, f"write a number from {_DAYS.start} to {_DAYS.stop - 1}")
+    if tls.renew_before not in range(max(1, tls.days)):
+        message = f"a certificate of {tls.days} days cannot be renewed {tls.renew_before} days before its end"
+        yield Finding((*_TLS, "renew-before"), message, "write fewer days than `days`, or leave it out")
 
 
 def not_insecure(declaration: Declaration) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from flowerbed.declaration.findings import Finding
 from flowerbed.declaration.model import Declaration, Tenant
 from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.podmodel import Party, SecretUse
+from flowerbed.declaration.resolution import server_executor
 from flowerbed.declaration.rules.naming import object_name
 
 # What the system, Flower's image and the charts have there already.
@@ -104,8 +105,8 @@ def claims(declaration: Declaration) -> Iterator[Finding]:
 
 def executors(declaration: Declaration) -> Iterator[Finding]:
     """An executor is named only where one runs, and can carry what its tasks are promised."""
-    if declaration.superlink.executor == "kubernetes" and declaration.superlink.secrets:
-        yield _no_secrets(("superlink",))
+    if server_executor(declaration) == "kubernetes" and declaration.superlink.secrets:
+        yield _no_secrets(("superlink",), needs=(("superlink", "executor"), ("users",)))
     for index, tenant in enumerate(declaration.tenants):
         if tenant.executor is UNSET:
             continue
@@ -115,12 +116,13 @@ def executors(declaration: Declaration) -> Iterator[Finding]:
             remedy = "add isolation: process, or remove the executor"
             yield Finding((*path, "executor"), message, remedy, needs=((*path, "isolation"),))
         if tenant.executor == "kubernetes" and tenant.secrets:
-            yield _no_secrets(path)
+            yield _no_secrets(path, needs=((*path, "executor"),))
 
 
-def _no_secrets(path: KeyPath) -> Finding:
+def _no_secrets(path: KeyPath, needs: tuple[KeyPath, ...]) -> Finding:
     message = "Flower's Kubernetes executor passes no Secret on to task pods"
-    return Finding((*path, "secrets"), message, "choose another executor", needs=((*path, "executor"),))
+    remedy = "declare another `executor`, such as deployment"
+    return Finding((*path, "secrets"), message, remedy, needs=needs)
 
 
 def ports(declaration: Declaration) -> Iterator[Finding]:

@@ -6,7 +6,9 @@ A MetricRecord (flwr 1.41) maps names to ints, floats or lists of them; values t
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 
 Number = int | float
 
@@ -33,6 +35,16 @@ def read_number(text: str) -> Number:
     return int(text) if re.fullmatch(r"[-+]?\d{1,15}", text) else float(text)
 
 
+def as_number(value: Number) -> Number:
+    """Return a figure as `read_number` would: an int of more than 15 digits becomes a float, or infinite."""
+    if isinstance(value, float) or abs(value) < 10**15:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def read_record(text: str) -> dict[str, Number]:
     """Return the figures of `{'loss': 0.5, 'hist': [1.0, 2.0]}`; text, booleans and None are left out."""
     figures: dict[str, Number] = {}
@@ -57,6 +69,28 @@ def read_history(text: str) -> dict[int, dict[str, Number]]:
         for point in _in_a_row(_POINT, series["points"]):
             rounds.setdefault(int(point[1]), {})[_unquote(series["name"])] = read_number(point[2])
     return rounds
+
+
+def not_finite(figures: Mapping[str, Mapping[int, Number]]) -> list[str]:
+    """Return a sentence for each figure, by name and round, that is not finite in some round."""
+    return [sentence for name, values in figures.items() if (sentence := _not_finite(name, dict(values)))]
+
+
+def _not_finite(name: str, values: dict[int, Number]) -> str:
+    rounds = sorted(values)
+    wrong = [at for at in rounds if not math.isfinite(values[at])]
+    if not wrong:
+        return ""
+    last = values[wrong[-1]]
+    word = "NaN" if math.isnan(last) else "infinite"
+    if wrong != rounds[rounds.index(wrong[0]) :]:
+        return f"{name} is {word} in {_rounds(wrong)}"
+    return f"{name} is {word} " + (f"from round {wrong[0]} on" if len(wrong) > 1 else f"in round {wrong[0]}")
+
+
+def _rounds(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+    return f"round{'s' * (len(numbers) > 1)} {shown}"
 
 
 def _read_list(name: str, text: str) -> dict[str, Number]:

@@ -1,0 +1,259 @@
+"""A working folder for each run: loaded by Python itself in Flower's app processes, as `sitecustomize`.
+
+Flower starts `flwr-serverapp` and `flwr-clientapp` in the folder of whatever started them, so that the apps
+of all runs share it (flwr 1.41: SubprocessExecutor passes no `cwd`). With this file on PYTHONPATH such a
+process goes into FOLDER/RUN before the app is loaded, FOLDER being the variable FLOWERBED_RUN_FOLDERS. All
+ClientApp processes of a run at one node share one folder, round after round.
+
+What a ServerApp leaves in its folder is given out through the run's log at its end, as the lines that
+flower_artifacts.py reads; with FLOWERBED_RUN_FILES=keep it is not. What a ClientApp leaves stays at the node.
+A folder of which everything was given out goes with its process; others stay, the newest KEPT at most, and
+together at most FLOWERBED_RUN_FOLDERS_MB megabytes (default: 1,000).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import importlib
+import itertools
+import json
+import os
+import re
+import runpy
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+FOLDERS, FILES, MEGABYTES = "FLOWERBED_RUN_FOLDERS", "FLOWERBED_RUN_FILES", "FLOWERBED_RUN_FOLDERS_MB"
+# Program: the module that runs it, and what that module calls once it knows the run, before it loads the app
+# (flwr 1.41).
+PROGRAMS = {
+    "flwr-serverapp": ("flwr.superlink.runtime.run_serverapp", "start_log_uploader"),
+    "flwr-clientapp": ("flwr.supernode.runtime.run_clientapp", "install_from_fab"),
+}
+KEPT = 20
+# Of a run, all files together, as flower_artifacts.py takes them: in bytes, and in number.
+SIZE_LIMIT, COUNT_LIMIT = 8 * 1024 * 1024, 100
+LISTED_LIMIT = 50  # files that are named without being given
+DEEPEST, MOST = 8, 100_000
+PART = 32 * 1024
+AHEAD = 64  # lines that wait for the uploader at once, some 3 MB
+PATIENCE = 10.0  # seconds without progress of the uploader, which ends when a run is stopped (flwr 1.41)
+PLACE = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,99}/){0,7}[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
+def start(program: str) -> None:
+    """Make an app process of Flower use a directory for its run. `program` is a key of PROGRAMS."""
+    name, called = PROGRAMS[program]
+    try:
+        module = importlib.import_module(name)
+        original = getattr(module, called)
+    except (ImportError, AttributeError) as error:
+        tell(f"no working directory for this run alone: this version of Flower differs: {error}")
+        return
+
+    def first(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  (whatever Flower passes on)
+        setattr(module, called, original)
+        enter(program, named.get("log_queue"))
+        return original(*arguments, **named)
+
+    setattr(module, called, first)
+
+
+def enter(program: str, log: Queue[str | None] | None) -> None:
+    """Go into the run's folder. Where that cannot be, the process says so and stays where it is."""
+    from flwr.supercore.exit import add_exit_handler
+    from flwr.supercore.task_identity import TaskIdentity
+
+    root, run = Path(os.environ[FOLDERS]), str(TaskIdentity.run_id)
+    try:
+        if not (root / run).exists():
+            tidy(root)
+        folder, held = taken(root, run)
+        os.chdir(folder)
+    except (OSError, ValueError) as error:
+        tell(f"no working directory for this run alone: {error}")
+        return
+    if program == "flwr-serverapp" and log is not None and os.environ.get(FILES) != "keep":
+        add_exit_handler(lambda: _give(folder, held, log), run_before_force_exit=True)
+
+
+def taken(root: Path, run: str) -> tuple[Path, int]:
+    """Return the folder of a run, made if need be, with the descriptor that holds it while this process runs.
+
+    Raises OSError.
+    """
+    folder = root / run
+    while True:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fcntl.flock(held, fcntl.LOCK_SH)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(held), folder.stat(follow_symlinks=False)):
+                os.utime(held)
+                return folder, held
+        os.close(held)  # it was removed in between
+
+
+def tidy(root: Path) -> None:
+    """Remove folders that no process holds, the oldest first, until they are few and small enough.
+
+    Raises OSError, and ValueError where the variable with the limit is not a number.
+    """
+    limit, size = int(os.environ.get(MEGABYTES, "1000")) * 1_000_000, 0
+    try:
+        folders = [entry for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return
+    with contextlib.suppress(FileNotFoundError):  # another process removes it meanwhile
+        folders.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime, reverse=True)
+    for number, entry in enumerate(folders):
+        size += sum(file.stat(follow_symlinks=False).st_size for _, file in regular(Path(entry.path)))
+        if number >= KEPT or size > limit:
+            # An app may have left directories deeper than Python goes.
+            with contextlib.suppress(OSError, RecursionError):
+                _remove(Path(entry.path), os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW))
+
+
+def _remove(folder: Path, held: int) -> None:
+    """Remove a folder unless another process holds it. Raises OSError, and closes the descriptor."""
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder)
+    finally:
+        os.close(held)
+
+
+def regular(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield the regular files below a folder with their places in it, by name; no link is followed.
+
+    What begins with a dot is passed over, and so are `__pycache__`, what is below more than DEEPEST
+    directories, and all beyond MOST files: an app that was a stranger's may have written there.
+    """
+    return itertools.islice(_below(folder, DEEPEST), MOST)
+
+
+def _below(folder: Path, depth: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == "__pycache__":
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if depth:
+                inner = _below(Path(entry.path), depth - 1)
+                yield from ((f"{entry.name}/{place}", file) for place, file in inner)
+        elif entry.is_file(follow_symlinks=False):
+            yield entry.name, entry
+
+
+def lines(folder: Path) -> Iterator[str]:
+    """Yield what goes into the log: for each file its parts, or its size and why it is not there.
+
+    Those in the folder itself come before those in directories of it.
+    """
+    left, given, unlisted = SIZE_LIMIT, 0, 0
+    left_out = 0
+    for name, entry in sorted(regular(folder), key=lambda found: (found[0].count("/"), found[0])):
+        place, size, problem = name, 0, ""
+        try:
+            size = entry.stat(follow_symlinks=False).st_size
+            if not PLACE.fullmatch(name):
+                place, problem = ascii(name)[1:-1][:200], "its name is not a plain file name"
+            elif size > left or given >= COUNT_LIMIT:
+                problem = f"more than {SIZE_LIMIT:,} bytes or {COUNT_LIMIT} files in one run"
+            else:
+                data = _read(Path(entry.path), left)
+                left, given = left - len(data), given + 1
+                yield from _parts(place, data)
+                continue
+        except OSError as error:
+            problem = f"it cannot be read: {error.strerror}"
+        left_out += 1
+        if left_out > LISTED_LIMIT:
+            unlisted += size
+        else:
+            yield _line({"name": place, "size": size, "problem": problem})
+    if left_out > LISTED_LIMIT:
+        more = f"{left_out - LISTED_LIMIT} more files"
+        yield _line({"name": more, "size": unlisted, "problem": "they are not in the log either"})
+
+
+def _read(file: Path, limit: int) -> bytes:
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError(0, "it is no regular file")
+        data = opened.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(0, "it grew while it was read")
+    return data
+
+
+def _parts(place: str, data: bytes) -> Iterator[str]:
+    sha256, parts = hashlib.sha256(data).hexdigest(), max(1, -(-len(data) // PART))
+    for part in range(parts):
+        piece = base64.b64encode(data[part * PART : (part + 1) * PART]).decode()
+        yield _line({"name": place, "sha256": sha256, "part": part + 1, "parts": parts, "data": piece})
+
+
+def _line(told: dict[str, Any]) -> str:
+    return f"artifact {json.dumps(told)}\n"
+
+
+def _give(folder: Path, held: int, log: Queue[str | None]) -> None:
+    """Put the files into the log, as fast as it is uploaded; remove the folder if all of them are there."""
+    whole = True
+    limit = time.monotonic() + PATIENCE
+    for line in lines(folder):
+        whole = whole and '"problem": ' not in line.partition('"data": ')[0]
+        while log.qsize() > AHEAD:
+            if time.monotonic() > limit:
+                tell("files of the run are missing in its log: the SuperLink does not take it")
+                return
+            time.sleep(0.05)
+        limit = time.monotonic() + PATIENCE
+        log.put(line)
+    while log.qsize() and time.monotonic() < limit:
+        time.sleep(0.05)
+    os.chdir(folder.parent)
+    if whole:
+        with contextlib.suppress(OSError, RecursionError):
+            _remove(folder, held)
+
+
+def tell(text: str) -> None:
+    """Say something on standard error: in the log of what started this process, and in the run's."""
+    sys.stderr.write(f"flowerbed: {text}\n")
+
+
+def _next() -> None:
+    """Run the `sitecustomize` that this one stands before, if there is one."""
+    here = Path(__file__).resolve().parent
+    for place in sys.path:
+        file = Path(place or ".", "sitecustomize.py")
+        if file.is_file() and file.resolve().parent != here:
+            runpy.run_path(str(file), run_name="sitecustomize")
+            return
+
+
+def main() -> None:
+    """Act in Flower's app processes, and in no other one."""
+    _next()
+    program = next((Path(word).name for word in sys.orig_argv[1:] if Path(word).name in PROGRAMS), "")
+    if program and os.environ.get(FOLDERS):
+        start(program)
+
+
+if __name__ == "sitecustomize":
+    main()

@@ -1,0 +1,137 @@
+"""`flowerbed runs compare`: any number of runs, given one by one or chosen by filters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flowerbed.cli.common import FileOption, JsonOption, narrate, say, say_json
+from flowerbed.cli.records import RecordsOption, records_folder
+from flowerbed.cli.report import plan_of
+from flowerbed.cli.run_list import (
+    AppOption,
+    RecordedOption,
+    SinceOption,
+    SortOption,
+    StatusOption,
+    WhereOption,
+    runs_known,
+    wanted_runs,
+)
+from flowerbed.cli.runs import (
+    ConnectionOption,
+    OptionalRuns,
+    UserOption,
+    connector,
+    find_connection,
+    run_id_of,
+)
+from flowerbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flowerbed.plan import Plan
+    from flowerbed.records.query import Order
+    from flowerbed.report import Report
+    from flowerbed.scripts.flower_connection import Connection
+
+
+def compare(  # noqa: PLR0913, PLR0917  (one parameter an option)
+    wanted: OptionalRuns = None,
+    file: FileOption = None,
+    connection: ConnectionOption = None,
+    user: UserOption = None,
+    status: StatusOption = None,
+    app: AppOption = "",
+    since: SinceOption = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=2, metavar="N", help="Compare N runs at most; default: all.")
+    ] = None,
+    where: WhereOption = None,
+    sort: SortOption = None,
+    recorded: RecordedOption = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE.html", help="Also write a page with overlaid curves."),
+    ] = None,
+    records: RecordsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare runs: what they are, how their run configs differ, what they reached.
+
+    Name the runs, or choose them with the filters of `flowerbed runs`. The first table has a line for each
+    run; up to 8 runs follow in every detail. Curves and tables by round show the first 8, by --sort.
+    """
+    chosen, root = wanted_runs(status, app, since, where, sort, limit), records_folder(records, file)
+    if wanted and any([status, app, since, where, limit]):
+        raise UsageError(
+            "runs are named, and filters given", remedy="give one of the two, with --sort or not"
+        )
+    if wanted:
+        named = list(dict.fromkeys(run_id_of(one, root, file, connection, user) for one in wanted))
+        ask = None if recorded else lambda: find_connection(file, connection, user)
+    elif any([status, app, since, where, limit]):
+        known = runs_known(root, chosen, file, connection, user, recorded=recorded)
+        named = [row.run.run_id for row in known.rows]
+        ask = None if recorded or known.away else connector(file, connection, user)
+    else:
+        raise UsageError("no runs to compare", remedy="name 2 or more, or choose them: --where 'tag=paper'")
+    if len(named) < 2:
+        count = "one run" if named else "no run"
+        raise UsageError(f"{count} to compare", remedy="give 2 or more; `flowerbed runs` lists them")
+    reports = _reports(root, named, ask, plan_of(file, connection))
+    _show(_sorted(reports, chosen.order), chosen.order, output, json=json)
+
+
+def _show(reports: list[Report], order: Order | None, output: Path | None, *, json: bool) -> None:
+    from flowerbed.cli.run_table import width_of_terminal
+    from flowerbed.files import write_atomic
+    from flowerbed.report import compare, render_comparison, render_comparison_page
+    from flowerbed.report.compare import limited
+
+    found, first = compare(reports), order.key if order else ""
+    if output:
+        write_atomic(output, render_comparison_page(found, first).encode())
+    if json:
+        say_json(found)
+    else:
+        say(render_comparison(found, first, width_of_terminal()))
+    if output:
+        if cut := limited(found):
+            narrate(cut)
+        narrate(f"written: {output.resolve()}")
+
+
+def _reports(
+    root: Path, named: Sequence[str], ask: Callable[[], Connection] | None, plan: Plan | None
+) -> list[Report]:
+    """Return the runs' reports; without `ask` those of incomplete records as they are."""
+    from flowerbed.records import recorded
+    from flowerbed.records.reporting import kept
+
+    def warn(text: str) -> None:
+        narrate(f"warning: {text}")
+
+    def report(run: str) -> Report:
+        if ask:
+            return recorded(root, run, ask, plan, warn)[0]
+        found = kept(root, run)
+        if found is None:
+            raise UsageError(
+                f"there is no record of run {run}", where=str(root), remedy="leave out --recorded"
+            )
+        return found
+
+    return [report(run) for run in named]
+
+
+def _sorted(reports: list[Report], order: Order | None) -> list[Report]:
+    from flowerbed.records.query import ordered, row_of
+
+    if order is None:
+        return reports
+    by_id = {one.run.run_id: one for one in reports}
+    return [by_id[row.run.run_id] for row in ordered(map(row_of, reports), order)]

@@ -1,0 +1,108 @@
+"""How `flowerbed sweep` works its runs off, and what becomes of them when it is interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowerbed.cli.common import narrate
+from flowerbed.errors import FlowerbedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowerbed.scripts.flower_connection import Connection
+    from flowerbed.sweeps.flower import Runs, Submission
+    from flowerbed.sweeps.queue import Limits, Queue
+    from flowerbed.sweeps.state import Sweep
+
+
+def worked_off(  # noqa: PLR0913, PLR0917
+    state: Sweep,
+    submitted: Submission,
+    limits: Limits,
+    where: Callable[[], Connection] | None,
+    root: Path,
+    given: dict[str, Any],
+) -> int:
+    """Run what has not ended, and return the exit code."""
+    from flowerbed.cli.sweep_view import watched
+    from flowerbed.scripts.flower_client import FlowerClient
+    from flowerbed.scripts.flower_connection import SubmitError
+    from flowerbed.scripts.flower_interruptions import ignore_interruptions
+    from flowerbed.scripts.flower_run import INTERRUPTED
+    from flowerbed.sweeps.flower import Runs
+    from flowerbed.sweeps.queue import Queue
+    from flowerbed.sweeps.state import saver
+
+    if all(point.exit_code is not None for point in state.points):
+        return state.exit_code
+    try:
+        with _connected(where, given["nodes"]) as connect, FlowerClient(connect(), reload=connect) as client:
+            work, save = Runs(client, state, submitted, root, narrate), saver(root, state)
+            queue = Queue(state, work, limits, save, narrate)
+            try:
+                with watched(state, queue, plain=given["plain"]):
+                    queue.run()
+            except KeyboardInterrupt as interruption:
+                how = "stop" if given["local"] else given["on_interrupt"]
+                _interrupted(root, state, queue, work, how, interruption)
+                save()
+                ignore_interruptions()
+                return INTERRUPTED
+    except KeyboardInterrupt:  # before the first run, while a federation was being started
+        narrate("interrupted; no run was started")
+        return INTERRUPTED
+    except (SubmitError, FlowerbedError):
+        narrate(f"the sweep ends here; the same command resumes {state.name}")
+        raise
+    return state.exit_code
+
+
+@contextlib.contextmanager
+def _connected(where: Callable[[], Connection] | None, nodes: int) -> Iterator[Callable[[], Connection]]:
+    if where:
+        yield where
+        return
+    from flowerbed.local.throwaway import throwaway
+    from flowerbed.runs import load_connection
+
+    with throwaway(nodes, narrate, wait=False) as federation:
+        own = load_connection(federation.connection())
+        yield lambda: own
+
+
+def _interrupted(  # noqa: PLR0913, PLR0917
+    root: Path, state: Sweep, queue: Queue, work: Runs, how: str, why: KeyboardInterrupt
+) -> None:
+    """Stop the runs that are under way, or say that they go on, and how the sweep is resumed."""
+    import signal
+
+    from flowerbed.scripts.flower_connection import SubmitError
+    from flowerbed.sweeps.flower import given_up
+
+    going = queue.going
+    ids = ", ".join(point.run_id for point in going)
+    asked = how == "ask" and signal.SIGTERM not in why.args and sys.stdin.isatty() and sys.stderr.isatty()
+    if asked and going:
+        narrate(f"stop {ids}? y stops them, anything else lets them go on")
+        with contextlib.suppress(KeyboardInterrupt):
+            how = "stop" if sys.stdin.readline().strip().lower() in {"y", "yes"} else "leave"
+    if how == "stop":
+        for point in going:
+            try:
+                work.stop(point)
+                work.end(point)  # completes its record
+            except (SubmitError, FlowerbedError) as error:
+                narrate(f"run {point.run_id} could not be stopped: {error.what}")
+            else:
+                given_up(root, point)
+    left = queue.going
+    if left:
+        narrate(f"interrupted; these runs go on: {', '.join(point.run_id for point in left)}")
+    else:
+        narrate(f"interrupted; {f'stopped: {ids}' if ids else 'no run is under way'}")
+    narrate(f"  the same command resumes {state.name}, with {len(queue.waiting)} runs to start")

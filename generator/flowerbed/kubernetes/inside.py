@@ -1,0 +1,43 @@
+"""What the programs in the SuperLink's pod say, beside its readiness: the registrar, and the gateway."""
+
+from __future__ import annotations
+
+from flowerbed.kubernetes.cluster_checks import storage
+from flowerbed.kubernetes.diagnosis import Finding, problem
+from flowerbed.kubernetes.facts import registrar_troubles
+from flowerbed.kubernetes.objects import Objects
+from flowerbed.kubernetes.parties import Commands
+from flowerbed.kubernetes.programs import Programs
+
+# Where the chart's `files/gateway.sh` notes what changed and fails HAProxy's check, as "pending NAME...".
+PENDING = "/kept/used/pending"
+_WORD = "pending "
+
+
+def of_superlink(programs: Programs, commands: Commands, objects: Objects) -> list[Finding]:
+    """Return what is wrong in the SuperLink's pod although it may be ready; nothing where there is no pod."""
+    pod = f"{commands.party.release}-0"
+    if not any(each.metadata.name == pod for each in objects.pods):
+        return []
+    # Readiness says nothing of a full volume: what has its room already is still read and written.
+    full = [finding for finding in storage(programs, commands) if finding.level == "problem"]
+    return [*of_lists(programs, commands), *full]
+
+
+def of_lists(programs: Programs, commands: Commands) -> list[Finding]:
+    """Return what keeps lists and certificates that were applied from taking effect."""
+    pod, party = f"{commands.party.release}-0", commands.party.name
+    log = programs.run(commands.here("logs", pod, "--container", "registrar", "--tail", "200"))
+    troubles = registrar_troubles(log.out) if log.code == 0 else []
+    noted = programs.run(commands.here("exec", pod, "--container", "gateway", "--", "cat", PENDING))
+    pending = pending_names(noted.out) if noted.code == 0 else ""
+    found = [problem(text, where=f"{party}: registrar") for text in troubles]
+    if pending:
+        found.append(problem(f"changed, but not in use: {pending}", where=f"{party}: gateway"))
+    return found
+
+
+def pending_names(text: str) -> str:
+    """Return the names in the gateway's note of what is not in use, "" if there is none."""
+    lines = [line.removeprefix(_WORD) for line in text.splitlines() if line.startswith(_WORD)]
+    return ", ".join(name for line in lines for name in line.split())

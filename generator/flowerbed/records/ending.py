@@ -1,0 +1,39 @@
+"""How a run ended, told from its record alone, in the words and with the exit code of following it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowerbed.metrics import LogReader
+from flowerbed.records.model import Record
+from flowerbed.records.store import load, load_log
+from flowerbed.scripts.flower_nodes import Node
+from flowerbed.scripts.flower_run import ENDS, FAILED, Outcome
+from flowerbed.scripts.flower_verdict import Known, judged
+
+
+def ended(root: Path, run_id: str) -> tuple[Record, str] | None:
+    """Return the record of a run that has ended, with its log; None where it is missing or not complete.
+
+    Raises UsageError for a damaged one.
+    """
+    record = load(root, run_id)
+    return (record, load_log(root, run_id)) if record and record.complete else None
+
+
+def outcome_of(record: Record, log: str, min_replies: float = 0.0) -> Outcome:
+    """Return how a run ended; `min_replies` is the share of good replies that each phase needs (0 to 1)."""
+    run, reader = record.run, LogReader()
+    reader.feed(log)
+    reader.finish()
+    nodes = tuple(Node(node_id=one.node, name=one.name, online=None) for one in record.nodes)
+    known = Known(
+        nodes=nodes, silent=run.outcome == "completed" and run.bytes_sent > 0 and run.computing == 0
+    )
+    outcome = Outcome(
+        run_id=run.run_id,
+        status=run.outcome,
+        reason=run.details,
+        exit_code=ENDS.get(run.sub_status, FAILED),
+    )
+    return judged(outcome, reader.replies, known, min_replies)

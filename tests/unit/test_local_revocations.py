@@ -1,0 +1,85 @@
+"""What a local federation keeps of revocations, and who submits where nobody is named."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from bundle_plans import change
+from identity_plans import federation
+
+from flowerbed import identities
+from flowerbed.bundles import generate
+from flowerbed.errors import LocalError
+from flowerbed.identities.revocations import FILE, add_revocations, revoke_users
+from flowerbed.local.commands import Site, purposes
+from flowerbed.local.files import write_files
+from flowerbed.local.state import StateFolder
+from flowerbed.plan import User
+from flowerbed.scripts.kept_revocations import read_kept
+
+ROOT = Path(__file__).parents[2]
+KEY = "a" * 64
+PLAN = change(federation(), users=(User(name="sam", role="submitter"), User(name="olga", role="operator")))
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Path:
+    generate(PLAN, tmp_path / "bundles")
+    return tmp_path / "bundles"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    ports = {purpose: 20000 + number for number, purpose in enumerate(purposes(PLAN, gateway=True))}
+    return Site(
+        plan=PLAN,
+        state=StateFolder(tmp_path / "state"),
+        ports=ports,
+        gateway=True,
+        python=Path(sys.executable),
+        scripts=ROOT / "scripts",
+        gateway_config=ROOT / "charts/superlink/files/haproxy.cfg",
+    )
+
+
+def start(site: Site, bundles: Path) -> None:
+    """Write what the parts of a federation read, as each start does."""
+    write_files(site, identities.load(PLAN, bundles))
+
+
+def default_user(site: Site) -> str:
+    text = (site.state.path / "users/default.toml").read_text()
+    return next(user.name for user in PLAN.users if f'"{user.name}/client.crt"' in text)
+
+
+def test_older_bundles_take_nothing_off_the_kept_list(site: Site, bundles: Path) -> None:
+    """What was revoked at one start is refused at all later ones, also when revoked.json is an older one."""
+    older = (bundles / FILE).read_bytes() if (bundles / FILE).exists() else b"{}"
+    start(site, bundles)
+    assert (read_kept(site.state.revoked).users, default_user(site)) == ({}, "sam")
+    revoke_users(bundles, ["sam"])
+    add_revocations(bundles, keys={KEY: "hospitals-north-0"})
+    generate(PLAN, bundles)
+    start(site, bundles)
+    assert (list(read_kept(site.state.revoked).users), default_user(site)) == (["sam"], "olga")
+    (bundles / FILE).write_bytes(older)
+    start(site, bundles)
+    kept = read_kept(site.state.revoked)
+    assert (list(kept.users), kept.keys) == (["sam"], frozenset({KEY}))
+
+
+def test_a_damaged_kept_list_ends_the_start(site: Site, bundles: Path) -> None:
+    """It is named with what to do; without the directory the bundles fill it again."""
+    revoke_users(bundles, ["sam"])
+    start(site, bundles)
+    (site.state.revoked / "users").write_bytes(b"")
+    with pytest.raises(LocalError, match="revoked/users does not match its checksum") as refused:
+        start(site, bundles)
+    assert "delete the directory" in refused.value.remedy
+    for file in site.state.revoked.iterdir():
+        file.unlink()
+    site.state.revoked.rmdir()
+    start(site, bundles)
+    assert list(read_kept(site.state.revoked).users) == ["sam"]
