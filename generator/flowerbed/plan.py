@@ -122,7 +122,7 @@ class Storage(Frozen, frozen=True):
 
 
 class SuperLink(Frozen, frozen=True):
-    """The coordinator's release."""
+    """The coordinator's release. `max_runs`: how many runs go on at once, 0 where nothing is declared."""
 
     release: str
     namespace: str
@@ -135,6 +135,7 @@ class SuperLink(Frozen, frozen=True):
     superexec_secret: str
     storage: Storage
     executor: Executor
+    max_runs: int
     pod: Pod
     secrets: tuple[SecretUse, ...] = ()
 

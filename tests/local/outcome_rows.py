@@ -17,7 +17,7 @@ from submit_federation import running
 
 from flowerbed import records, runs
 
-BRIEF = 30.0  # seconds that the certificate is good for which expires
+BRIEF = 90.0  # seconds that the certificate is good for which expires
 LONG = ("--set", "ticks=1000")
 CALM = ("--set", "ticks=0")
 ROUND = (*CALM, "--set", "rounds=1")
@@ -225,13 +225,15 @@ def _absences(trials: Trials) -> None:
     trials.stop(run_id)
 
 
-def _expiry(trials: Trials) -> None:
-    """A run whose follower's certificate expires."""
+@contextmanager
+def _expiry(trials: Trials) -> Iterator[None]:
+    """A run whose follower's certificate expires, with time for other trials meanwhile."""
     federation = trials.federation
-    run_id = trials.running("tick 1", *LONG)
+    run_id = trials.running("tick 1", "--set", "ticks=10000")
     federation.issue("analyst", file="brief", seconds=BRIEF)
     submission = trials.begin("--unreachable-timeout", "2s", attach=run_id, user="brief")
     submission.await_line("tick 1")
+    yield
     until(federation.connection("brief").overdue, 2 * BRIEF, "an expired certificate")
     federation.kill("gateway")
     federation.start_gateway()
@@ -266,8 +268,10 @@ def _losses(trials: Trials) -> None:
 
 def _following(trials: Trials) -> None:
     """Runs that are stopped, that are followed no longer, and that lose their SuperLink."""
-    for part in (_hands, _absences, _expiry, _losses):
-        part(trials)
+    with _expiry(trials):
+        _hands(trials)
+    _absences(trials)
+    _losses(trials)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from unittest import mock
 from flowerbed import runs
 from flowerbed.identities import CertificateAuthority, NodeKey, clock
 from flowerbed.identities.revocations import key_fingerprint
+from flowerbed.local.files import write_start
 from flowerbed.scripts.flower_client import FlowerClient, messages
 from flowerbed.scripts.flower_connection import Connection, SubmitError
 from loopback import free_port
@@ -30,7 +31,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "unit"))  # for submit_apps
 GATEWAY = ROOT / "charts" / "superlink" / "files" / "haproxy.cfg"
 BIN = Path(sys.executable).parent
-SUBMIT = ROOT / "scripts" / "submit.py"
+SCRIPTS = ROOT / "scripts"
+SUBMIT = SCRIPTS / "submit.py"
 LIMIT = 300.0  # seconds that a run may take on a busy machine
 START = 120.0  # seconds that a part may take to start on a busy machine
 ALIAS = "superlink.example.org"  # a name that the gateway's certificate has, and no name server knows
@@ -51,6 +53,7 @@ class Federation:
         # The gateway reads the admitted keys when it starts, so those of all nodes are there before.
         self._keys = [NodeKey.generate() for _ in range(NODES)]
         self._write_files()
+        write_start(folder / "start", SCRIPTS)
 
     def _write_files(self) -> None:
         # The gateway's certificate has names alone, so that its address is a wrong one.
@@ -216,6 +219,9 @@ class Federation:
             "FLWR_DISABLE_UPDATE_CHECK": "1",
             "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": str(self.folder / "start"),
+            "FLOWERBED_RUN_FOLDERS": str(self.folder / "run-folders"),
+            "FLOWERBED_STARTS": str(self.folder / "starts"),
             **(environment or {}),
         }
         with (self.folder / f"{part}.log").open("ab") as log:

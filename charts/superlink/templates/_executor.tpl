@@ -49,7 +49,7 @@ volumes:
   - name: scratch
     emptyDir:
       sizeLimit: {{ .Values.superexec.scratchSizeLimit | quote }}
-  - {{- include "superlink.startVolume" . | nindent 4 }}
+  - {{- include "superlink.startVolume" (list . (include "superlink.names" . | fromYaml).start) | nindent 4 }}
   {{- with .Values.superexec.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

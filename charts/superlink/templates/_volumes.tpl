@@ -55,7 +55,7 @@
 - name: serverapps
   emptyDir:
     sizeLimit: {{ .Values.superexec.scratchSizeLimit | quote }}
-- {{- include "superlink.startVolume" . | nindent 2 }}
+- {{- include "superlink.startVolume" (list . $names.files) | nindent 2 }}
 {{- $secrets = concat $secrets .Values.superexec.secrets }}
 {{- $volumes = concat $volumes .Values.superexec.extraVolumes }}
 {{- end }}
@@ -115,7 +115,7 @@
             - path: namespace
               fieldRef: {fieldPath: metadata.namespace}
 {{- else }}
-- {{- include "superlink.startVolume" . | nindent 2 }}
+- {{- include "superlink.startVolume" (list . $names.files) | nindent 2 }}
 {{- include "superlink.secretVolumes" .Values.superexec.secrets }}
 {{- with .Values.superexec.extraVolumes }}
 {{ toYaml . }}

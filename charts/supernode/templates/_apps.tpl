@@ -13,9 +13,13 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{/* Volumes. A Secret's or a claim's name may be too long for a volume's name. */}}
+{{/*
+Volumes. A Secret's or a claim's name may be too long for a volume's name. Takes (list $ name): the name of the ConfigMap with
+what is added to Flower's processes.
+*/}}
 {{- define "supernode.appVolumes" -}}
 - {{- include "supernode.startVolume" . | nindent 2 }}
+{{- with index . 0 -}}
 {{- range .Values.secrets }}
 {{- if .mountPath }}
 - name: secret-{{ .name | sha256sum | trunc 10 }}
@@ -39,6 +43,7 @@ envFrom:
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -39,7 +39,7 @@ Takes (list $ node): the name of its SuperNode, empty in the SuperNode's own pod
     {{- if eq $apps "kubernetes" }}
     {{- include "supernode.executorEnv" . | trim | nindent 4 }}
     {{- else }}
-    {{- include "supernode.envWithSecrets" (list . "apps") | trim | nindent 4 }}
+    {{- include "supernode.envWithSecrets" (list . "start") | trim | nindent 4 }}
     {{- end }}
   {{- if ne $apps "kubernetes" }}
   {{- with include "supernode.appEnvFrom" . }}

@@ -53,7 +53,7 @@ below observer.py, which tells the probes. Of all containers it alone mounts the
     {{- end }}
     - name: FLOWERBED_STATE
       value: /state
-    {{- include "supernode.envWithSecrets" (list . (ternary "apps" "" (eq $apps "supernode"))) | trim | nindent 4 }}
+    {{- include "supernode.envWithSecrets" (list . "start") | trim | nindent 4 }}
   {{- if eq $apps "supernode" }}
   {{- with include "supernode.appEnvFrom" . }}
   {{- . | nindent 2 }}
@@ -100,5 +100,7 @@ below observer.py, which tells the probes. Of all containers it alone mounts the
     {{- with include "supernode.appMounts" (list . "") | trim }}
     {{- . | nindent 4 }}
     {{- end }}
+    {{- else }}
+    - {{ include "supernode.startMount" . }}
     {{- end }}
 {{- end -}}

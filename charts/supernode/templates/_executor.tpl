@@ -46,12 +46,12 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 env:
-  {{- include "supernode.env" (list . "apps") | trim | nindent 2 }}
+  {{- include "supernode.env" (list . "start") | trim | nindent 2 }}
 volumes:
   - name: scratch
     emptyDir:
       sizeLimit: {{ .Values.scratchSizeLimit | quote }}
-  {{- with include "supernode.appVolumes" . | trim }}
+  {{- with include "supernode.appVolumes" (list . (include "supernode.names" . | fromYaml).start) | trim }}
   {{- . | nindent 2 }}
   {{- end }}
 volume-mounts:

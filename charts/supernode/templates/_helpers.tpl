@@ -60,11 +60,12 @@ PYTHONDONTWRITEBYTECODE: "1"
 PYTHONUNBUFFERED: "1"
 {{- end -}}
 
-{{/* The same, as Kubernetes lists it. `$` is doubled: Kubernetes would expand $(NAME). Takes (list $ where): "" or "apps". */}}
+{{/* The same, as Kubernetes lists it. `$` is doubled: Kubernetes would expand $(NAME). Takes (list $ what): "start" with what is
+added to Flower's processes, or "". */}}
 {{- define "supernode.env" -}}
-{{- $apps := index . 1 -}}
+{{- $what := index . 1 -}}
 {{- with index . 0 -}}
-{{- $start := ternary (include "supernode.startEnv" . | fromYaml) dict (eq $apps "apps") -}}
+{{- $start := ternary (include "supernode.startEnv" . | fromYaml) dict (eq $what "start") -}}
 {{- range $name, $value := mergeOverwrite (include "supernode.flowerEnv" . | fromYaml) .Values.env $start }}
 - name: {{ $name | quote }}
   value: {{ $value | replace "$" "$$" | quote }}

@@ -178,6 +178,14 @@ class SuperLink(Party, frozen=True, kw_only=True):
             "else `deployment`."
         ),
     ] = UNSET
+    max_runs: Annotated[
+        int | UnsetType,
+        Meta(
+            description="How many runs go on at once; the others wait, the oldest first. Default: 4 with "
+            "executor `kubernetes`, else as many as come.",
+            extra_json_schema={"minimum": 1},
+        ),
+    ] = UNSET
 
 
 class NodeSpec(Model, frozen=True, kw_only=True):

@@ -116,6 +116,7 @@ def _superlink(declaration: model.Declaration) -> plan.SuperLink:
         superexec_secret=names.superexec_secret(release),
         storage=plan.Storage(size=grammar.quantity(said.storage.size), storage_class=said.storage.class_),
         executor=server_executor(declaration),
+        max_runs=0 if said.max_runs is UNSET else said.max_runs,
         pod=pod(declaration, said),
         secrets=_secrets(said.secrets),
     )

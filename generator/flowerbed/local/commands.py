@@ -167,7 +167,9 @@ def superexec(site: Site) -> Command:
         *("--superexec-auth-secret-file", str(secret_file(site))),
     )
     declared = site.plan.superlink.pod.env
-    environment = _environment(site, folder, declared, "superexec") | _run_folders(site, folder, declared)
+    environment = _environment(site, folder, declared, "superexec") | _additions(site, folder, declared)
+    if site.plan.superlink.max_runs:
+        environment["FLOWERBED_MAX_RUNS"] = str(site.plan.superlink.max_runs)
     return Command("superexec", arguments, environment, folder / "work")
 
 
@@ -189,7 +191,7 @@ def supernode(site: Site, tenant: Tenant, node: Node) -> Command:
         *("--isolation", tenant.isolation, *secret),
     )
     declared = tenant.pod.env
-    environment = _environment(site, folder, declared, "supernode") | _run_folders(site, folder, declared)
+    environment = _environment(site, folder, declared, "supernode") | _additions(site, folder, declared)
     return Command(node.name, arguments, environment, folder / "work")
 
 
@@ -202,7 +204,7 @@ def node_superexec(site: Site, tenant: Tenant, node: Node) -> Command:
         *("--superexec-auth-secret-file", str(folder / "secret")),
     )
     declared = tenant.pod.env
-    environment = _environment(site, folder, declared, "superexec") | _run_folders(site, folder, declared)
+    environment = _environment(site, folder, declared, "superexec") | _additions(site, folder, declared)
     return Command(f"{node.name}-superexec", arguments, environment, folder / "work")
 
 
@@ -253,17 +255,18 @@ def _environment(
 
 
 def start_folder(site: Site) -> Path:
-    """Return the folder on PYTHONPATH with what app processes load at their start."""
+    """Return the folder on PYTHONPATH with what Flower's processes load at their start."""
     return site.state.path / "python"
 
 
-def _run_folders(site: Site, folder: Path, declared: Mapping[str, str]) -> dict[str, str]:
-    """Return what gives each run a working folder of its own (`scripts/app_folder.py`)."""
+def _additions(site: Site, folder: Path, declared: Mapping[str, str]) -> dict[str, str]:
+    """Return what adds to Flower's process and to those that it starts (`scripts/process_start.py`)."""
     path = declared.get("PYTHONPATH", site.python_path)
     return {
         "PYTHONPATH": f"{start_folder(site)}:{path}" if path else str(start_folder(site)),
         "FLOWERBED_RUN_FOLDERS": str(folder / "runs"),
         "FLOWERBED_RUN_FOLDERS_MB": str(RUN_FOLDERS_MB),
+        "FLOWERBED_STARTS": str(site.state.path / "starts"),
     }
 
 

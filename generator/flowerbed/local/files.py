@@ -35,11 +35,30 @@ _ADDRESSES = ("127.0.0.1", "::1")
 _STAND_IN_DAYS = 365
 
 
+# What Flower's processes load at their start, as the charts mount it: what Python finds, and its parts.
+START = {
+    "process_start.py": "sitecustomize.py",
+    **{
+        f"{name}.py": f"flowerbed_start/{name}.py"
+        for name in ("flower_hooks", "app_folder", "app_starts", "app_stop")
+    },
+}
+
+
+def write_start(folder: Path, scripts: Path) -> None:
+    """Write what Flower's processes need on their PYTHONPATH (`scripts/process_start.py`).
+
+    Raises FlowerbedError.
+    """
+    for name, place in START.items():
+        file = folder / place
+        make_private_folder(file.parent)
+        write_atomic(file, (scripts / name).read_bytes(), PRIVATE_MODE)
+
+
 def write_files(site: Site, identities: Identities) -> None:
     """Write every file of the state folder that a part reads. Raises FlowerbedError."""
-    make_private_folder(start_folder(site))
-    program = (site.scripts / "app_folder.py").read_bytes()
-    write_atomic(start_folder(site) / "sitecustomize.py", program, PRIVATE_MODE)
+    write_start(start_folder(site), site.scripts)
     for folder in ("superlink/tls", "superlink/tmp", "superexec/work", "superexec/tmp", "gateway", "users"):
         make_private_folder(site.state.path / folder)
     if not site.plan.insecure:

@@ -1,8 +1,8 @@
-"""A working folder for each run: loaded by Python itself in Flower's app processes, as `sitecustomize`.
+"""A working folder for each run: added to Flower's app processes (process_start.py).
 
 Flower starts `flwr-serverapp` and `flwr-clientapp` in the folder of whatever started them, so that the apps
-of all runs share it (flwr 1.41: SubprocessExecutor passes no `cwd`). With this file on PYTHONPATH such a
-process goes into FOLDER/RUN before the app is loaded, FOLDER being the variable FLOWERBED_RUN_FOLDERS. All
+of all runs share it (flwr 1.41: SubprocessExecutor passes no `cwd`). With this file such a process
+goes into FOLDER/RUN before the app is loaded, FOLDER being the variable FLOWERBED_RUN_FOLDERS. All
 ClientApp processes of a run at one node share one folder, round after round.
 
 What a ServerApp leaves in its folder is given out through the run's log at its end, as the lines that
@@ -17,28 +17,22 @@ import base64
 import contextlib
 import fcntl
 import hashlib
-import importlib
 import itertools
 import json
 import os
 import re
-import runpy
 import shutil
 import stat
-import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
+from . import app_stop, flower_hooks
+
 FOLDERS, FILES, MEGABYTES = "FLOWERBED_RUN_FOLDERS", "FLOWERBED_RUN_FILES", "FLOWERBED_RUN_FOLDERS_MB"
-# Program: the module that runs it, and what that module calls once it knows the run, before it loads the app
-# (flwr 1.41).
-PROGRAMS = {
-    "flwr-serverapp": ("flwr.superlink.runtime.run_serverapp", "start_log_uploader"),
-    "flwr-clientapp": ("flwr.supernode.runtime.run_clientapp", "install_from_fab"),
-}
 KEPT = 20
 # Of a run, all files together, as flower_artifacts.py takes them: in bytes, and in number.
 SIZE_LIMIT, COUNT_LIMIT = 8 * 1024 * 1024, 100
@@ -51,25 +45,17 @@ PLACE = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,99}/){0,7}[A-Za-z0-9_][A-Za
 
 
 def start(program: str) -> None:
-    """Make an app process of Flower use a directory for its run. `program` is a key of PROGRAMS."""
-    name, called = PROGRAMS[program]
-    try:
-        module = importlib.import_module(name)
-        original = getattr(module, called)
-    except (ImportError, AttributeError) as error:
-        tell(f"no working directory for this run alone: this version of Flower differs: {error}")
-        return
-
-    def first(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  (whatever Flower passes on)
-        setattr(module, called, original)
-        enter(program, named.get("log_queue"))
-        return original(*arguments, **named)
-
-    setattr(module, called, first)
+    """Make an app process of Flower use a folder for its run. `program` is a key of flower_hooks.APPS."""
+    if os.environ.get(FOLDERS):
+        without = "no working directory for this run alone"
+        flower_hooks.once_begun(program, partial(enter, program), without=without)
 
 
-def enter(program: str, log: Queue[str | None] | None) -> None:
-    """Go into the run's folder. Where that cannot be, the process says so and stays where it is."""
+def enter(program: str, log_queue: Queue[str | None] | None = None, **_: Any) -> None:  # noqa: ANN401
+    """Go into the run's folder. Where that cannot be, the process says so and stays where it is.
+
+    Its named arguments are those of Flower.
+    """
     from flwr.supercore.exit import add_exit_handler
     from flwr.supercore.task_identity import TaskIdentity
 
@@ -80,10 +66,10 @@ def enter(program: str, log: Queue[str | None] | None) -> None:
         folder, held = taken(root, run)
         os.chdir(folder)
     except (OSError, ValueError) as error:
-        tell(f"no working directory for this run alone: {error}")
+        flower_hooks.tell(f"no working directory for this run alone: {error}")
         return
-    if program == "flwr-serverapp" and log is not None and os.environ.get(FILES) != "keep":
-        add_exit_handler(lambda: _give(folder, held, log), run_before_force_exit=True)
+    if program == "flwr-serverapp" and log_queue is not None and os.environ.get(FILES) != "keep":
+        add_exit_handler(lambda: _give(folder, held, log_queue), run_before_force_exit=True)
 
 
 def taken(root: Path, run: str) -> tuple[Path, int]:
@@ -213,13 +199,15 @@ def _line(told: dict[str, Any]) -> str:
 
 def _give(folder: Path, held: int, log: Queue[str | None]) -> None:
     """Put the files into the log, as fast as it is uploaded; remove the folder if all of them are there."""
+    if app_stop.ended.is_set():
+        return  # nobody takes the log of a run that was stopped
     whole = True
     limit = time.monotonic() + PATIENCE
     for line in lines(folder):
         whole = whole and '"problem": ' not in line.partition('"data": ')[0]
         while log.qsize() > AHEAD:
             if time.monotonic() > limit:
-                tell("files of the run are missing in its log: the SuperLink does not take it")
+                flower_hooks.tell("files of the run are missing in its log: the SuperLink does not take it")
                 return
             time.sleep(0.05)
         limit = time.monotonic() + PATIENCE
@@ -230,30 +218,3 @@ def _give(folder: Path, held: int, log: Queue[str | None]) -> None:
     if whole:
         with contextlib.suppress(OSError, RecursionError):
             _remove(folder, held)
-
-
-def tell(text: str) -> None:
-    """Say something on standard error: in the log of what started this process, and in the run's."""
-    sys.stderr.write(f"flowerbed: {text}\n")
-
-
-def _next() -> None:
-    """Run the `sitecustomize` that this one stands before, if there is one."""
-    here = Path(__file__).resolve().parent
-    for place in sys.path:
-        file = Path(place or ".", "sitecustomize.py")
-        if file.is_file() and file.resolve().parent != here:
-            runpy.run_path(str(file), run_name="sitecustomize")
-            return
-
-
-def main() -> None:
-    """Act in Flower's app processes, and in no other one."""
-    _next()
-    program = next((Path(word).name for word in sys.orig_argv[1:] if Path(word).name in PROGRAMS), "")
-    if program and os.environ.get(FOLDERS):
-        start(program)
-
-
-if __name__ == "sitecustomize":
-    main()

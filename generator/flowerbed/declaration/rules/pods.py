@@ -134,4 +134,12 @@ def _toleration(path: KeyPath, said: Toleration) -> Iterator[Finding]:
         yield Finding((*path, "toleration-seconds"), message, "remove it, or write effect: NoExecute")
 
 
-RULES = (profiles, resources, environment, placement)
+def runs(declaration: Declaration) -> Iterator[Finding]:
+    """At least one run goes on at once."""
+    most = declaration.superlink.max_runs
+    if most is not UNSET and most < 1:
+        message = f"{most} runs at once are none"
+        yield Finding(("superlink", "max-runs"), message, "write 1 or more, or remove the key for no limit")
+
+
+RULES = (profiles, resources, environment, placement, runs)

@@ -1,0 +1,72 @@
+"""The places in Flower's processes that Flowerbed changes: Flower's private names there stand here alone.
+
+These names are private to Flower, so they may move with any release; they are those of flwr 1.41 and 1.42.
+Where one is missing, Flower goes on in its own way, and one line says what that costs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+# The processes that run apps: program, and the module that it runs.
+APPS = {
+    "flwr-serverapp": "flwr.superlink.runtime.run_serverapp",
+    "flwr-clientapp": "flwr.supernode.runtime.run_clientapp",
+}
+# What such a module calls first once it knows its run: its task has begun, and no code of the app was loaded.
+BEGUN = {"flwr-serverapp": "start_log_uploader", "flwr-clientapp": "install_from_fab"}
+HEARTBEAT = "make_task_heartbeat_fn_http"  # in those modules, too
+HEARTBEAT_MODULE, HEARTBEAT_INTERVAL = "flwr.supercore.heartbeat", "HEARTBEAT_DEFAULT_INTERVAL"
+EXECUTOR = (
+    "flwr.supercore.superexec.executor.subprocess_executor"  # its class SubprocessExecutor, in a SuperExec
+)
+SUPERNODE = "flwr.supernode.start_client_internal"
+RECEIVE, SEND, INSERT = "_pull_and_store_message", "_push_messages", "_insert_message"  # in a SuperNode
+
+Function = Callable[..., Any]
+
+
+def module(name: str, *names: str, without: str) -> Any | None:  # noqa: ANN401  (a module of Flower)
+    """Return a module of Flower that has those names, else None after a word on what is then missing."""
+    try:
+        found = importlib.import_module(name)
+        for each in names:
+            getattr(found, each)
+    except (ImportError, AttributeError) as error:
+        tell(f"{without}: this version of Flower differs: {error}")
+        return None
+    return found
+
+
+def replace(place: Any, name: str, make: Callable[[Function], Function]) -> None:  # noqa: ANN401  (module or class)
+    """Put `make(original)` in place of a function of Flower."""
+    setattr(place, name, make(getattr(place, name)))
+
+
+def once_begun(program: str, act: Callable[..., None], *, without: str) -> bool:
+    """Have an app process call `act` once, with Flower's named arguments, when its task has begun.
+
+    `program` is a key of APPS. Returns False where that cannot be.
+    """
+    name = BEGUN[program]
+    if (app := module(APPS[program], name, without=without)) is None:
+        return False
+
+    def begun(original: Function) -> Function:
+        def first(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  (whatever Flower passes on)
+            setattr(app, name, original)
+            act(**named)
+            return original(*arguments, **named)
+
+        return first
+
+    replace(app, name, begun)
+    return True
+
+
+def tell(text: str) -> None:
+    """Say something on standard error: in the log of what started this process, and in the run's."""
+    sys.stderr.write(f"flowerbed: {text}\n")

@@ -1,0 +1,51 @@
+"""What Flowerbed adds to Flower's processes: Python itself loads this file there, as `sitecustomize`.
+
+It lies in a folder on PYTHONPATH, beside the folder `flowerbed_start` with what it calls:
+
+    ServerApp, ClientApp   app_folder.py   a working folder for each run
+                           app_stop.py     they end when their run was stopped
+    SuperExec              app_starts.py   few app processes start at once; runs at once are limited
+    SuperNode              app_stop.py     what it computes for a run that was stopped is given up
+"""
+
+from __future__ import annotations
+
+import importlib
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def _next() -> None:
+    """Run the `sitecustomize` that this one stands before, if there is one."""
+    here = Path(__file__).resolve().parent
+    for place in sys.path:
+        file = Path(place or ".", "sitecustomize.py")
+        if file.is_file() and file.resolve().parent != here:
+            runpy.run_path(str(file), run_name="sitecustomize")
+            return
+
+
+def _part(name: str) -> Any:  # noqa: ANN401  (a module)
+    return importlib.import_module(f"flowerbed_start.{name}")
+
+
+def main() -> None:
+    """Act in Flower's processes, and in no other one."""
+    _next()
+    # Flower's programs are scripts, so each is a word after Python's own.
+    programs = {Path(word).name for word in sys.orig_argv[1:]}
+    for app in programs & {"flwr-serverapp", "flwr-clientapp"}:
+        _part("app_starts").begin(app)
+        _part("app_folder").start(app)
+        _part("app_stop").watch_app(app)
+        return
+    if "flower-superexec" in programs:
+        _part("app_starts").limit()
+    elif "flower-supernode" in programs:
+        _part("app_stop").watch_node()
+
+
+if __name__ == "sitecustomize":
+    main()
