@@ -52,6 +52,7 @@ def superlink() -> SuperLink:
         superexec_secret=names.superexec_secret(RELEASE),
         storage=Storage(size="1Gi", storage_class=""),
         executor="sidecar",
+        max_runs=0,
         pod=Pod(),
     )
 

@@ -18,7 +18,7 @@ from flowerbed.declaration.podmodel import (
     Model,
     Party,
     Profile,
-    Quantity,
+    Storage,
     number,
     text,
 )
@@ -145,15 +145,6 @@ class Tls(Model, frozen=True, kw_only=True):
             "`cert-manager`. Empty: the CAs that their systems trust."
         ),
     ] = ""
-
-
-class Storage(Model, frozen=True, kw_only=True):
-    """The claim that keeps the SuperLink's state."""
-
-    size: Annotated[Quantity, Meta(description="Size of the claim.")] = "10Gi"
-    class_: Annotated[str, text("StorageClass; empty: the cluster's default.", "", 253)] = msgspec.field(
-        default="", name="class"
-    )
 
 
 class SuperLink(Party, frozen=True, kw_only=True):

@@ -72,6 +72,15 @@ class DataVolume(Model, frozen=True, kw_only=True):
     read_only: Annotated[bool, Meta(description="Whether the pods may only read.")] = True
 
 
+class Storage(Model, frozen=True, kw_only=True):
+    """The claim that keeps the SuperLink's state."""
+
+    size: Annotated[Quantity, Meta(description="Size of the claim.")] = "10Gi"
+    class_: Annotated[str, text("StorageClass; empty: the cluster's default.", "", 253)] = msgspec.field(
+        default="", name="class"
+    )
+
+
 class PodWords(Model, frozen=True, kw_only=True):
     """What can be said of any pods."""
 

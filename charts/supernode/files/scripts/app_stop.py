@@ -114,7 +114,7 @@ class Work:
 
         while not over.wait(ASK):
             try:
-                # Anything else that it raises: no such object, so the run goes on, or no answer, so it asks again.
+                # What else it raises: no such object, so the run goes on; or no answer, so it asks again.
                 with contextlib.suppress(Exception):
                     self._given["pull_object"](message.metadata.run_id, NO_OBJECT)
             except RunNotRunningException:  # a BaseException (flwr 1.41)
