@@ -63,8 +63,8 @@ types: $(READY) ## Strict types (mypy)
 test-unit: $(READY) ## Tests that start nothing
 	@$(BIN)/pytest -n auto tests/unit $(PYTEST)
 
-# Tests with real processes wait more than they work, so that more of them than there are cores run side by side.
-SIDE_BY_SIDE := -n $(shell echo $$((2 * $$(nproc)))) --dist loadfile
+# Tests with real processes wait, too, so that one more of them than there are cores runs side by side.
+SIDE_BY_SIDE := -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile
 
 .PHONY: test-smoke
 test-smoke: $(READY) ## A real federation on loopback: it trains, takes a run, refuses a user who may not submit

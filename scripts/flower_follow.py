@@ -18,6 +18,7 @@ if TYPE_CHECKING or __package__:
     from .flower_client import FlowerClient
     from .flower_connection import Refused, SubmitError
     from .flower_nodes import Node, node_list, present
+    from .flower_queue import NOT_BEGUN, Queue
     from .flower_replies import Replies
     from .flower_run import (
         COMPLETED,
@@ -38,6 +39,7 @@ else:  # lying beside the program that runs
     from flower_client import FlowerClient
     from flower_connection import Refused, SubmitError
     from flower_nodes import Node, node_list, present
+    from flower_queue import NOT_BEGUN, Queue
     from flower_replies import Replies
     from flower_run import (
         COMPLETED,
@@ -69,7 +71,8 @@ class Following:
     `on_interrupt`: "ask" asks on a terminal after Ctrl-C, and is "leave" everywhere else.
     `min_replies`: a run that completed with a smaller share of good replies (0 to 1) in a phase of a round
     counts as failed.
-    `pending_timeout` ends the following of a run whose ServerApp has not begun by then.
+    `pending_timeout` ends the following of a run whose ServerApp has not begun by then; it counts only while
+    no other run goes on, behind which this one may have to wait.
     With `ephemeral` the federation ends with the following, so a run that exceeds a limit is stopped.
     `look` takes the run's status and its ClientApps' seconds at each poll (`Watcher.look`).
     """
@@ -173,6 +176,7 @@ class Follower:
         self._misses = 0
         self._hinted = False
         self._waiting = ""
+        self._queue = Queue()
         self._reader = LogFollower(client, run_id, following.log)
         self._final: Outcome | None = None
 
@@ -282,9 +286,12 @@ class Follower:
 
     def _not_begun(self) -> Outcome | None:
         """Say once that a run does not begin; give up when there is a limit for it."""
-        limit, waited = self._how.pending_timeout, time.monotonic() - self._started
-        if self._status not in {"pending", "starting"}:
+        if self._status not in NOT_BEGUN:
             return None
+        with contextlib.suppress(SubmitError):
+            if place := self._queue.look(self._client, self._run):
+                self._how.say(f"run {self._run_id} {place}")
+        limit, waited = self._how.pending_timeout, time.monotonic() - self._queue.stuck_since
         if limit is not None and waited >= limit:
             return self._given_up(f"{self._status} for {limit:g} s: {NOBODY}", "the run goes on waiting")
         if not self._hinted and waited > PATIENCE:

@@ -19,6 +19,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give each worker a temporary directory of its own: tests look for what others would leave there."""
+    if not os.environ.get("FLOWERBED_TEST_STARTS"):
+        # All federations of all workers share one machine's CPUs, and so the places for processes that start.
+        starts = os.environ["FLOWERBED_TEST_STARTS"] = tempfile.mkdtemp(prefix="starts-")
+        config.add_cleanup(lambda: shutil.rmtree(starts, ignore_errors=True))
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         own = tempfile.mkdtemp(prefix=f"{worker}-")  # short: sockets are in it
         Path(own).chmod(0o711)  # tests become other accounts

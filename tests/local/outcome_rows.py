@@ -13,7 +13,7 @@ from pathlib import Path
 
 from local_helpers import until
 from outcome_trials import AT_ONCE, Seen, Trials
-from submit_federation import running
+from submit_federation import LIMIT, running
 
 from flowerbed import records, runs
 
@@ -118,13 +118,14 @@ def _silence(trials: Trials) -> None:
     trials.end("no node is online, with `--timeout 2s`", trials.begin("--timeout", "2s", attach=run_id))
     trials.stop(run_id)
     trials.start_nodes(NODES)
-    submission = trials.begin(*limited(IMPATIENT, *NODES))
-    submission.await_line("Sampled 2 nodes")
+    before = trials.running("Sampled 2 nodes", *limited(LIMIT, *NODES))
     run_id = trials.running("Sampled 2 nodes", *ROUND)
     behind = trials.begin("--timeout", "2s", attach=run_id)
     trials.end("its nodes are busy with another run, with `--timeout 2s`", behind)
-    trials.end("no node replies within the time limit of a round", submission)
+    trials.stop(before)
     trials.end("the same run, followed by `flowerbed attach`", trials.begin(attach=run_id))
+    submission = trials.begin(*limited(IMPATIENT, *NODES))
+    trials.end("no node replies within the time limit of a round", submission)
     asking = ("--set", "asking=true", "--set", "rounds=0", "--set", "phase=query")
     submission = trials.begin(*limited(IMPATIENT, *NODES), *asking)
     trials.end("an app sends messages itself, and no node replies in time", submission)

@@ -37,6 +37,7 @@ LIMIT = 300.0  # seconds that a run may take on a busy machine
 START = 120.0  # seconds that a part may take to start on a busy machine
 ALIAS = "superlink.example.org"  # a name that the gateway's certificate has, and no name server knows
 NODES = 16  # that a test may start
+STARTS = os.environ.get("FLOWERBED_TEST_STARTS", "")  # shared by all federations of a run of the tests
 PORTS = ("superlink", "fleet", "control", "runtime", "readiness", "metrics")
 
 
@@ -131,15 +132,17 @@ class Federation:
         self.start_gateway()
         self.await_control()
 
-    def start_superexec(self) -> None:
-        """Start the SuperExec, which runs ServerApps."""
+    def start_superexec(self, max_runs: int = 0) -> None:
+        """Start the SuperExec, which runs ServerApps, `max_runs` of them at once (0: as many as come)."""
         runtime = [
             "--runtime-api-address",
             f"localhost:{self.ports[self._runtime]}",
             "--root-certificates",
             "ca.crt",
         ]
-        self._start("superexec", "flower-superexec", *runtime, "--superexec-auth-secret-file", "secret")
+        flags = [*runtime, "--superexec-auth-secret-file", "secret"]
+        limit = {"FLOWERBED_MAX_RUNS": str(max_runs)}
+        self._start("superexec", "flower-superexec", *flags, environment=limit)
 
     def start_superlink(self) -> None:
         """Start the SuperLink, on the database that it had before."""
@@ -217,11 +220,11 @@ class Federation:
             "FLWR_HOME": str(home),
             "FLWR_TELEMETRY_ENABLED": "0",
             "FLWR_DISABLE_UPDATE_CHECK": "1",
-            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
+            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.3",  # of each node's SuperExec too
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": str(self.folder / "start"),
             "FLOWERBED_RUN_FOLDERS": str(self.folder / "run-folders"),
-            "FLOWERBED_STARTS": str(self.folder / "starts"),
+            "FLOWERBED_STARTS": STARTS or str(self.folder / "starts"),
             **(environment or {}),
         }
         with (self.folder / f"{part}.log").open("ab") as log:
