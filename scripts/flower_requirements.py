@@ -57,13 +57,15 @@ class Libraries:
     """What is there where an app runs: `versions` of a project by its PEP 503 name, and `where` in words.
 
     No version: it is not there. "": it is, in a version that is not known. `python` is the Python there, ""
-    if that is not known; `has_module` says whether a module may be imported there.
+    if that is not known; `has_module` says whether a module may be imported there. `remedy` says what brings
+    what is missing.
     """
 
     versions: Callable[[str], Collection[str]]
     where: str
     python: str = ""
     has_module: Callable[[str], bool] = _maybe
+    remedy: str = "nothing is installed for a run"
 
 
 def plain_image() -> Libraries:
@@ -144,7 +146,7 @@ def warnings(
         lacking, verb = _lacking(there)
         yield (
             f"the app needs {', '.join(missing)}, which {lacking} {verb} not have: it must be there where "
-            "ServerApp and ClientApps run; nothing is installed for a run"
+            f"ServerApp and ClientApps run; {there.remedy}"
         )
     for item in wanted:
         if other := [version for version in found[str(item)] if version and not _takes(item, version)]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from submit_apps import pyproject, write_app
 
-from flowerbed.cli.submit import libraries_of
+from flowerbed.cli.libraries import libraries_of
 from flowerbed.images.record import lock_file
 from flowerbed.scripts.flower_app import load_for_run
 from flowerbed.scripts.flower_requirements import Libraries

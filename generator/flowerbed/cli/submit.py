@@ -10,6 +10,7 @@ import typer
 
 from flowerbed.cli.common import FileOption
 from flowerbed.cli.label_options import NameOption, NoteOption, TagOption
+from flowerbed.cli.libraries import libraries_of
 from flowerbed.cli.records import Keeper, RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, UserOption, connection_reader
 from flowerbed.cli.source_options import (
@@ -34,12 +35,11 @@ from flowerbed.cli.source_options import (
     TokenFileOption,
     UsernameOption,
 )
-from flowerbed.errors import FlowerbedError, UsageError
+from flowerbed.errors import UsageError
 
 if TYPE_CHECKING:
     from flowerbed.scripts.flower_connection import Connection
     from flowerbed.scripts.flower_labels import Labels
-    from flowerbed.scripts.flower_requirements import Libraries
     from flowerbed.scripts.submit import Order
 
 AddressOption = Annotated[
@@ -114,6 +114,14 @@ LocalOption = Annotated[
 NodesOption = Annotated[
     int, typer.Option("--nodes", metavar="N", help="With --local: that many SuperNodes, 64 at most.")
 ]
+WithOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="WHAT",
+        help="With --local: a requirements.txt, or a package, for the app; repeatable.",
+    ),
+]
 PlainOption = Annotated[
     bool, typer.Option("--plain", help="Plain lines on a terminal, too: no table of rounds.")
 ]
@@ -177,6 +185,7 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
     dry_run: DryRunOption = False,
     local: LocalOption = False,
     nodes: NodesOption = 2,
+    packages: WithOption = None,
     records: RecordsOption = None,
     plain: PlainOption = False,
 ) -> int:
@@ -234,7 +243,8 @@ def _submit_locally(given: dict[str, Any], order: Order, told: Labels) -> int:
         raise UsageError(f"--local makes a federation of its own, which ends with the run: no {words}")
 
     def submitted(checked: Order) -> int:
-        with throwaway(given["nodes"], narrate, wait=False) as federation:
+        packages = given["packages"] or ()
+        with throwaway(given["nodes"], narrate, wait=False, packages=packages) as federation:
             # A run on a federation that ends with this command cannot go on.
             ready = replace(checked, on_interrupt="stop", ephemeral=True)
             where = load_connection(federation.connection())
@@ -247,6 +257,11 @@ def demand_federation(given: dict[str, Any]) -> None:
     """Raise UsageError where neither a declaration nor a connection says where to run an app."""
     from flowerbed.cli.common import DEFAULT_FILE
 
+    if given["packages"]:
+        raise UsageError(
+            "--with is for --local: elsewhere the images bring an app's packages",
+            remedy="declare them in `images`, or add --local",
+        )
     if not (given["file"] or given["connection"] or given["address"] or DEFAULT_FILE.exists()):
         raise UsageError(
             f"there is no {DEFAULT_FILE} in this directory, so no federation to submit to",
@@ -267,29 +282,3 @@ def _recorded(where: Connection, order: Order, root: Path, told: Labels) -> int:
     # Nobody waits for the log of a run that is not followed.
     keeper.finish(ask=code != flower_run.UNREACHABLE and not order.detach)
     return code
-
-
-def libraries_of(given: dict[str, Any]) -> Libraries | None:
-    """Return what is there where an app will run; None where nothing more than a Flower image is known.
-
-    Images of the declared federation bring what they have locked; without them a federation on this machine
-    runs with this Python.
-    """
-    from flowerbed.cli.common import declaration_file
-    from flowerbed.declaration import load_plan
-    from flowerbed.images.environment import provided
-    from flowerbed.scripts.flower_requirements import declared_images, this_python
-
-    elsewhere = given["connection"] or given["address"]
-    if given.get("local"):
-        return this_python()
-    if elsewhere and not given["file"]:
-        return None
-    try:
-        declaration = declaration_file(given["file"])
-        locked = provided(load_plan(declaration), declaration)
-    except FlowerbedError:  # a wrong declaration is told by whoever needs it
-        return None
-    if locked:
-        return declared_images(locked)
-    return None if elsewhere else this_python()

@@ -10,6 +10,7 @@ import typer
 
 from flowerbed.cli.common import FileOption, JsonOption, narrate, say, say_json
 from flowerbed.cli.label_options import NoteOption, TagOption
+from flowerbed.cli.libraries import libraries_of
 from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, UserOption, connection_reader
 from flowerbed.cli.source_options import (
@@ -50,8 +51,8 @@ from flowerbed.cli.submit import (
     RepliesOption,
     RootOption,
     UnreachableOption,
+    WithOption,
     demand_federation,
-    libraries_of,
 )
 from flowerbed.cli.sweep_work import worked_off
 from flowerbed.errors import UsageError
@@ -143,6 +144,7 @@ def sweep(  # noqa: PLR0913, PLR0917  (one parameter an option)
     dry_run: DryRunOption = False,
     local: LocalOption = False,
     nodes: NodesOption = 2,
+    packages: WithOption = None,
     records: RecordsOption = None,
     plain: PlainOption = False,
 ) -> int:

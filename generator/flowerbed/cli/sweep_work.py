@@ -12,7 +12,7 @@ from flowerbed.cli.common import narrate
 from flowerbed.errors import FlowerbedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flowerbed.scripts.flower_connection import Connection
     from flowerbed.sweeps.flower import Runs, Submission
@@ -41,7 +41,10 @@ def worked_off(  # noqa: PLR0913, PLR0917
     if all(point.exit_code is not None for point in state.points):
         return state.exit_code
     try:
-        with _connected(where, given["nodes"]) as connect, FlowerClient(connect(), reload=connect) as client:
+        with (
+            _connected(where, given["nodes"], given["packages"] or ()) as connect,
+            FlowerClient(connect(), reload=connect) as client,
+        ):
             work, save = Runs(client, state, submitted, root, narrate), saver(root, state)
             queue = Queue(state, work, limits, save, narrate)
             try:
@@ -63,14 +66,16 @@ def worked_off(  # noqa: PLR0913, PLR0917
 
 
 @contextlib.contextmanager
-def _connected(where: Callable[[], Connection] | None, nodes: int) -> Iterator[Callable[[], Connection]]:
+def _connected(
+    where: Callable[[], Connection] | None, nodes: int, packages: Sequence[str]
+) -> Iterator[Callable[[], Connection]]:
     if where:
         yield where
         return
     from flowerbed.local.throwaway import throwaway
     from flowerbed.runs import load_connection
 
-    with throwaway(nodes, narrate, wait=False) as federation:
+    with throwaway(nodes, narrate, wait=False, packages=packages) as federation:
         own = load_connection(federation.connection())
         yield lambda: own
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from flowerbed import documents
 from flowerbed.declaration import load_plan
 from flowerbed.errors import UsageError
 from flowerbed.local.start import Federation, up
@@ -16,30 +17,72 @@ from flowerbed.local.state import state_of
 
 NAME = "local"
 NODE_LIMIT = 64  # processes of one machine; more is a simulation's work
-_DECLARATION = """\
-version: 1
-name: {name}
-flower: "1.41"
-tenants:
-  - {{name: machine, nodes: {nodes}}}
-users:
-  - {{name: you, role: submitter}}
-"""
 
 
 def _silent(_: str) -> None:
     pass
 
 
+def declaration(nodes: int, packages: Sequence[str] = ()) -> str:
+    """Return the declaration of a federation on this machine.
+
+    `packages` are for its apps: requirements (`scikit-learn>=1.5`), or one file of them at most (a path).
+    Raises UsageError for two files, or one that is not there.
+    """
+    files = [Path(name).resolve() for name in packages if _is_file(name)]
+    if len(files) > 1:
+        raise UsageError(f"{len(files)} files of requirements", remedy="name one, and packages beside it")
+    if files and not files[0].is_file():
+        raise UsageError("there is no such file", where=str(files[0]), remedy="name a requirements.txt")
+    image = {
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "dependencies": [name for name in packages if not _is_file(name)],
+        **({"requirements": str(files[0])} if files else {}),
+    }
+    declared = {
+        "version": 1,
+        "name": NAME,
+        "flower": "1.41",
+        "tenants": [{"name": "machine", "nodes": nodes}],
+        "users": [{"name": "you", "role": "submitter"}],
+        **({"images": {"supernode": image, "superexec": image}} if packages else {}),
+    }
+    return documents.encode(declared).decode()
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".txt") or "/" in name
+
+
+def locked(packages: Sequence[str], tell: Callable[[str], None] = _silent) -> Mapping[str, Sequence[str]]:
+    """Return the versions by name that apps will have with these packages; their environment is made.
+
+    Raises UsageError for what is no requirement, FlowerbedError where no index answers.
+    """
+    from flowerbed.images.environment import environments, provided
+
+    with tempfile.TemporaryDirectory(prefix="flowerbed-with-") as folder:
+        file = Path(folder) / "federation.yaml"
+        file.write_text(declaration(1, packages), encoding="utf-8")
+        plan = load_plan(file)
+        environments(plan, file, tell)
+        return provided(plan, file)
+
+
 @contextmanager
 def throwaway(
-    nodes: int = 2, tell: Callable[[str], None] = _silent, *, wait: bool = True
+    nodes: int = 2,
+    tell: Callable[[str], None] = _silent,
+    *,
+    wait: bool = True,
+    packages: Sequence[str] = (),
 ) -> Iterator[Federation]:
     """Give a federation of `nodes` SuperNodes with keys and certificates of its own.
 
     It is a declared federation like any other, in a temporary folder. Processes and folder are gone when the
     context ends, and soon after this process ends in any other way; without `wait` the context ends at once,
-    and they are gone some 5 seconds later. `tell` hears how it comes up, and that it is taken down.
+    and they are gone some 5 seconds later. `tell` hears how it comes up, and that it is taken down. Apps have
+    this Python's packages, or Flower and `packages` alone (see `declaration`).
     Raises UsageError for a number of nodes below 1 or above NODE_LIMIT, LocalError where it cannot come up.
     """
     if not 1 <= nodes <= NODE_LIMIT:
@@ -48,7 +91,7 @@ def throwaway(
     file = folder / "federation.yaml"
     janitor = _janitor(folder, state_of(file, NAME).mark)
     try:
-        file.write_text(_DECLARATION.format(name=NAME, nodes=nodes), encoding="utf-8")
+        file.write_text(declaration(nodes, packages), encoding="utf-8")
         federation = up(load_plan(file), file, tell=tell)
         try:
             yield federation
