@@ -1,6 +1,7 @@
 """A record of a run in a folder, where only Flower is installed: `--record FOLDER` makes FOLDER/RUN/ with
 
     submission.json     what only the submitter knows: labels, source, run config, environment, command line
+    app.fab             the app as Flower packs it, for `flowerbed retry`
     source.diff         how the app's files differ from the commit, for a directory in a git working tree
     log.txt             the run's log, as it comes
     artifacts/          the files that the app gave
@@ -47,6 +48,7 @@ else:  # lying beside the program that runs
     from flower_watch import Watcher
 
 SUBMISSION = "submission.json"
+FAB = "app.fab"
 DIFF = "source.diff"
 SOURCE = ("kind", "location", "ref", "commit", "path", "sha256")
 
@@ -56,6 +58,7 @@ class Submission:
     """What only a submitter knows of a run, as data; `diff`: how the files differ from the commit."""
 
     facts: dict[str, object]
+    fab: bytes
     diff: bytes = b""
 
 
@@ -85,7 +88,7 @@ def submission(  # noqa: PLR0913, PLR0917  (what is known comes from everywhere)
         "environment": environment(),
         "command": command_line(command),
     }
-    return Submission(facts, tree.diff if tree else b"")
+    return Submission(facts, app.fab, tree.diff if tree else b"")
 
 
 class FolderRecord(Watcher):
@@ -119,6 +122,7 @@ class FolderRecord(Watcher):
         with self._telling():
             self._folder = self._root / str(run_id)
             self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._write(FAB, made.fab)
             if made.diff:
                 self._write(DIFF, made.diff)
             self._write(SUBMISSION, _json(made.facts))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -34,6 +34,7 @@ if TYPE_CHECKING or __package__:
     from .flower_record import FolderRecord
     from .flower_repeats import Repeats
     from .flower_requirements import Libraries
+    from .flower_resume import resuming
     from .flower_run import ENDS, INTERRUPTED, Outcome, runs, start
     from .flower_source import Prepared, Request, Source
     from .flower_source_flags import request
@@ -58,6 +59,7 @@ else:  # lying beside the program that runs
     from flower_record import FolderRecord
     from flower_repeats import Repeats
     from flower_requirements import Libraries
+    from flower_resume import resuming
     from flower_run import ENDS, INTERRUPTED, Outcome, runs, start
     from flower_source import Prepared, Request, Source
     from flower_source_flags import request
@@ -71,14 +73,13 @@ __all__ = ["Order", "attach", "retell", "seconds", "submit"]
 class Order:
     """What to submit, and how to follow it (see `Following`): `outcome` is a file that gets it as JSON.
 
-    `libraries` are those of where the app will run (None: of a plain Flower image). With `fix` a
-    corrected copy of an app is submitted that Flower would refuse. `started`
-    hears of the run as soon as it is known: its id, the app, its source, what overrides the app's config.
-    With a `key` the run is followed that the same user started before with it, of the same app and run
-    config, if there is one. `attach` ignores `app`. `reload` reads the connection again, for when the
-    SuperLink moves under a long run.
-    `ephemeral`: the federation ends with the command. A `watcher` gets what is known of the run, and its
-    whole log.
+    `libraries` are those of where the app will run (None: of a plain Flower image). With `fix` a corrected
+    copy of an app is submitted that Flower would refuse. `started` hears of the run as soon as it is known:
+    its id, the app, its source, what overrides the app's config. With a `key` the run is followed that the
+    same user started before with it, of the same app and run config, if there is one. `files` (by name) are
+    in the ServerApp's working folder when it begins. `attach` ignores `app`. `reload` reads the connection
+    again, for when the SuperLink moves under a long run. `ephemeral`: the federation ends with the command.
+    A `watcher` gets what is known of the run, and its whole log.
     """
 
     app: Path | Request | Prepared | str
@@ -92,6 +93,7 @@ class Order:
     min_replies: float = 0.0
     ephemeral: bool = False
     key: str | None = None
+    files: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
     json: bool = False
     outcome: Path | None = None
     libraries: Libraries | None = None
@@ -145,14 +147,15 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
             opening = Opening(client)
             with _prepared(order) as found:
                 app, config = load_for_run(found.path, *_config(order))
+            sent = resuming(app, order.files)
             say(f"source: {found.source}")
             if order.key is not None:
-                app = keyed(app, order.key, user_of(connection), config)
-            _introduce(app)
+                sent = keyed(sent, order.key, user_of(connection), config)
+            _introduce(sent)
             opening.wait()
             _warn(too_few(client, {**app.defaults, **config}))
             status = "unknown"
-            run_id, how = _start(client, app, config, order)
+            run_id, how = _start(client, sent, config, order)
             if order.started:
                 order.started(run_id, app, found.source, config)
             outcome = _follow(client, run_id, order, how)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowerbed import runs
 from flowerbed.errors import FlowerbedError
-from flowerbed.python_words import in_python
+from flowerbed.python_words import in_python, pairs
 
 if TYPE_CHECKING:
     from flowerbed.metrics import Metrics, Number, Scalar
@@ -77,17 +77,13 @@ class Federation:
         Raises UsageError with every problem of the app or of a setting, before anything is sent.
         """
         from flowerbed.records.beginning import Keeper
-        from flowerbed.scripts.flower_labels import labels
 
         with in_python():
-            with runs.translated():
-                told = labels(name, tags, note)
-            pairs = [f"{setting}={_literal(value)}" for setting, value in (settings or {}).items()]
-            keeper = Keeper(self.connection, self.records, told, self.plan)
+            keeper = Keeper(self.connection, self.records, self.plan, name, tags, note)
             run_id = runs.submit(
                 self.connection,
                 app,
-                settings=pairs,
+                settings=pairs(settings),
                 config=config,
                 key=key,
                 started=keeper.started,
@@ -120,8 +116,7 @@ class Federation:
         return render_comparison_page(compare(run.figures() for run in compared))
 
     def __repr__(self) -> str:
-        name = f"{self.plan.name} " if self.plan else ""
-        return f"<Federation {name}at {self.connection.address}>"
+        return f"<Federation {f'{self.plan.name} ' if self.plan else ''}at {self.connection.address}>"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the address and the latest runs."""
@@ -179,6 +174,19 @@ class Run:
         from flowerbed.metrics.rows import rows
 
         return rows(self.metrics)
+
+    @in_python()
+    def retry(self, *, resume: bool = False, settings: Mapping[str, bool | float | str] | None = None) -> Run:
+        """Start a run of the same app with the same settings, from this one's record; return it at once.
+
+        With `resume` it begins with the files that this run left. `settings` are set beside those.
+        Raises UsageError where the record is not here or, with `resume`, not complete.
+        """
+        from flowerbed.records.beginning import submit_again
+
+        where = self.federation
+        told = (where.connection, where.records, where.plan, self.run_id, pairs(settings))
+        return Run(where, submit_again(*told, resume=resume))
 
     def wait(
         self,
@@ -263,8 +271,7 @@ class Run:
         """Return the report as one HTML page."""
         from flowerbed.report import render_page
 
-        found, log = self._seen()
-        return render_page(found, log)
+        return render_page(*self._seen())
 
     def figures(self) -> Report:
         """Return what the report shows, as data."""
@@ -286,10 +293,6 @@ class Run:
         rows += [("reason", record.details)] * bool(record.details)
         rows += [(key, str(value)) for key, value in record.overrides.items()]
         return table(f"Run {self.run_id}", rows) + page(f"rounds: {len(metrics.rounds)}", metrics)
-
-
-def _literal(value: bool | float | str) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _warn(text: str) -> None:

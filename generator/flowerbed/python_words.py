@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from flowerbed.errors import FlowerbedError
@@ -50,3 +50,11 @@ def _value(text: str) -> str:
     if text in {"true", "false"}:
         return text.capitalize()
     return text if text == "VALUE" or _LITERAL.fullmatch(text) else f'"{text}"'
+
+
+def pairs(settings: Mapping[str, bool | float | str] | None) -> list[str]:
+    """Return settings of a run config as the command line has them: `lr=0.1`."""
+    return [
+        f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+        for key, value in (settings or {}).items()
+    ]

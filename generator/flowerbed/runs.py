@@ -5,8 +5,8 @@ Every function takes the connection of a user and raises UnreachableError, NotAl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,12 +22,13 @@ from flowerbed.scripts import (
     flower_key,
     flower_nodes,
     flower_prepare,
+    flower_resume,
     flower_run,
 )
 from flowerbed.scripts.flower_config import Scalar
 from flowerbed.scripts.flower_connection import Connection, Invalid, Refused, Unreachable
 from flowerbed.scripts.flower_inline import Inline
-from flowerbed.scripts.flower_source import Request, Source
+from flowerbed.scripts.flower_source import Prepared, Request, Source
 
 RunStatus = Literal["pending", "starting", "running", "finished"]
 RunEnd = Literal["", "completed", "failed", "stopped"]
@@ -196,11 +197,12 @@ def stop(connection: Connection, run_id: str) -> bool:
 
 def submit(  # noqa: PLR0913  (each is a flag of the command line)
     connection: Connection,
-    app: Path | str | Inline | Request,
+    app: Path | str | Inline | Request | Prepared,
     *,
     settings: Iterable[str] = (),
     config: Path | None = None,
     key: str | None = None,
+    files: Mapping[str, bytes] | None = None,
     started: Started | None = None,
     fix: Callable[[str], None] | None = None,
 ) -> str:
@@ -209,28 +211,32 @@ def submit(  # noqa: PLR0913  (each is a flag of the command line)
     `app` is a path or an address (docs/sources.md), pieces of code, or a request that says more. `settings`
     ("key=value") override the run config in the TOML file `config`, which overrides the app's own. With a
     `key` that the same user gave before with the same app and run config, it is the id of that run.
+    `files` are in the ServerApp's working folder when it begins, by name (`out/model.npz`).
     `started` hears of the run with what was sent: its id, the app, its source, what overrides its config.
     With `fix`, an app that Flower would refuse is submitted as a corrected copy; `fix` gets the diff.
     Raises UsageError with every problem of the app or of a setting, before anything is sent.
     """
     with _client(connection) as client:
-        with flower_prepare.prepared(_request(app)) as found:
+        with _prepared(app) as found:
             packed, overrides = flower_app.load_for_run(found.path, config, settings, fix=fix)
         if key is None:
-            run_id = flower_run.start(client, packed, overrides)
+            run_id = flower_run.start(client, flower_resume.resuming(packed, files or {}), overrides)
         else:
-            packed = flower_key.keyed(packed, key, flower_key.user_of(connection), overrides)
+            marked = flower_resume.resuming(packed, files or {})
+            marked = flower_key.keyed(marked, key, flower_key.user_of(connection), overrides)
             patience = flower_follow.SILENTLY.unreachable_timeout
-            run_id = flower_key.start_once(client, packed, overrides, patience, lambda _: None).run_id
+            run_id = flower_key.start_once(client, marked, overrides, patience, lambda _: None).run_id
     if started:
         started(run_id, packed, found.source, overrides)
     return str(run_id)
 
 
-def _request(app: Path | str | Inline | Request) -> Request:
-    if isinstance(app, Request):
-        return app
-    return Request(inline=app) if isinstance(app, Inline) else Request(app=str(app))
+def _prepared(app: Path | str | Inline | Request | Prepared) -> AbstractContextManager[Prepared]:
+    if isinstance(app, Prepared):
+        return nullcontext(app)
+    if not isinstance(app, Request):
+        app = Request(inline=app) if isinstance(app, Inline) else Request(app=str(app))
+    return flower_prepare.prepared(app)
 
 
 def follow(

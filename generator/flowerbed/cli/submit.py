@@ -38,6 +38,7 @@ from flowerbed.cli.source_options import (
 from flowerbed.errors import UsageError
 
 if TYPE_CHECKING:
+    from flowerbed.records.again import Again
     from flowerbed.scripts.flower_connection import Connection
     from flowerbed.scripts.flower_labels import Labels
     from flowerbed.scripts.submit import Order
@@ -190,10 +191,11 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
     plain: PlainOption = False,
 ) -> int:
     """Pack an app, start it, print the run's id, follow it, and end with its outcome."""
-    return _submit(dict(locals()))
+    return submitted(dict(locals()))
 
 
-def _submit(given: dict[str, Any]) -> int:
+def submitted(given: dict[str, Any], before: Again | None = None) -> int:
+    """Submit what the options say, or once more what ran `before`; return the exit code."""
     from flowerbed.live.terminal import watcher
     from flowerbed.runs import translated
     from flowerbed.scripts import submit as script
@@ -204,9 +206,10 @@ def _submit(given: dict[str, Any]) -> int:
     with translated():
         told = labels(given["name"], given["tags"] or (), given["note"])
         order = script.Order(
-            app=request(given["app"], given, script.seconds, given),
+            app=before.app if before else request(given["app"], given, script.seconds, given),
             config=given["config"],
-            settings=tuple(given["settings"] or ()),
+            settings=(*(before.settings if before else ()), *(given["settings"] or ())),
+            files=before.files if before else {},
             detach=given["detach"],
             timeout=script.seconds(given["timeout"]) if given["timeout"] else None,
             pending_timeout=script.seconds(given["pending_timeout"]) if given["pending_timeout"] else None,

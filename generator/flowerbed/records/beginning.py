@@ -5,24 +5,37 @@ from __future__ import annotations
 import sys
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from flowerbed.errors import FlowerbedError
 from flowerbed.metrics.model import Scalar
 from flowerbed.plan import Plan
 from flowerbed.records import begin
+from flowerbed.records.again import again
+from flowerbed.runs import submit, translated
 from flowerbed.scripts.flower_app import App
 from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_labels import Labels
+from flowerbed.scripts.flower_labels import labels
 from flowerbed.scripts.flower_record import submission
 from flowerbed.scripts.flower_source import Source
 
 
 class Keeper:
-    """Begins the record of a run; warns if it cannot be written."""
+    """Begins the record of a run; warns if it cannot be written. Raises UsageError for a wrong label."""
 
-    def __init__(self, connection: Connection, records: Path, labels: Labels, plan: Plan | None) -> None:
-        self._connection, self._records, self._labels, self._plan = connection, records, labels, plan
+    def __init__(  # noqa: PLR0913, PLR0917  (where, and three labels)
+        self,
+        connection: Connection,
+        records: Path,
+        plan: Plan | None,
+        name: str | None = None,
+        tags: Iterable[str] = (),
+        note: str | None = None,
+    ) -> None:
+        self._connection, self._records, self._plan = connection, records, plan
+        with translated():
+            self._labels = labels(name, tags, note)
         self._began = time.monotonic()
 
     def started(self, run_id: int, app: App, source: Source, overrides: dict[str, Scalar]) -> None:
@@ -34,3 +47,19 @@ class Keeper:
             begin(self._connection, run_id, self._records, made, self._plan)
         except FlowerbedError as error:
             warnings.warn(f"no record of the run: {error}", stacklevel=4)
+
+
+def submit_again(  # noqa: PLR0913  (where, which one, and what else)
+    connection: Connection,
+    records: Path,
+    plan: Plan | None,
+    run_id: str,
+    settings: Iterable[str] = (),
+    *,
+    resume: bool,
+) -> str:
+    """Start a run of what a recorded one ran, begin its record, and return its id. Raises as `again` does."""
+    before = again(records, run_id, resume=resume)
+    keeper = Keeper(connection, records, plan, note=before.note)
+    said = (*before.settings, *settings)
+    return submit(connection, before.app, settings=said, files=before.files, started=keeper.started)

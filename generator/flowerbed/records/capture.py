@@ -18,7 +18,7 @@ from flowerbed.records.store import described, folder_of, load, save
 from flowerbed.report import Environment, SourceRecord, build
 from flowerbed.scripts.flower_artifacts import Artifact, artifacts
 from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_record import DIFF, SUBMISSION, Submission
+from flowerbed.scripts.flower_record import DIFF, FAB, SUBMISSION, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,10 @@ def begin(
 
     Raises what `capture` does.
     """
+    folder = folder_of(root, str(run_id))
+    make_private_folder(folder)
+    write_atomic(folder / FAB, made.fab, PRIVATE_MODE)
     if made.diff:
-        folder = folder_of(root, str(run_id))
-        make_private_folder(folder)
         write_atomic(folder / DIFF, made.diff, PRIVATE_MODE)
     submitted = msgspec.convert(made.facts, Submitted)
     return capture(connection, str(run_id), root, submitted=submitted, plan=plan, with_log=False)

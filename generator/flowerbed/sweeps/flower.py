@@ -79,8 +79,8 @@ class Runs:
         """Start a run, or find the one of the same key; begin its record."""
         began, shared = time.monotonic(), self._submitted
         app, changed = shared.of(point.settings)
-        app = keyed(app, self._sweep.key(point), user_of(self._connection), changed)
-        run_id = start_once(self._client, app, changed, shared.patience, self._tell).run_id
+        marked = keyed(app, self._sweep.key(point), user_of(self._connection), changed)
+        run_id = start_once(self._client, marked, changed, shared.patience, self._tell).run_id
         told = Labels(name=point.name, tags=(self._sweep.name, *shared.tags), note=shared.note)
         made = submission(app, shared.source, changed, time.monotonic() - began, told, list(shared.command))
         try:

@@ -14,7 +14,7 @@ import tomllib
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
@@ -40,6 +40,7 @@ OTHERS = {CONTENT, "LICENSE"}
 FIRST, DIRECTORY_ENTRY = b"PK\x03\x04", b"PK\x01\x02"
 LOCAL_HEADER = 30  # bytes, before the name
 ENCRYPTED, UTF_8 = 0x1, 0x800  # flag bits (APPNOTE.TXT 4.4.4)
+Contents = dict[str, bytes]
 # What zipfile raises for archives that are damaged, encrypted or unusual.
 DAMAGED = (
     zipfile.BadZipFile,
@@ -112,12 +113,19 @@ def declaring(fab: bytes, values: Mapping[str, Any]) -> bytes:
     """
     import tomli_w  # comes with flwr
 
+    def declared(contents: Contents) -> Contents:
+        config = tomllib.loads(contents[MANIFEST].decode())
+        app = config["tool"]["flwr"]["app"]
+        app["config"] = {**table(app, "config"), **values}
+        return {**contents, MANIFEST: tomli_w.dumps(config).encode()}
+
+    return rewritten(fab, declared)
+
+
+def rewritten(fab: bytes, change: Callable[[Contents], Contents]) -> bytes:
+    """Return a FAB with other contents, by path, and a manifest of these."""
     with zipfile.ZipFile(io.BytesIO(fab)) as old:
-        contents = {name: old.read(name) for name in old.namelist()}
-    config = tomllib.loads(contents[MANIFEST].decode())
-    app = config["tool"]["flwr"]["app"]
-    app["config"] = {**table(app, "config"), **values}
-    contents[MANIFEST] = tomli_w.dumps(config).encode()
+        contents = change({name: old.read(name) for name in old.namelist()})
     lines = [
         f"{name},{hashlib.sha256(content).hexdigest()},{len(content) * 8}"
         for name, content in contents.items()

@@ -17,6 +17,7 @@ import base64
 import contextlib
 import fcntl
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -24,6 +25,7 @@ import re
 import shutil
 import stat
 import time
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -33,6 +35,8 @@ from typing import Any
 from . import app_stop, flower_hooks
 
 FOLDERS, FILES, MEGABYTES = "FLOWERBED_RUN_FOLDERS", "FLOWERBED_RUN_FILES", "FLOWERBED_RUN_FOLDERS_MB"
+SERVERAPP = "flwr-serverapp"
+FILES_IN_FAB = ".flowerbed/files/"  # what a run that goes on from another one brings (flower_resume.py)
 KEPT = 20
 # Of a run, all files together, as flower_artifacts.py takes them: in bytes, and in number.
 SIZE_LIMIT, COUNT_LIMIT = 8 * 1024 * 1024, 100
@@ -68,8 +72,45 @@ def enter(program: str, log_queue: Queue[str | None] | None = None, **_: Any) ->
     except (OSError, ValueError) as error:
         flower_hooks.tell(f"no working directory for this run alone: {error}")
         return
-    if program == "flwr-serverapp" and log_queue is not None and os.environ.get(FILES) != "keep":
+    if program != SERVERAPP:
+        return
+    without = "no files of an earlier run"
+    app = flower_hooks.module(flower_hooks.APPS[program], flower_hooks.INSTALL, without=without)
+    if app is not None:
+        flower_hooks.replace(app, flower_hooks.INSTALL, _bringing)
+    if log_queue is not None and os.environ.get(FILES) != "keep":
         add_exit_handler(lambda: _give(folder, held, log_queue), run_before_force_exit=True)
+
+
+def _bringing(original: flower_hooks.Function) -> flower_hooks.Function:
+    """Return Flower's function that installs a FAB, which then puts the files in it here as well."""
+
+    def install(fab: bytes, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401  (whatever Flower passes on)
+        installed = original(fab, *arguments, **named)  # its contents have been checked then
+        try:
+            bring(fab, Path())
+        except (OSError, ValueError) as error:
+            flower_hooks.tell(f"files of the earlier run are missing: {error}")
+        return installed
+
+    return install
+
+
+def bring(fab: bytes, folder: Path) -> None:
+    """Write the files that a FAB brings from an earlier run.
+
+    Raises OSError, and ValueError for what `flower_resume.py` does not make.
+    """
+    with zipfile.ZipFile(io.BytesIO(fab)) as archive:
+        entries = [entry for entry in archive.infolist() if entry.filename.startswith(FILES_IN_FAB)]
+        if sum(entry.file_size for entry in entries) > SIZE_LIMIT:
+            raise ValueError(f"they have more than {SIZE_LIMIT:,} bytes")
+        for entry in entries:
+            place = entry.filename.removeprefix(FILES_IN_FAB)
+            if not PLACE.fullmatch(place):
+                raise ValueError(f"{ascii(place)[:200]} is not a plain file name")
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            (folder / place).write_bytes(archive.read(entry))
 
 
 def taken(root: Path, run: str) -> tuple[Path, int]:
