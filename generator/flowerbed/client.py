@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowerbed import runs
-from flowerbed.errors import FlowerbedError
 from flowerbed.python_words import in_python, pairs
 
 if TYPE_CHECKING:
     from flowerbed.metrics import Metrics, Number, Scalar
     from flowerbed.plan import Plan
+    from flowerbed.records import Record
     from flowerbed.report import Report
     from flowerbed.runs import NodeRecord, RunRecord
     from flowerbed.scripts.flower_connection import Connection
@@ -128,7 +128,7 @@ class Federation:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run of an app. What it says is asked of the SuperLink each time."""
+    """A run of an app. What it says is asked of the SuperLink each time, until its record is complete."""
 
     federation: Federation = field(repr=False)
     run_id: str
@@ -238,23 +238,17 @@ class Run:
             outcome = runs.follow(self.federation.connection, self.run_id, how)
         watcher.end(outcome)
         if outcome.status in ENDS:
-            self._complete()
+            from flowerbed.records.beginning import completed
+
+            one = self.federation
+            completed(one.connection, one.records, one.plan, self.run_id)
         return outcome
-
-    def _complete(self) -> None:
-        """Complete the run's record; one that cannot be is a warning."""
-        from flowerbed.records import capture
-
-        one = self.federation
-        try:
-            capture(one.connection, self.run_id, one.records, plan=one.plan)
-        except FlowerbedError as error:
-            warnings.warn(f"the record of the run is not complete: {error}", stacklevel=4)
 
     @in_python()
     def logs(self) -> str:
         """Return the log by now."""
-        return runs.read_log(self.federation.connection, self.run_id)
+        kept = self._ended()
+        return kept[1] if kept else runs.read_log(self.federation.connection, self.run_id)
 
     @in_python()
     def stop(self) -> bool:
@@ -263,8 +257,10 @@ class Run:
 
     def artifacts(self) -> dict[str, bytes]:
         """Return the files that the app gave by now, by name; damaged ones are left out."""
-        from flowerbed.records import artifacts
+        from flowerbed.records import artifacts, read_files
 
+        if kept := self._ended():
+            return read_files(self.federation.records, kept[0])
         return {one.name: one.data for one in artifacts(self.logs()) if one.data is not None}
 
     def report(self) -> str:
@@ -279,20 +275,21 @@ class Run:
 
     @in_python()
     def _seen(self) -> tuple[Report, str]:
-        from flowerbed.report import build
+        from flowerbed.records import recorded
 
-        record, log = runs.run_and_log(self.federation.connection, self.run_id)
-        return build(record, log, self.federation.nodes(), self.federation.plan), log
+        one = self.federation
+        return recorded(one.records, self.run_id, lambda: one.connection, one.plan, _warn)
+
+    def _ended(self) -> tuple[Record, str] | None:
+        from flowerbed.records import ended
+
+        return ended(self.federation.records, self.run_id)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the outcome, what was set, and the rounds with their curves."""
-        from flowerbed.live.notebook import page, table
+        from flowerbed.live.notebook import run_page
 
-        record, metrics = self.record, self.metrics
-        rows = [("app", record.fab_id), ("status", record.outcome)]
-        rows += [("reason", record.details)] * bool(record.details)
-        rows += [(key, str(value)) for key, value in record.overrides.items()]
-        return table(f"Run {self.run_id}", rows) + page(f"rounds: {len(metrics.rounds)}", metrics)
+        return run_page(self.record, self.metrics)
 
 
 def _warn(text: str) -> None:

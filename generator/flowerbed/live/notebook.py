@@ -17,6 +17,7 @@ from flowerbed.metrics import Metrics
 from flowerbed.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, Chart, charts
 from flowerbed.report.figures import SOURCE_WORDS, columns, number
 from flowerbed.report.text import answers
+from flowerbed.runs import RunRecord
 from flowerbed.scripts.flower_run import Outcome
 from flowerbed.scripts.flower_text import printable
 from flowerbed.scripts.flower_watch import Watcher
@@ -132,3 +133,11 @@ def _drawing(chart: Chart) -> str:
 
 def _text(text: str) -> str:
     return html.escape(printable(text))
+
+
+def run_page(record: RunRecord, metrics: Metrics) -> str:
+    """Return a run as a notebook shows it: the outcome, what was set, and the rounds with their curves."""
+    rows = [("app", record.fab_id), ("status", record.outcome)]
+    rows += [("reason", record.details)] * bool(record.details)
+    rows += [(key, str(value)) for key, value in record.overrides.items()]
+    return table(f"Run {record.run_id}", rows) + page(f"rounds: {len(metrics.rounds)}", metrics)

@@ -11,6 +11,7 @@ from flowerbed.records.capture import Submitted, begin, capture
 from flowerbed.records.ending import ended, outcome_of
 from flowerbed.records.model import ArtifactRecord, Record
 from flowerbed.records.reporting import recorded, report_of
+from flowerbed.records.run_files import read_files
 from flowerbed.records.selecting import run_of
 from flowerbed.records.store import ARTIFACTS, folder_of, load, load_log, schema_text
 from flowerbed.report import SourceRecord
@@ -31,6 +32,7 @@ __all__ = [
     "load",
     "load_log",
     "outcome_of",
+    "read_files",
     "recorded",
     "report_of",
     "run_of",

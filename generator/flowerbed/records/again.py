@@ -9,10 +9,10 @@ from pathlib import Path
 import tomli_w  # comes with flwr
 
 from flowerbed.errors import UsageError
-from flowerbed.files import PRIVATE_MODE, read_file
 from flowerbed.metrics.model import Scalar
-from flowerbed.records.model import Record
+from flowerbed.records.run_files import read_files
 from flowerbed.records.store import folder_of, load
+from flowerbed.scripts.flower_fab import LARGEST_FAB
 from flowerbed.scripts.flower_record import FAB
 from flowerbed.scripts.flower_source import Prepared, Source, sha256_of
 
@@ -49,7 +49,12 @@ def again(root: Path, run_id: str, *, resume: bool) -> Again:
         raise UsageError(
             f"the record of run {run_id} is not complete, so files may be missing", remedy=remedy
         )
-    files = _files(record, folder_of(root, run_id)) if resume else {}
+    if resume and (size := sum(one.size for one in record.artifacts if one.file)) > LARGEST_FAB:
+        remedy = "keep large files on a volume or in an object store that the app reads itself"
+        raise UsageError(
+            f"the files of run {run_id} have {size:,} bytes: a FAB takes {LARGEST_FAB:,}", remedy=remedy
+        )
+    files = read_files(root, record) if resume else {}
     missing = tuple(one.name for one in record.artifacts if not one.file) if resume else ()
     # Not the folder that it came from, which may have other files by now.
     commit = record.source.commit if record.source else ""
@@ -61,11 +66,3 @@ def again(root: Path, run_id: str, *, resume: bool) -> Again:
 
 def _written(value: Scalar) -> str:
     return tomli_w.dumps({"value": value}).partition(" = ")[2].rstrip("\n")
-
-
-def _files(record: Record, folder: Path) -> dict[str, bytes]:
-    found = {}
-    for one in record.artifacts:
-        if one.file and (read := read_file(folder / one.file, PRIVATE_MODE)) is not None:
-            found[one.name] = read.data
-    return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from flowerbed.errors import FlowerbedError
 from flowerbed.metrics.model import Scalar
 from flowerbed.plan import Plan
-from flowerbed.records import begin
+from flowerbed.records import begin, capture
 from flowerbed.records.again import again
 from flowerbed.runs import submit, translated
 from flowerbed.scripts.flower_app import App
@@ -63,3 +63,11 @@ def submit_again(  # noqa: PLR0913  (where, which one, and what else)
     keeper = Keeper(connection, records, plan, note=before.note)
     said = (*before.settings, *settings)
     return submit(connection, before.app, settings=said, files=before.files, started=keeper.started)
+
+
+def completed(connection: Connection, records: Path, plan: Plan | None, run_id: str) -> None:
+    """Complete the record of a run that has ended; warn if it cannot be."""
+    try:
+        capture(connection, run_id, records, plan=plan)
+    except FlowerbedError as error:
+        warnings.warn(f"the record of the run is not complete: {error}", stacklevel=5)

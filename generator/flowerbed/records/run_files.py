@@ -14,10 +14,10 @@ from typing import BinaryIO
 import msgspec
 
 from flowerbed.errors import FlowerbedError
-from flowerbed.files import PRIVATE_MODE, make_private_folder
+from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file
 from flowerbed.local.state import RUN_FOLDERS
-from flowerbed.records.model import ArtifactRecord
-from flowerbed.records.store import ARTIFACTS
+from flowerbed.records.model import ArtifactRecord, Record
+from flowerbed.records.store import ARTIFACTS, folder_of
 from flowerbed.scripts.app_folder import regular
 from flowerbed.scripts.flower_artifacts import COUNT_LIMIT, NAME
 from flowerbed.scripts.flower_connection import Connection
@@ -25,6 +25,17 @@ from flowerbed.scripts.flower_connection import Connection
 # All files of a run together, in bytes; a bigger one stays where it is.
 SIZE_LIMIT = 2_000_000_000
 _CHUNK = 1 << 20
+
+
+def read_files(root: Path, record: Record) -> dict[str, bytes]:
+    """Return the files of a run that its record in `root` has, by name; one that was changed is left out."""
+    found = {}
+    for one in record.artifacts:
+        read = read_file(folder_of(root, record.run.run_id) / one.file, PRIVATE_MODE) if one.file else None
+        # A link in the record's directory may lead to any file of ours.
+        if read and hashlib.sha256(read.data).hexdigest() == one.sha256:
+            found[one.name] = read.data
+    return found
 
 
 def run_folder(connection: Connection, run_id: str) -> Path | None:
