@@ -1,15 +1,20 @@
-"""What a run's working folder gives out, what stays, and which folders go."""
+"""What a run's working folder gives out, what stays, which folders go, and what is brought into one."""
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
+from submit_apps import write_app
 
-from flowerbed.scripts import app_folder, flower_artifacts
+from flowerbed.scripts import app_folder, flower_artifacts, flower_resume
+from flowerbed.scripts.flower_app import load
 from flowerbed.scripts.flower_artifacts import artifacts, shown
+from flowerbed.scripts.flower_connection import Invalid
 
 
 def test_writer_and_reader_agree() -> None:
@@ -149,3 +154,59 @@ def test_a_name_that_is_a_directory_too() -> None:
     found = {one.name: one for one in artifacts(log)}
     assert (found["a"].data, found["a/b"].data) == (None, b"")
     assert "directory" in found["a"].problem
+
+
+def fab(entries: dict[str, bytes]) -> bytes:
+    """Return a FAB with these entries."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+def test_files_of_an_earlier_run_are_brought(tmp_path: Path) -> None:
+    """Those of the submitter, into the run's folder; nothing else of the FAB."""
+    app_folder.bring(
+        fab({"app/server.py": b"x", ".flowerbed/files/a.bin": b"\0", ".flowerbed/files/out/b.txt": b"b"}),
+        tmp_path,
+    )
+    found = {
+        file.relative_to(tmp_path).as_posix(): file.read_bytes()
+        for file in tmp_path.rglob("*")
+        if file.is_file()
+    }
+    assert found == {"a.bin": b"\0", "out/b.txt": b"b"}
+    assert flower_resume.FILES == app_folder.FILES_IN_FAB
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "problem"),
+    [
+        ("../outside", 1, "is not a plain file name"),
+        ("/etc/passwd", 1, "is not a plain file name"),
+        (".hidden", 1, "is not a plain file name"),
+        ("large.bin", app_folder.SIZE_LIMIT + 1, "more than 8,388,608 bytes"),
+    ],
+)
+def test_strange_files_are_not_brought(tmp_path: Path, name: str, size: int, problem: str) -> None:
+    """Anybody can make a FAB."""
+    inside = tmp_path / "run"
+    inside.mkdir()
+    with pytest.raises(ValueError, match=problem):
+        app_folder.bring(fab({f".flowerbed/files/{name}": bytes(size)}), inside)
+    assert list(tmp_path.rglob("*")) == [inside]
+
+
+def test_an_app_carries_files(tmp_path: Path) -> None:
+    """They come out of its FAB as they went in, and its manifest lists them; too many are refused."""
+    app = load(write_app(tmp_path / "app"))
+    carrying = flower_resume.resuming(app, {"out/model.npz": b"\1\2", "state.json": b"{}"})
+    assert carrying.hash != app.hash
+    app_folder.bring(carrying.fab, tmp_path)
+    assert (tmp_path / "out/model.npz").read_bytes() == b"\1\2"
+    with zipfile.ZipFile(io.BytesIO(carrying.fab)) as archive:
+        assert b".flowerbed/files/out/model.npz," in archive.read(".info/CONTENT")
+    assert flower_resume.resuming(app, {}) is app
+    with pytest.raises(Invalid, match="Flower takes 10,485,760"):
+        flower_resume.resuming(app, {"a": bytes(11_000_000)})

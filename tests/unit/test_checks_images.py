@@ -78,7 +78,7 @@ def test_a_federation_on_this_machine_runs_with_this_python(tmp_path: Path) -> N
     file = tmp_path / "federation.yaml"
     file.write_text(FEDERATION.partition("images:")[0])
     nowhere = {"file": None, "connection": None, "address": None}
-    for given in ({**nowhere, "file": file}, {**nowhere, "local": True}):
+    for given in ({**nowhere, "file": file}, {**nowhere, "local": True, "packages": None}):
         libraries = libraries_of(given)
         found = app_warnings(tmp_path / "a", '"pytest>=1", "pytest-nowhere", "ruff==0.0.1"', libraries)
         assert found[0].startswith("the app needs pytest-nowhere, which this Python does not have")

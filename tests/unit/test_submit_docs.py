@@ -40,7 +40,7 @@ def test_both_programs_have_the_same_flags(
     monkeypatch.setenv("COLUMNS", "200")
     assert main.run(["submit", "--help"]) == 0
     flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    own = {"--file", "--user", "--local", "--nodes", "--records", "--plain"}
+    own = {"--file", "--user", "--local", "--nodes", "--with", "--records", "--plain"}
     assert flags == set(re.findall(r"--[a-z-]+", help_of_submit())) - {"--record"} | own
 
 

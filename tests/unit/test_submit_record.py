@@ -38,6 +38,7 @@ def test_a_record_is_handed_over_whole(tmp_path: Path) -> None:
     record.end(DONE)
     folder = tmp_path / "new" / "runs" / "12"
     assert sorted(path.name for path in folder.iterdir()) == [
+        "app.fab",
         "artifacts",
         "log.txt",
         "outcome.json",
