@@ -6,11 +6,12 @@ The outcome always comes from the SuperLink's own list of runs, never from the e
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -74,6 +75,7 @@ class Following:
     `pending_timeout` ends the following of a run whose ServerApp has not begun by then; it counts only while
     no other run goes on, behind which this one may have to wait.
     With `ephemeral` the federation ends with the following, so a run that exceeds a limit is stopped.
+    `node_errors` gives exceptions of a run's ClientApps by node, where their logs can be read.
     `look` takes the run's status and its ClientApps' seconds at each poll (`Watcher.look`).
     """
 
@@ -86,6 +88,7 @@ class Following:
     min_replies: float = 0.0
     ephemeral: bool = False
     look: Callable[[str, float], None] = lambda *_: None
+    node_errors: Callable[[str], Mapping[str, str]] = lambda _: {}
 
 
 def _unheard(_: str) -> None:
@@ -198,7 +201,8 @@ class Follower:
         """Return what the SuperLink knows of the nodes of a run that has ended."""
         run = self._run
         silent = run.status.sub_status == "completed" and run.bytes_sent > 0 and run.clientapp_runtime == 0
-        return Known(nodes=self._nodes(), silent=silent)
+        errors = functools.partial(self._how.node_errors, str(self._run_id))
+        return Known(nodes=self._nodes(), silent=silent, errors=errors)
 
     def _nodes(self) -> tuple[Node, ...]:
         """Return the nodes that were online during the run; none where they cannot be asked for."""

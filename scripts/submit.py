@@ -77,9 +77,8 @@ class Order:
     copy of an app is submitted that Flower would refuse. `started` hears of the run as soon as it is known:
     its id, the app, its source, what overrides the app's config. With a `key` the run is followed that the
     same user started before with it, of the same app and run config, if there is one. `files` (by name) are
-    in the ServerApp's working folder when it begins. `attach` ignores `app`. `reload` reads the connection
-    again, for when the SuperLink moves under a long run. `ephemeral`: the federation ends with the command.
-    A `watcher` gets what is known of the run, and its whole log.
+    in the ServerApp's working folder when it begins. `reload` reads the connection again, for when the
+    SuperLink moves under a long run. `ephemeral`: the federation ends with the command.
     """
 
     app: Path | Request | Prepared | str
@@ -100,6 +99,7 @@ class Order:
     fix: bool = False
     started: Callable[[int, App, Source, dict[str, Scalar]], None] | None = None
     reload: Callable[[], Connection] | None = None
+    node_errors: Callable[[str], Mapping[str, str]] = lambda _: {}
     watcher: Watcher = dataclasses.field(default_factory=Watcher)
 
 
@@ -237,6 +237,7 @@ def _follow(client: FlowerClient, run_id: int, order: Order, how: str) -> Outcom
         say=narrate,
         log=lambda text: _log(text, order.watcher, repeats),
         look=order.watcher.look,
+        node_errors=order.node_errors,
         timeout=order.timeout,
         pending_timeout=order.pending_timeout,
         unreachable_timeout=order.unreachable_timeout,

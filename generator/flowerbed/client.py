@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterator, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,10 +231,12 @@ class Run:
         return rounds(self._followed)
 
     def _followed(self, watcher: Watcher, how: Following | None = None) -> Outcome:
+        from flowerbed.local.node_logs import client_errors
         from flowerbed.scripts.flower_follow import SILENTLY
         from flowerbed.scripts.flower_run import ENDS
 
-        how = replace(how or SILENTLY, log=watcher.hear, look=watcher.look)
+        said = partial(client_errors, self.federation.connection)
+        how = replace(how or SILENTLY, log=watcher.hear, look=watcher.look, node_errors=said)
         with in_python(), watcher:
             outcome = runs.follow(self.federation.connection, self.run_id, how)
         watcher.end(outcome)

@@ -40,8 +40,10 @@ def attach(  # noqa: PLR0913, PLR0917  (one parameter an option)
     Of a run with a complete record the same is printed from that, without a SuperLink.
     """
     from dataclasses import replace
+    from functools import partial
 
     from flowerbed.live.terminal import watcher
+    from flowerbed.local.node_logs import client_errors
     from flowerbed.records import ended, outcome_of
     from flowerbed.runs import run_number, translated
     from flowerbed.scripts import flower_run
@@ -67,7 +69,8 @@ def attach(  # noqa: PLR0913, PLR0917  (one parameter an option)
         if kept:
             return script.retell(outcome_of(*kept, order.min_replies), kept[1], order)
         reload = connection_reader(file, connection, user)
-        where, order = reload(), replace(order, reload=reload)
+        where = reload()
+        order = replace(order, reload=reload, node_errors=partial(client_errors, where))
     code = script.attach(where, number, order)
     if code == flower_run.INTERRUPTED:
         ignore_interruptions()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -274,12 +275,14 @@ def demand_federation(given: dict[str, Any]) -> None:
 
 
 def _recorded(where: Connection, order: Order, root: Path, told: Labels) -> int:
+    from flowerbed.local.node_logs import client_errors
     from flowerbed.scripts import flower_run
     from flowerbed.scripts import submit as script
     from flowerbed.scripts.flower_interruptions import ignore_interruptions
 
     keeper = Keeper(where, root, labels=told)
-    code = script.submit(where, replace(order, started=keeper.started))
+    ready = replace(order, started=keeper.started, node_errors=partial(client_errors, where))
+    code = script.submit(where, ready)
     if code == flower_run.INTERRUPTED:
         ignore_interruptions()
     # Nobody waits for the log of a run that is not followed.

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections import deque
 
+SERVER_RAISED, CLIENT_RAISED = "ServerApp raised an exception", "ClientApp raised an exception"  # in a log
+LOADING = "LoadClientAppError"  # Flower's, around the exception of a module that cannot be imported
 RAISED = "ServerApp failed with exception: "
 LONGEST = 500  # characters of an exception's text; the log has all of it
 # What Flower says of a ServerApp that it heard no more of, and what that means (flwr 1.41).
@@ -39,16 +41,16 @@ def shortened(text: str) -> str:
 
 
 class Raised:
-    """Reads the traceback of a ServerApp, line by line, out of the log of a run."""
+    """Reads the last traceback of an app, line by line, out of a log. `heading` is the line above it."""
 
-    def __init__(self) -> None:
-        self._open = False
+    def __init__(self, heading: str = SERVER_RAISED) -> None:
+        self._heading, self._open = heading, False
         self._lines: deque[tuple[str, str]] = deque(maxlen=1000)  # type and text of what may be an exception
         self._place = ""
 
     def read(self, line: str) -> None:
         """Take one line, without colors and level."""
-        if line == "ServerApp raised an exception":
+        if line == self._heading:
             self._open, self._place = True, ""
             self._lines.clear()
         elif line.startswith("Exit Code: "):
@@ -57,6 +59,14 @@ class Raised:
             self._place = f"{frame[1]}, line {frame[2]}"
         elif self._open and (last := _LAST.match(line)):
             self._lines.append((last[1], shortened(last[2] or "")))
+
+    def last(self) -> str:
+        """Return the exception of the last traceback with its place in the app, "" where there is none."""
+        own = [one for one in self._lines if not one[0].endswith(LOADING)]
+        if not own:
+            return ""
+        kind, text = own[-1]
+        return f"{kind}{f': {text}' * bool(text)}{f' ({self._place})' * bool(self._place)}"
 
     def explained(self, details: str) -> str:
         """Return the SuperLink's reason for a failed run with what the log and Flower's code add to it."""

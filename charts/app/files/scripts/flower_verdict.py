@@ -6,7 +6,7 @@ Flower calls a run completed when its ServerApp comes to its end, whatever nodes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,10 +25,11 @@ SUPERLINK = "1"  # the node id under which the SuperLink answers for a node that
 SHOWN = 3  # of a list in a sentence; the report has all
 WORDS = {"train": "training", "evaluate": "evaluation"}
 _STATES = {True: ": silent, but online", False: ": offline", None: ""}
+NOT_LOADED = "An exception was raised when attempting to load `ClientApp`"
 # What Flower says where it has no exception (flwr 1.41), and what else is known of it.
 NOTES = {
     "ClientApp stopped responding": "its process exited, was killed, ran out of memory or hung",
-    "An exception was raised when attempting to load `ClientApp`": "the log of the node has it",
+    NOT_LOADED: "the log of the node has it",
 }
 
 
@@ -37,11 +38,12 @@ class Known:
     """What the SuperLink knows of a run beside its log.
 
     `nodes` are those that were online meanwhile; `silent` says that nodes took messages of the run and that
-    no ClientApp ended.
+    no ClientApp ended. `errors` gives exceptions of ClientApps by node, where their logs can be read.
     """
 
     nodes: tuple[Node, ...] = ()
     silent: bool = False
+    errors: Callable[[], Mapping[str, str]] = dict
 
 
 def judged(outcome: Outcome, replies: Replies, known: Known, share: float) -> Outcome:
@@ -94,7 +96,7 @@ def counts(phases: Iterable[Phase]) -> ReplyCounts | None:
 def remarks(replies: Replies, known: Known) -> list[str]:
     """Return what Flower's status does not say: failed replies, missing ones, figures that are not finite."""
     phases = replies.counted(nobody=known.silent)
-    found = [_failed(phases, known.nodes), _missing(phases, known.nodes)]
+    found = [_failed(phases, known), _missing(phases, known.nodes)]
     if known.silent and not any(one.total for one in phases):
         found.append("no node replied: nodes took messages of the run, and no ClientApp ended")
     if not known.silent and (unknown := replies.uncounted()):
@@ -112,7 +114,7 @@ def so_far(replies: Replies, nodes: Callable[[], tuple[Node, ...]]) -> str:
     return "; ".join([f"it {replies.waiting}"] * bool(replies.waiting) + told)
 
 
-def _failed(phases: Sequence[Phase], nodes: Sequence[Node]) -> str:
+def _failed(phases: Sequence[Phase], known: Known) -> str:
     failures, total = sum(one.failures for one in phases), sum(one.total for one in phases)
     if not failures:
         return ""
@@ -120,8 +122,14 @@ def _failed(phases: Sequence[Phase], nodes: Sequence[Node]) -> str:
     for one in phases:
         for node, reason in one.errors:
             who = causes.setdefault(in_words(reason), [])
-            names = lost(one, nodes) if node == SUPERLINK else [name_of(node, nodes)]
+            names = lost(one, known.nodes) if node == SUPERLINK else [name_of(node, known.nodes)]
             who += [name for name in names if name not in who]
+    if not causes or NOT_LOADED in causes:
+        for name, words in known.errors().items():
+            if name in causes.get(NOT_LOADED, [name]):
+                causes.setdefault(words, []).append(name)
+        if len(causes) > 1:
+            causes.pop(NOT_LOADED, None)
     told = listed(f"{cause} on {listed(sorted(who))}{_note(cause)}" for cause, who in causes.items())
     words = f"{_share(failures, total)} failed{_only(phases)}"
     return f"{words}: {told}" if told else f"{words}; the logs of the nodes say why"

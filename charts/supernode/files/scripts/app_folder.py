@@ -37,6 +37,8 @@ from . import app_stop, flower_hooks
 FOLDERS, FILES, MEGABYTES = "FLOWERBED_RUN_FOLDERS", "FLOWERBED_RUN_FILES", "FLOWERBED_RUN_FOLDERS_MB"
 SERVERAPP = "flwr-serverapp"
 FILES_IN_FAB = ".flowerbed/files/"  # what a run that goes on from another one brings (flower_resume.py)
+# Marks where a ClientApp's lines begin in the log of its node, which all runs share.
+BEGINS = re.compile(r"flowerbed: a ClientApp of run (\d{1,20}) begins")
 KEPT = 20
 # Of a run, all files together, as flower_artifacts.py takes them: in bytes, and in number.
 SIZE_LIMIT, COUNT_LIMIT = 8 * 1024 * 1024, 100
@@ -73,6 +75,7 @@ def enter(program: str, log_queue: Queue[str | None] | None = None, **_: Any) ->
         flower_hooks.tell(f"no working directory for this run alone: {error}")
         return
     if program != SERVERAPP:
+        flower_hooks.tell(f"a ClientApp of run {run} begins")
         return
     without = "no files of an earlier run"
     app = flower_hooks.module(flower_hooks.APPS[program], flower_hooks.INSTALL, without=without)
