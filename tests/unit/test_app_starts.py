@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.scripts import app_starts
+from flowerbed.scripts import app_starts, flower_hooks
 from flowerbed.scripts.app_starts import Places
 
 
@@ -87,3 +87,24 @@ def test_cpus_are_those_of_the_control_group(
     monkeypatch.setattr(app_starts, "QUOTA", file)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     assert app_starts.cpus() == most
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("flwr.nowhere", "x"), ("flwr.supercore.heartbeat", "moved_name")]
+)
+def test_a_name_that_moved_is_told(capsys: pytest.CaptureFixture[str], module: str, name: str) -> None:
+    """Flower goes on in its own way; the log says what that costs."""
+    assert flower_hooks.module(module, name, without="no limit on starts") is None
+    assert "flowerbed: no limit on starts: this version of Flower differs: " in capsys.readouterr().err
+
+
+def test_all_names_are_there() -> None:
+    """In the installed Flower."""
+    hooks = flower_hooks
+    for program, module in hooks.APPS.items():
+        assert (
+            hooks.module(module, hooks.BEGUN[program], hooks.HEARTBEAT, hooks.INSTALL, without="") is not None
+        )
+    assert hooks.module(hooks.HEARTBEAT_MODULE, hooks.HEARTBEAT_INTERVAL, without="") is not None
+    assert hooks.module(hooks.EXECUTOR, "SubprocessExecutor", "subprocess", without="") is not None
+    assert hooks.module(hooks.SUPERNODE, hooks.RECEIVE, hooks.SEND, hooks.INSERT, without="") is not None
