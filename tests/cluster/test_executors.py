@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from followed_runs import APP as ROUNDS
 from harness.cluster import Cluster
 from parties import DIGITS, FLOWERBED, HALVES, ROOT, Federation, Party, declare, final_accuracy, submit
 
@@ -89,6 +91,36 @@ def test_task_pods_leave_nothing(federation: Federation) -> None:
     ]:
         assert time.monotonic() < end, left
         time.sleep(2)
+
+
+def test_a_stopped_run_frees_every_node(federation: Federation, record_property: Record) -> None:
+    """What it computes ends wherever ClientApps run: the next run has all four nodes soon after."""
+    connection = federation.connection()
+    slow = ("--set", "nodes=4", "--set", "rounds=1", "--set", "work=900.0", "--set", "patience=900.0")
+    stopped = submit(ROUNDS, "--connection", connection, "--detach", *slow)
+    end = time.monotonic() + 120
+    while (begun := at_work(federation)) < len(CLIENTS):
+        assert time.monotonic() < end, f"{begun} ClientApps have begun"
+        time.sleep(1)
+    words("stop", stopped.run_id, connection)
+    start = time.monotonic()
+    after = federation.submit(ROUNDS, "--set", "nodes=4", "--set", "rounds=1", "--set", "work=0.0")
+    record_property(
+        "a round of all nodes after the stop of a run that held them", f"{time.monotonic() - start:.1f} s"
+    )
+    told = re.search(r"ROUND (\{.*\})", after.narration)
+    assert told, after.narration
+    assert len(json.loads(told[1])["answered"]) == len(CLIENTS), after.narration
+
+
+def at_work(federation: Federation) -> int:
+    """Return how many ClientApps say that they are at work, wherever they run."""
+    said = ""
+    for space in (CLIENT_TASKS, "podwise-apart"):
+        names = f"kubectl get pods -n {space} -o name"
+        logs = f"kubectl logs -n {space} --all-containers $pod 2>/dev/null || true"
+        said += federation.coordinator.run(f"for pod in $({names}); do {logs}; done")
+    return said.count("at work")
 
 
 def test_nobody_but_the_node_mounts_its_key(federation: Federation) -> None:
