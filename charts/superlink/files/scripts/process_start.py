@@ -34,16 +34,15 @@ def _part(name: str) -> Any:  # noqa: ANN401  (a module)
 def main() -> None:
     """Act in Flower's processes, and in no other one."""
     _next()
-    # Flower's programs are scripts, so each is a word after Python's own.
-    programs = {Path(word).name for word in sys.orig_argv[1:]}
-    for app in programs & {"flwr-serverapp", "flwr-clientapp"}:
-        _part("app_starts").begin(app)
-        _part("app_folder").start(app)
-        _part("app_stop").watch_app(app)
-        return
-    if "flower-superexec" in programs:
+    # Flower's programs are scripts. In a pod, the supernode chart's observer.py is a SuperNode's.
+    program = next((Path(word).name for word in sys.orig_argv[1:] if not word.startswith("-")), "")
+    if program in {"flwr-serverapp", "flwr-clientapp"}:
+        _part("app_starts").begin(program)
+        _part("app_folder").start(program)
+        _part("app_stop").watch_app(program)
+    elif program == "flower-superexec":
         _part("app_starts").limit()
-    elif "flower-supernode" in programs:
+    elif program in {"flower-supernode", "observer.py"}:
         _part("app_stop").watch_node()
 
 
