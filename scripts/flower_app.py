@@ -23,7 +23,7 @@ if TYPE_CHECKING or __package__:
     from .flower_gone import gone
     from .flower_imports import Files, brought_elsewhere, closure
     from .flower_left_out import Rules, environments, files_here, leaving_out, unread_patterns, unwanted
-    from .flower_reads import Key, files_named, keys_read, renamed, undeclared
+    from .flower_reads import Key, files_named, keys_read, packed_and_named, renamed, undeclared
     from .flower_requirements import Libraries, absent_modules, fits_python, names, warnings
 else:  # lying beside the program that runs
     from flower_checks import Reason, checked, component_modules, missing_modules, parsed, table, told
@@ -36,7 +36,7 @@ else:  # lying beside the program that runs
     from flower_gone import gone
     from flower_imports import Files, brought_elsewhere, closure
     from flower_left_out import Rules, environments, files_here, leaving_out, unread_patterns, unwanted
-    from flower_reads import Key, files_named, keys_read, renamed, undeclared
+    from flower_reads import Key, files_named, keys_read, packed_and_named, renamed, undeclared
     from flower_requirements import Libraries, absent_modules, fits_python, names, warnings
 
 
@@ -203,7 +203,7 @@ def _app(path: Path, fab: bytes, config: dict[str, Any], files: Files, libraries
         warnings=(
             *warnings(project.get("dependencies"), libraries, project.get("requires-python")),
             *told(note for several in notes for note in several),
-            *told(unwanted(files.packed, files.here)),
+            *told(unwanted(files.packed, files.here, packed_and_named(found.modules, files))),
         ),
     )
 

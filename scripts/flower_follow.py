@@ -200,9 +200,10 @@ class Follower:
     def _known(self) -> Known:
         """Return what the SuperLink knows of the nodes of a run that has ended."""
         run = self._run
-        silent = run.status.sub_status == "completed" and run.bytes_sent > 0 and run.clientapp_runtime == 0
+        asked = run.bytes_sent > 0
+        silent = run.status.sub_status == "completed" and asked and run.clientapp_runtime == 0
         errors = functools.partial(self._how.node_errors, str(self._run_id))
-        return Known(nodes=self._nodes(), silent=silent, errors=errors)
+        return Known(nodes=self._nodes(), silent=silent, asked=asked, errors=errors)
 
     def _nodes(self) -> tuple[Node, ...]:
         """Return the nodes that were online during the run; none where they cannot be asked for."""

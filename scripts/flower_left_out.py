@@ -147,15 +147,21 @@ def unread_patterns(folder: Path) -> Iterator[str]:
         yield f"{GITIGNORE} begins with a byte order mark, so its first line has no effect: {SAVE}"
 
 
-def unwanted(packed: Mapping[str, int], here: frozenset[str]) -> Iterator[str]:
-    """Yield which directories in a FAB are environments, caches or data, and what leaves them out."""
+def unwanted(
+    packed: Mapping[str, int], here: frozenset[str], named: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """Yield which directories in a FAB are environments, caches or data, and what leaves them out.
+
+    Data in directories with a file that is `named` by the app's code is wanted.
+    """
+    wanted = {file.rpartition("/")[0] or file for file in named}
     roots = {file.rpartition("/")[0] for file in here if file.rpartition("/")[2] == ENVIRONMENT} - {""}
     sizes: dict[tuple[str, str], list[int]] = defaultdict(list)
     for file, size in packed.items():
         if kind := _unwanted(file, roots):
             sizes[kind].append(size)
-        elif not file.endswith(".py"):
-            sizes[file.rpartition("/")[0] or file, "holds data"].append(size)
+        elif not file.endswith(".py") and (place := file.rpartition("/")[0] or file) not in wanted:
+            sizes[place, "holds data"].append(size)
     for (place, what), found in sorted(sizes.items()):
         if what != "holds data" or sum(found) >= LARGE:
             name, pattern = (place, place) if place in packed else (f"{place}/", f"{place}/**")

@@ -37,12 +37,14 @@ NOTES = {
 class Known:
     """What the SuperLink knows of a run beside its log.
 
-    `nodes` are those that were online meanwhile; `silent` says that nodes took messages of the run and that
-    no ClientApp ended. `errors` gives exceptions of ClientApps by node, where their logs can be read.
+    `nodes` are those that were online meanwhile; `asked` says that nodes took messages of the run, `silent`
+    that they did and no ClientApp ended. `errors` gives exceptions of ClientApps by node, where logs of nodes
+    can be read.
     """
 
     nodes: tuple[Node, ...] = ()
     silent: bool = False
+    asked: bool = False
     errors: Callable[[], Mapping[str, str]] = dict
 
 
@@ -65,10 +67,15 @@ def judged(outcome: Outcome, replies: Replies, known: Known, share: float) -> Ou
     if completed and few and 0 < share < 1:
         places = listed(f"{one.results} of {one.total} in {place(one)}" for one in few)
         sentences.append(f"less than {share:.0%} of the replies are good: {places}")
+    uncounted = completed and share > 0 and not phases and known.asked and not none
+    if uncounted:
+        sentences.append(
+            "the app counts its replies itself, so that the share that was asked for is not known"
+        )
     return replace(
         outcome,
         reason="; ".join(sentences),
-        exit_code=FAILED if completed and (none or few) else outcome.exit_code,
+        exit_code=FAILED if completed and (none or few or uncounted) else outcome.exit_code,
         replies=counts(phases),
     )
 
@@ -99,6 +106,9 @@ def remarks(replies: Replies, known: Known) -> list[str]:
     found = [_failed(phases, known), _missing(phases, known.nodes)]
     if known.silent and not any(one.total for one in phases):
         found.append("no node replied: nodes took messages of the run, and no ClientApp ended")
+    if not phases and not known.silent and (errors := known.errors()):
+        told = (f"{words} on {node}" for node, words in errors.items())
+        found.append(f"ClientApps failed: {listed(told)}")
     if not known.silent and (unknown := replies.uncounted()):
         found.append(f"the log does not say what became of {unknown} replies of nodes")
     return [sentence for sentence in [*found, *replies.infinite()] if sentence]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from flowerbed.scripts.flower_imports import Files, closure
 from flowerbed.scripts.flower_left_out import BUILT_IN
 from flowerbed.scripts.flower_reads import files_named, keys_read, renamed
 from flowerbed.scripts.flower_requirements import declared_images, this_python
+
+HERE = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 
 
 def refusal(folder: Path) -> list[str]:
@@ -113,7 +116,7 @@ def test_imports_are_followed_through_modules(tmp_path: Path) -> None:
         "tiny/server.py": f"import tiny.broken\nfrom tiny import task\n{SERVER}",
     }
     assert sorted(refusal(write_app(tmp_path, files))) == [
-        "tiny/broken.py:1: Python does not compile it: 'return' outside function",
+        f"tiny/broken.py:1: Python does not compile it: 'return' outside function ({HERE})",
         "tiny/deep/net.py:1: imports tiny.missing, but there is no tiny/missing.py and no "
         "tiny/missing/__init__.py",
         "tiny/deep/net.py:2: relative import, but it leads out of the package",
@@ -192,6 +195,15 @@ def test_an_environment_in_the_app_is_told(tmp_path: Path) -> None:
     assert load(tmp_path).warnings == ()
 
 
+def test_data_that_the_code_names_is_wanted(tmp_path: Path) -> None:
+    """No advice that would take it from the app; data beside it that nothing names is told as before."""
+    large = "0" * 1024 * 1024
+    named = client('DATA = ROOT / "train.json"')
+    files = {"tiny/data/train.json": large, "tiny/old/other.json": large, **named}
+    [told] = load(write_app(tmp_path, files)).warnings
+    assert told.startswith("tiny/old/ holds data")
+
+
 def test_an_environment_that_flower_cannot_pack_is_named(tmp_path: Path) -> None:
     """Its depth or its size ends the packing: the message says what it is."""
     deep = "flenv/lib/python3.11/site-packages/a/b/c/d/e/f/g/h.py"
@@ -211,6 +223,17 @@ def test_an_environment_that_flower_cannot_pack_is_named(tmp_path: Path) -> None
         ('DATA = ROOT / "train.csv"', "data/train.csv"),
         ('KNOWN = open("data/known.json")', ""),
         ('TEXT = "labels.n"', ""),
+        # What the code writes is there from an earlier run.
+        ('torch.save(model.state_dict(), "labels.m")', ""),
+        ('np.savez("./data/train.csv", weights)', ""),
+        ('open("labels.m", "a").write(text)', ""),
+        ('open("labels.m", mode="wb")', ""),
+        ('Path("data/train.csv").write_text(text)', ""),
+        ('place = ROOT / "train.csv"; frame.to_csv(place)', ""),
+        ('json.dump(known, open(os.path.join(out, "labels.m"), "w"))', ""),
+        # The controls: what is read, and what is read from a path and then saved elsewhere.
+        ('open("labels.m", "rb")', "tiny/labels.m"),
+        ('model = load("labels.m"); torch.save(model, "other.m")', "tiny/labels.m"),
     ],
 )
 def test_a_file_that_code_names_and_flower_leaves_out_is_told(tmp_path: Path, line: str, told: str) -> None:
@@ -310,12 +333,11 @@ def test_a_module_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_another_pythons_syntax_is_no_reason_to_refuse(tmp_path: Path) -> None:
     """Where requires-python excludes this one, what it cannot compile may be right; else it is refused."""
     files = {"tiny/new.py": "new syntax 2030\n", **client("import tiny.new")}
-    assert refusal(write_app(tmp_path, files)) == [
-        "tiny/new.py:1: Python does not compile it: invalid syntax"
-    ]
+    told = f"tiny/new.py:1: Python does not compile it: invalid syntax ({HERE})"
+    assert refusal(write_app(tmp_path, files)) == [told]
     newer = pyproject("[project]\n", '[project]\nrequires-python = ">=3.99"\n')
     warnings = load(write_app(tmp_path, {**files, **newer})).warnings
-    assert "tiny/new.py:1: Python does not compile it: invalid syntax" in warnings
+    assert told in warnings
 
 
 PIECES = st.sampled_from(

@@ -243,3 +243,19 @@ def test_what_is_not_a_share(text: str) -> None:
     """Anything else is refused with what to write."""
     with pytest.raises(Invalid, match="is not a share"):
         share(text)
+
+
+def test_a_share_of_replies_that_nobody_counts() -> None:
+    """An app with a loop of its own: who asked for a share is not told that all is well; nobody else is."""
+    own = Known(nodes=NODES, asked=True)
+    assert verdict("my own loop\n", known=own).exit_code == 0
+    strict = verdict("my own loop\n", 1.0, known=own)
+    assert (strict.exit_code, strict.status) == (1, "completed")
+    assert (
+        strict.reason
+        == "the app counts its replies itself, so that the share that was asked for is not known"
+    )
+    # The control: an app that asks no node has no replies to count.
+    assert verdict("no node is asked\n", 1.0, known=Known(nodes=NODES)).exit_code == 0
+    said = replace(own, errors=lambda: {"north-0": "KeyError: 'x'"})
+    assert verdict("my own loop\n", known=said).reason == "ClientApps failed: KeyError: 'x' on north-0"

@@ -27,9 +27,9 @@ def outcome_of(record: Record, log: str, min_replies: float = 0.0) -> Outcome:
     reader.feed(log)
     reader.finish()
     nodes = tuple(Node(node_id=one.node, name=one.name, online=None) for one in record.nodes)
-    known = Known(
-        nodes=nodes, silent=run.outcome == "completed" and run.bytes_sent > 0 and run.computing == 0
-    )
+    asked = run.bytes_sent > 0
+    silent = run.outcome == "completed" and asked and run.computing == 0
+    known = Known(nodes=nodes, silent=silent, asked=asked)
     outcome = Outcome(
         run_id=run.run_id,
         status=run.outcome,

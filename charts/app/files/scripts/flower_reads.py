@@ -6,6 +6,7 @@ Read from its trees; nothing is run. What may never be carried out makes no prob
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ else:  # lying beside the program that runs
 Trees = Mapping[str, ast.Module]
 RUN_CONFIG = "run_config"
 KEY_ERRORS = frozenset({"KeyError", "LookupError", "Exception", "BaseException"})
+# Of functions that write to a path: `torch.save`, `np.savez`, `json.dump`, `Path.write_text`, `frame.to_csv`.
+WRITING = ("save", "dump", "write", "to_", "touch", "mkdir", "makedirs", "unlink", "remove")
+WRITING_MODE = re.compile(r"[rbt]*[wax][rbt+]*")
 # Flower 1.41 imports them, and sends none: "Object of type RecordSet is not supported"
 # (supercore/inflatable/inflatable_utils.py, inflatable_class_registry).
 RENAMED = {
@@ -79,10 +83,13 @@ def files_named(trees: Trees, files: Files) -> Iterator[str]:
     by_name: dict[str, list[str]] = {}
     for file in left:
         by_name.setdefault(file.rpartition("/")[2], []).append(file)
+    written = {text.removeprefix("./") for tree in trees.values() for text in _written(tree)}
     told: set[str] = set()
     for path, tree in trees.items():
         for node in _texts(tree):
             text = str(node.value).removeprefix("./")
+            if text in written:  # there from an earlier run
+                continue
             for file in by_name.get(text.rpartition("/")[2], []):
                 if file not in told and _is_named(file, text, path):
                     told.add(file)
@@ -90,6 +97,22 @@ def files_named(trees: Trees, files: Files) -> Iterator[str]:
                         f"{path}:{node.lineno} names {text}, but {file} does not get into the FAB: "
                         f"{files.reason([file])}"
                     )
+
+
+def packed_and_named(trees: Trees, files: Files) -> frozenset[str]:
+    """Return which files of the FAB code names by a literal path."""
+    by_name: dict[str, list[str]] = {}
+    for file in files.packed:
+        by_name.setdefault(file.rpartition("/")[2], []).append(file)
+    texts = (
+        (path, str(node.value).removeprefix("./")) for path, tree in trees.items() for node in _texts(tree)
+    )
+    return frozenset(
+        file
+        for path, text in texts
+        for file in by_name.get(text.rpartition("/")[2], [])
+        if _is_named(file, text, path)
+    )
 
 
 def renamed(trees: Trees) -> Iterator[str]:
@@ -127,6 +150,47 @@ def _texts(tree: ast.Module) -> Iterator[ast.Constant]:
             text = node.value
             if 0 < len(text) < 256 and PurePosixPath(text).suffix and "\n" not in text:
                 yield node
+
+
+def _written(tree: ast.Module) -> Iterator[str]:
+    """Yield the strings that a module writes to as paths, directly or by a name that it gives to one."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _writes(node):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Name):
+                    names.add(inner.id)
+                elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                    yield inner.value
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Assign) or not _is_path(node.value):
+            continue
+        if any(isinstance(target, ast.Name) and target.id in names for target in node.targets):
+            parts = (inner for inner in ast.walk(node.value) if isinstance(inner, ast.Constant))
+            yield from (part.value for part in parts if isinstance(part.value, str))
+
+
+def _writes(call: ast.Call) -> bool:
+    name = _last_name(call.func)
+    if name == "open":
+        modes = [*call.args[:2], *(word.value for word in call.keywords if word.arg == "mode")]
+        return any(isinstance(one, ast.Constant) and WRITING_MODE.fullmatch(str(one.value)) for one in modes)
+    return name.startswith(WRITING)
+
+
+def _is_path(value: ast.expr) -> bool:
+    """Return whether a value may be a path put together, rather than something that is read from one."""
+    if isinstance(value, ast.Call):
+        return _last_name(value.func) in {"Path", "PurePath", "join", "joinpath", "str"}
+    return isinstance(value, ast.Constant | ast.BinOp | ast.JoinedStr)
+
+
+def _last_name(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
 
 
 def _is_named(file: str, text: str, module: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "B
 
 
 class SyntaxTrouble(ValueError):  # noqa: N818
-    """A module that Python does not compile: `line` of it (0: none in particular), and why as text."""
+    """A module that this Python does not compile: `line` of it (0: none in particular), and why as text."""
 
     def __init__(self, line: int, why: str) -> None:
-        super().__init__(why)
+        super().__init__(f"{why} (Python {sys.version_info.major}.{sys.version_info.minor})")
         self.line = line
 
 
