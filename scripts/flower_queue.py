@@ -13,7 +13,7 @@ else:  # lying beside the program that runs
     from flower_run import runs
 
 MOST = 200  # runs, the newest ones, of which those that wait are counted
-NOT_BEGUN = frozenset({"pending", "starting"})
+NOT_BEGUN, GOING = frozenset({"pending", "starting"}), frozenset({"starting", "running"})
 
 
 class Queue:
@@ -26,8 +26,8 @@ class Queue:
     def look(self, client: FlowerClient, run: Any) -> str:  # noqa: ANN401  (Flower's message)
         """Return what to say of a run that has not begun, "" where nothing is new. Raises SubmitError."""
         others = [one for one in runs(client, limit=MOST) if one.run_id != run.run_id]
-        going = sum(one.status.status == "running" for one in others)
-        before = sum(one.status.status in NOT_BEGUN and one.pending_at < run.pending_at for one in others)
+        going = sum(one.status.status in GOING for one in others)
+        before = sum(one.status.status == "pending" and one.pending_at < run.pending_at for one in others)
         if going:
             self.stuck_since = time.monotonic()
         said = waiting(before, going) if going else ""

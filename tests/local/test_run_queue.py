@@ -35,10 +35,10 @@ def test_one_at_a_time_in_their_order(federation: Federation, app: Path) -> None
     """With room for one run the others wait, the oldest first; who follows reads the place, and waits."""
     federation.kill("superexec")
     federation.start_superexec(max_runs=1)
-    ids = [begun(federation, app, "--set", "ticks=16") for _ in range(3)]
+    ids = [begun(federation, app, "--set", "ticks=40") for _ in range(3)]
     said: list[str] = []
     # The time that a run may be pending does not count while another one goes on.
-    following = Following(say=said.append, log=lambda _: None, pending_timeout=3)
+    following = Following(say=said.append, log=lambda _: None, pending_timeout=15)
     outcome = runs.follow(federation.connection(), ids[-1], following)
     assert (outcome.exit_code, outcome.status) == (0, "completed")
     assert f"run {ids[-1]} waits: 1 run before it, 1 running" in said

@@ -27,7 +27,8 @@ OURS = run(3, "pending")
         ([run(1, "pending")], ""),  # nobody begins any run, which is told in another way
         ([run(1, "running")], "waits: 1 running"),
         ([run(1, "running"), run(2, "pending")], "waits: 1 run before it, 1 running"),
-        ([run(1, "running"), run(2, "starting"), run(4, "pending")], "waits: 1 run before it, 1 running"),
+        ([run(1, "running"), run(2, "starting"), run(4, "pending")], "waits: 2 running"),
+        ([run(2, "starting")], "waits: 1 running"),
         ([run(1, "running"), run(2, "pending"), run(4, "pending", "2026-01-02")],
          "waits: 2 runs before it, 1 running"),
     ],
