@@ -40,14 +40,20 @@ def files(below: str) -> Iterator[tuple[Path, bytes]]:
 
 
 def processes(below: str) -> Iterator[tuple[list[str], bool]]:
-    """Yield the command line of every other process here, and whether its environment can be read."""
+    """Yield the command line of every other process here, and whether its environment can be read.
+
+    A probe that the kubelet runs in the container comes and goes, and knows no more than the container's
+    own environment: it is no process of another's.
+    """
     mine = {os.getpid(), os.getppid()} if is_app(Path("/proc", str(os.getppid()))) else {os.getpid()}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if int(folder.name) in mine or below not in " ".join(words) + environment(folder):
+        if int(folder.name) in mine or is_probe(folder):
+            continue
+        if below not in " ".join(words) + environment(folder):
             continue
         yield words, bool(environment(folder))
 
@@ -59,6 +65,15 @@ def is_app(process: Path) -> bool:
     except OSError:
         return False
     return "flwr-serverapp" in words or "flwr-clientapp" in words
+
+
+def is_probe(process: Path) -> bool:
+    """Return whether a process was put into the container from outside: it has no parent here."""
+    try:
+        status = (process / "status").read_text()
+    except OSError:
+        return False
+    return process.name != "1" and "\nPPid:\t0\n" in status
 
 
 def environment(process: Path) -> str:
