@@ -150,7 +150,8 @@ def _corrected(path: Path, libraries: Libraries | None) -> tuple[list[str], str]
     if not changes:
         return [], ""
     lines = "\n".join(f"    {line}" for line in changes.splitlines())
-    return beyond, f"--fix uses a corrected copy, and leaves your files as they are:\n{lines}"
+    does = "puts a part of it right in a copy" if beyond else "uses a corrected copy"
+    return beyond, f"--fix {does}, and leaves your files as they are:\n{lines}"
 
 
 def _problems(copy: Path, path: Path, libraries: Libraries | None) -> list[str]:

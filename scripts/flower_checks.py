@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +41,13 @@ Read = Callable[[str, int], bytes | None]
 Reason = Callable[[Iterable[str]], str]
 
 
-def checked(path: Path, read: Read) -> dict[str, Any]:
-    """Return an app's pyproject.toml. Raises Invalid with everything in it that is wrong."""
+def checked(path: Path, read: Read, here: Collection[str] = ()) -> dict[str, Any]:
+    """Return an app's pyproject.toml. Raises Invalid with everything in it that is wrong.
+
+    Among the files that are `here` the module is looked for that a component may have meant.
+    """
     config = parsed(path, read)
-    if problems := told(_wrong_keys(config, read)):
+    if problems := told(_wrong_keys(config, read, here)):
         raise Invalid("\n".join(f"{path / PYPROJECT}: {problem}" for problem in problems))
     return config
 
@@ -112,7 +115,7 @@ def _deep(value: Any) -> bool:  # noqa: ANN401  (any part of TOML)
     return bool(level)
 
 
-def _wrong_keys(config: dict[str, Any], read: Read) -> Iterator[str]:
+def _wrong_keys(config: dict[str, Any], read: Read, here: Collection[str]) -> Iterator[str]:
     project, app = table(config, "project"), table(config, "tool", "flwr", "app")
     name, version, publisher = project.get("name"), project.get("version"), app.get("publisher")
     if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -125,7 +128,7 @@ def _wrong_keys(config: dict[str, Any], read: Read) -> Iterator[str]:
     components = table(app, "components")
     for component in COMPONENTS if "agentapp" not in components else ("agentapp",):
         reference = components.get(component)
-        if problem := _wrong_component(reference, read, same_python=fits_python(project)):
+        if problem := _wrong_component(reference, read, here, same_python=fits_python(project)):
             yield f"tool.flwr.app.components.{component} is {_show(reference)}: {problem}"
     defaults, wrong = flatten(table(app, "config"))
     for key in wrong:
@@ -178,7 +181,7 @@ def module_files(reference: str) -> tuple[str, str]:
     return f"{base}.py", f"{base}/__init__.py"
 
 
-def _wrong_component(reference: object, read: Read, *, same_python: bool) -> str:
+def _wrong_component(reference: object, read: Read, here: Collection[str], *, same_python: bool) -> str:
     """Return what is wrong with `module:object`, "" for nothing; the module is parsed, not run."""
     module, _, attribute = reference.partition(":") if isinstance(reference, str) else ("", "", "")
     parts = [*module.split("."), *attribute.split(".")]
@@ -195,7 +198,7 @@ def _wrong_component(reference: object, read: Read, *, same_python: bool) -> str
     except Invalid as error:
         return error.what
     if source is None:
-        return f"there is no {files[0]} and no {files[1]}{_cause(module, read)}"
+        return f"there is no {files[0]} and no {files[1]}{_cause(module, read, here)}"
     try:
         tree = compiled(source)
     except SyntaxTrouble as error:
@@ -207,14 +210,16 @@ def _wrong_component(reference: object, read: Read, *, same_python: bool) -> str
     return "" if {name, "*", "__getattr__"} & set(_defined(tree)) else f"its module defines no {name}"
 
 
-def _cause(module: str, read: Read) -> str:
-    """Return why a module is not found where it lies in one of the usual places beside; "" otherwise."""
+def _cause(module: str, read: Read, here: Collection[str]) -> str:
+    """Return why a module is not found where it lies in another place; "" otherwise."""
     package, _, inner = module.partition(".")
     if any(_is_there(f"src/{file}", read) for file in module_files(module)):
         return f"; modules are under src/, where Flower does not look: move src/{package} beside {PYPROJECT}"
     if inner and any(_is_there(file, read) for file in module_files(inner)):
         return f"; {PYPROJECT} is inside the package {package}: move it one directory up"
-    return ""
+    like = [file for file in here if file.rpartition("/")[2] == f"{module.rpartition('.')[2]}.py"]
+    meant = like[0].removesuffix(".py").replace("/", ".") if len(like) == 1 else ""
+    return f"; is {meant} meant?" if all(part.isidentifier() for part in meant.split(".")) else ""
 
 
 def _is_there(file: str, read: Read) -> bool:

@@ -161,8 +161,9 @@ def _text(text: str, config: dict[str, Any], wanted: dict[str, Any]) -> str:
                 new = _set(new, header, f'{key} = "{after}"')
     olds, news = (_list(table(data, "project").get("dependencies")) for data in (config, wanted))
     if olds != news:
-        items = ", ".join(f'"{item}"' for item in news)
-        new = re.sub(_DEPENDENCIES, lambda _: f"dependencies = [{items}]", new, count=1)
+        new = re.sub(
+            _DEPENDENCIES, lambda found: f"dependencies = {_as_before(found[0], news)}", new, count=1
+        )
     for key in ("fab-include", "fab-exclude"):
         olds, news = (_list(table(data, "tool", "flwr", "app").get(key)) for data in (config, wanted))
         for old, changed in zip(olds, news, strict=True):
@@ -171,6 +172,14 @@ def _text(text: str, config: dict[str, Any], wanted: dict[str, Any]) -> str:
         return new if tomllib.loads(new) == wanted else tomli_w.dumps(wanted)
     except ValueError:
         return tomli_w.dumps(wanted)
+
+
+def _as_before(old: str, items: list[str]) -> str:
+    """Return a list of strings on one line, or one line each with the indent that it had."""
+    quoted = [f'"{item}"' for item in items]
+    if indent := re.search(r"\n([ \t]*)[\"']", old):
+        return "".join(["[\n", *(f"{indent[1]}{item},\n" for item in quoted), "]"])
+    return f"[{', '.join(quoted)}]"
 
 
 def _list(value: object) -> list[Any]:

@@ -39,6 +39,8 @@ def _missing(
 ) -> Iterator[tuple[str, Import, str, tuple[str, ...]]]:
     """Yield where and what is imported and is not there, and the names that were asked for."""
     for path, item in imports:
+        if item.guarded:
+            continue
         where, text = f"{path}:{item.line}", _source(root, item.module)
         if text is None:
             yield where, item, f"{item.module}, which Flower {LINE} does not have", item.names[:5]

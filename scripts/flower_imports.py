@@ -10,7 +10,7 @@ import ast
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -206,7 +206,7 @@ class _Reader:
 
 
 def _as(item: Import, *, certain: bool) -> Import:
-    return Import(item.line, item.level, item.module, item.names, item.certain and certain)
+    return replace(item, certain=item.certain and certain)
 
 
 def _mentioned(tree: ast.Module) -> Iterator[str]:

@@ -24,6 +24,7 @@ class Import:
     """An import of a module: `names` are taken from it (none: the module itself), `level` is its dots.
 
     `certain`: it is carried out whenever the module is imported, and its failure is the module's.
+    `guarded`: it stands in a `try` that goes on without it, or is what that goes on with.
     """
 
     line: int
@@ -31,6 +32,7 @@ class Import:
     module: str
     names: tuple[str, ...]
     certain: bool
+    guarded: bool = False
 
 
 def compiled(source: bytes) -> ast.Module:
@@ -48,13 +50,21 @@ def compiled(source: bytes) -> ast.Module:
 
 def imports(tree: ast.Module) -> Iterator[Import]:
     """Yield every import of a module, those of a type checker and of a script's own start left out."""
+    guarded = {
+        part
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try) and any(catches(one.type, IMPORT_ERRORS) for one in node.handlers)
+        for statement in [*node.body, *node.handlers]
+        for part in ast.walk(statement)
+        if isinstance(part, ast.Import | ast.ImportFrom)
+    }
     for node, certain in statements(tree, IMPORT_ERRORS):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Import(node.lineno, 0, alias.name, (), certain)
+                yield Import(node.lineno, 0, alias.name, (), certain, node in guarded)
         elif isinstance(node, ast.ImportFrom):
             names = tuple(alias.name for alias in node.names)
-            yield Import(node.lineno, node.level, node.module or "", names, certain)
+            yield Import(node.lineno, node.level, node.module or "", names, certain, node in guarded)
 
 
 def statements(tree: ast.Module, errors: frozenset[str]) -> Iterator[tuple[ast.AST, bool]]:

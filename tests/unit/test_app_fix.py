@@ -87,7 +87,7 @@ def test_all_that_flower_refuses_is_told_at_once_with_the_patch(tmp_path: Path) 
     assert [line for line in changes if line.startswith("+")][1:] == [
         '+name = "my-app"',
         '+version = "1.0.0"',
-        f'+dependencies = ["flwr[simulation]{FEDERATION}", "numpy>=2"]',
+        f'+    "flwr[simulation]{FEDERATION}",',
         '+publisher = "local"',
     ]
     assert fixed(tmp_path)[0] == RIGHT
@@ -133,12 +133,25 @@ def test_what_cannot_be_put_right_stays_refused(tmp_path: Path) -> None:
 def test_what_is_wrong_beyond_is_told_at_once(tmp_path: Path) -> None:
     """Flower cannot pack it for its name; what it imports is looked at all the same, in a corrected copy."""
     write_app(tmp_path, {**pyproject('"tiny"', '"my_app"'), "tiny/client.py": f"import tiny.none\n{CLIENT}"})
-    assert refusal(tmp_path).what.splitlines() == [
+    error = refusal(tmp_path)
+    assert error.remedy.startswith("--fix puts a part of it right in a copy")
+    assert error.what.splitlines() == [
         f"{tmp_path}/pyproject.toml: project.name is 'my_app': write 1 to 32 letters, digits and hyphens, "
         "first a letter",
         f"{tmp_path}: tiny/client.py:1: imports tiny.none, but there is no tiny/none.py and no "
         "tiny/none/__init__.py",
     ]
+
+
+def test_a_module_that_lies_elsewhere_is_named(tmp_path: Path) -> None:
+    """Where one file alone has the name of the module that a component names."""
+    write_app(tmp_path, {**pyproject("tiny.server", "tidy.server")})
+    assert "there is no tidy/server.py and no tidy/server/__init__.py; is tiny.server meant?" in (
+        refusal(tmp_path).what
+    )
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/server.py").write_text("")
+    assert "meant" not in refusal(tmp_path).what
 
 
 def test_links_and_other_files_are_not_copied(tmp_path: Path) -> None:

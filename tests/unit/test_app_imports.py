@@ -284,14 +284,17 @@ def test_records_that_flower_gave_up_are_told(tmp_path: Path) -> None:
     ],
 )
 def test_what_flower_no_longer_has_is_refused(tmp_path: Path, line: str, told: str) -> None:
-    """By reading Flower's own source; where it is imported perhaps, that is a warning."""
+    """By reading Flower's own source; a warning in a function, and nothing where the app does without it."""
     write_app(tmp_path, client(line))
     if not told:
         assert load(tmp_path, this_python()).warnings == ()
         return
     assert [told in problem for problem in refusal(tmp_path)] == [True]
-    write_app(tmp_path, client(f"try:\n    {line}\nexcept ImportError:\n    pass"))
+    write_app(tmp_path, client(f"def f():\n    {line}"))
     assert [told in warning for warning in load(tmp_path).warnings] == [True]
+    for other in ("pass", f"from flwr.app import x\n    {line}"):
+        write_app(tmp_path, client(f"try:\n    {line}\nexcept ImportError:\n    {other}"))
+        assert load(tmp_path).warnings == ()
 
 
 def test_the_rules_are_flowers() -> None:

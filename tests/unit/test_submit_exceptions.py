@@ -41,7 +41,7 @@ class OwnError(Exception):
         (KeyError("learning-rate"), "KeyError: 'learning-rate'"),
         (AssertionError(), "AssertionError"),
         (MemoryError(), "MemoryError"),
-        (ModuleNotFoundError("No module named 'torch'"), "ModuleNotFoundError: No module named 'torch'"),
+        (ModuleNotFoundError("No module named 'a.b'"), "ModuleNotFoundError: No module named 'a.b'"),
         (OwnError("no data"), f"{__name__}.OwnError: no data"),
         (ValueError("one\nTypeError: two"), "ValueError: one\nTypeError: two"),
         (ExceptionGroup("several", [ValueError("a")]), "ExceptionGroup: several (1 sub-exception)"),
@@ -104,4 +104,15 @@ def test_an_error_without_an_exception() -> None:
     log = phase(1, 2, 1, 1) + info("\t> Received error in reply from node 11: ClientApp stopped responding.")
     assert verdict(log).reason.endswith(
         "ClientApp stopped responding on north-0 (its process exited, was killed, ran out of memory or hung)"
+    )
+
+
+def test_a_module_that_is_not_installed_has_its_remedy() -> None:
+    """Once, after all that failed for it; a part of a package that is there is another matter."""
+    error = ModuleNotFoundError("No module named 'torch'")
+    end = failed(f"ServerApp failed with exception: {error}", traceback(error))
+    assert end.reason == (
+        "ServerApp failed with exception: ModuleNotFoundError: No module named 'torch' (tiny/server.py, line "
+        "37); torch is not installed where apps run: declare it in `images`, or use `submit --local --with "
+        "PACKAGE`"
     )

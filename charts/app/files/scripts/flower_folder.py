@@ -19,7 +19,7 @@ else:  # lying beside the program that runs
 def checked_folder(path: Path, here: frozenset[str]) -> dict[str, Any]:
     """Return a folder's pyproject.toml. Raises Invalid, with the apps below it if it is none itself."""
     try:
-        return checked(path, lambda name, limit: read_file(path / name, limit))
+        return checked(path, lambda name, limit: read_file(path / name, limit), here)
     except Invalid as error:
         below = [] if _is_app(path / PYPROJECT) else apps_below(path, here)
         if not below:

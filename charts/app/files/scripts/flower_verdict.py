@@ -6,6 +6,7 @@ Flower calls a run completed when its ServerApp comes to its end, whatever nodes
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ SHOWN = 3  # of a list in a sentence; the report has all
 WORDS = {"train": "training", "evaluate": "evaluation"}
 _STATES = {True: ": silent, but online", False: ": offline", None: ""}
 NOT_LOADED = "An exception was raised when attempting to load `ClientApp`"
+_ABSENT = re.compile(r"No module named '(\w+)'")
 # What Flower says where it has no exception (flwr 1.41), and what else is known of it.
 NOTES = {
     "ClientApp stopped responding": "its process exited, was killed, ran out of memory or hung",
@@ -74,10 +76,17 @@ def judged(outcome: Outcome, replies: Replies, known: Known, share: float) -> Ou
         )
     return replace(
         outcome,
-        reason="; ".join(sentences),
+        reason="; ".join([*sentences, *not_installed(sentences)]),
         exit_code=FAILED if completed and (none or few or uncounted) else outcome.exit_code,
         replies=counts(phases),
     )
+
+
+def not_installed(sentences: Iterable[str]) -> list[str]:
+    """Return what to do about a module that apps could not import: of a package, not of a part of one."""
+    modules = dict.fromkeys(module for sentence in sentences for module in _ABSENT.findall(sentence))
+    words = "is not installed where apps run: declare it in `images`, or use `submit --local --with PACKAGE`"
+    return [f"{listed(modules)} {words}"] if modules else []
 
 
 def fruitless(phase: Phase) -> bool:
