@@ -137,6 +137,7 @@ generated: $(READY) ## Rebuild every generated file that is committed
 	@$(BIN)/flowerbed schema > schema/federation.schema.json
 	@$(BIN)/python -c 'from flowerbed.records import schema_text; print(schema_text(), end="")' > schema/run.schema.json
 	@$(BIN)/python tools/readme.py
+	@$(BIN)/python tools/help_texts.py
 	@$(BIN)/python tests/unit/test_declaration_docs.py
 	@$(BIN)/python tests/unit/test_cluster_troubleshooting.py
 	@$(BIN)/python tools/charts.py
@@ -151,6 +152,7 @@ generated-check: $(READY) ## Fail if a generated file is not what its sources gi
 	@$(BIN)/flowerbed schema | diff -u schema/federation.schema.json -
 	@$(BIN)/python -c 'from flowerbed.records import schema_text; print(schema_text(), end="")' | diff -u schema/run.schema.json -
 	@$(BIN)/python tools/readme.py --check
+	@$(BIN)/python tools/help_texts.py --check
 	@$(BIN)/python tools/charts.py --check
 	@$(BIN)/python tools/shipped_values.py --check
 
