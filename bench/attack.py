@@ -24,13 +24,15 @@ from attackers import LENGTHS, Attack, Target, running
 from measure import BenchError, environment, table, write_results
 
 from flowerbed.declaration import load_plan
+from flowerbed.flower import runs as flower_runs
+from flowerbed.flower.app import app as flower_app
+from flowerbed.flower.client import FlowerClient, flwr_without_init, messages
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import SubmitError
+from flowerbed.flower.programs.supernode import Fleet, read_key
 from flowerbed.local import Federation, up
 from flowerbed.local.state import read_record, state_of
 from flowerbed.runs import list_nodes, stop
-from flowerbed.scripts import flower_app, flower_run
-from flowerbed.scripts.flower_client import FlowerClient, flwr_without_init, messages
-from flowerbed.scripts.flower_connection import Connection, SubmitError
-from flowerbed.scripts.supernode import Fleet, read_key
 
 DECLARATION = """version: 1
 name: bench
@@ -160,7 +162,7 @@ def start_run(federation: Federation, folder: Path) -> str:
     (folder / "pyproject.toml").write_text(PYPROJECT)
     (folder / "waits.py").write_text(APP)
     with FlowerClient(Connection.load(federation.connection("operator"))) as client:
-        return str(flower_run.start(client, flower_app.load(folder), {}))
+        return str(flower_runs.start(client, flower_app.load(folder), {}))
 
 
 def measured(attacks: Iterable[Attack], call: Call, pid: int, seconds: float) -> dict[str, tuple[Seen, Seen]]:

@@ -20,14 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from measure import BenchError, environment, table, write_results
-
 from submit import APP, LIMIT, SUBMIT, superlink
 
 STOP = """
 import sys, time
 from pathlib import Path
 from flowerbed import runs
-from flowerbed.scripts.flower_connection import Connection
+from flowerbed.flower.connection import Connection
 runs.stop(Connection(address=sys.argv[1], root_certificates=Path(sys.argv[2])), sys.argv[3])
 print(time.monotonic())
 """

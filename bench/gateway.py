@@ -20,12 +20,12 @@ from pathlib import Path
 from measure import BenchError, environment, table, write_results
 
 from flowerbed.declaration import load_plan
+from flowerbed.flower.client import flwr_without_init
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.programs.supernode import Fleet, read_key
 from flowerbed.local import Federation, up
 from flowerbed.local.state import state_of
 from flowerbed.runs import list_nodes
-from flowerbed.scripts.flower_client import flwr_without_init
-from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.supernode import Fleet, read_key
 
 DECLARATION = """version: 1
 name: bench

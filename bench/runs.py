@@ -18,7 +18,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from measure import BenchError, Command, Summary, environment, interleave, run_once, table, write_results
-
 from submit import BIN, LIMIT, QUIET, commands, superlink
 
 SECONDS = 1.0

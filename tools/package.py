@@ -20,13 +20,13 @@ import time
 import zipfile
 from pathlib import Path
 
+from closure import PACKAGE, closure, copied
+
 from flowerbed import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 CHARTS = ("superlink", "supernode", "app")
-# What submit.py needs beside it.
-SUBMIT = ("submit", *sorted(file.stem for file in (ROOT / "scripts").glob("flower_*.py")))
-MAIN = "from submit import main\n\nmain()\n"
+MAIN = "from flowerbed.flower.programs.submit import main\n\nmain()\n"
 
 
 def main(arguments: list[str]) -> int:
@@ -63,7 +63,7 @@ def last_commit() -> int:
 
 
 def wheel(folder: Path, date: int) -> Path:
-    """Write the wheel, which carries charts and scripts too."""
+    """Write the wheel, which carries the charts too."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(date)}
     subprocess.run(command, cwd=ROOT, check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -98,7 +98,8 @@ def repacked(archive: bytes, date: int) -> bytes:
 def submit_program(folder: Path, date: int) -> Path:
     """Write `submit.pyz`: scripts/submit.py and what it needs as one file for `python submit.pyz`."""
     written = folder / "submit.pyz"
-    texts = {f"{name}.py": (ROOT / "scripts" / f"{name}.py").read_bytes() for name in SUBMIT}
+    needed = closure(["flower/programs/submit.py"])
+    texts = {f"{PACKAGE.name}/{file}": copied(file).encode() for file in needed}
     with written.open("wb") as file:
         file.write(b"#!/usr/bin/env python3\n")
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from flowerbed.bundles import generate
     from flowerbed.client import Federation, Run
     from flowerbed.declaration import load_plan
+    from flowerbed.flower.source.inline import Inline
+    from flowerbed.flower.source.request import Request
     from flowerbed.local import down, federation, status, up
     from flowerbed.report import build as build_report
     from flowerbed.report import render_page, render_text
@@ -50,8 +52,6 @@ if TYPE_CHECKING:
         stop,
         submit,
     )
-    from flowerbed.scripts.flower_inline import Inline
-    from flowerbed.scripts.flower_source import Request
 
 __version__ = "0.1.0"
 
@@ -66,8 +66,8 @@ _HOMES = {
     "status": "local",
     "load_connection": "runs",
     "submit": "runs",
-    "Inline": "scripts.flower_inline",
-    "Request": "scripts.flower_source",
+    "Inline": "flower.source.inline",
+    "Request": "flower.source.request",
     "follow": "runs",
     "list_runs": "runs",
     "get_run": "runs",

@@ -16,17 +16,17 @@ from flowerbed import runs
 from flowerbed.python_words import in_python, pairs
 
 if TYPE_CHECKING:
+    from flowerbed.flower.connection import Connection
+    from flowerbed.flower.follow import Following
+    from flowerbed.flower.runs import Outcome
+    from flowerbed.flower.source.inline import Inline
+    from flowerbed.flower.source.request import Request
+    from flowerbed.flower.watcher import Watcher
     from flowerbed.metrics import Metrics, Number, Scalar
     from flowerbed.plan import Plan
     from flowerbed.records import Record
     from flowerbed.report import Report
     from flowerbed.runs import NodeRecord, RunRecord
-    from flowerbed.scripts.flower_connection import Connection
-    from flowerbed.scripts.flower_follow import Following
-    from flowerbed.scripts.flower_inline import Inline
-    from flowerbed.scripts.flower_run import Outcome
-    from flowerbed.scripts.flower_source import Request
-    from flowerbed.scripts.flower_watch import Watcher
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -205,8 +205,8 @@ class Run:
         With `progress`, the rounds are shown meanwhile in a notebook or on a terminal; elsewhere each change
         of the run's status is a line on stderr. None shows them in a notebook only.
         """
+        from flowerbed.flower.follow import SILENTLY
         from flowerbed.live import progress_of
-        from flowerbed.scripts.flower_follow import SILENTLY
 
         watcher, say = progress_of(progress)
         how = replace(
@@ -231,9 +231,9 @@ class Run:
         return rounds(self._followed)
 
     def _followed(self, watcher: Watcher, how: Following | None = None) -> Outcome:
+        from flowerbed.flower.follow import SILENTLY
+        from flowerbed.flower.runs import ENDS
         from flowerbed.local.node_logs import client_errors
-        from flowerbed.scripts.flower_follow import SILENTLY
-        from flowerbed.scripts.flower_run import ENDS
 
         said = partial(client_errors, self.federation.connection)
         how = replace(how or SILENTLY, log=watcher.hear, look=watcher.look, node_errors=said)

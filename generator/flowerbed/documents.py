@@ -1,6 +1,6 @@
 """JSON documents for structs: what is written can be read, whatever figure or text it holds.
 
-The form is that of `scripts/flower_json.py`.
+The form is that of `flower/json_text.py`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
-from flowerbed.scripts.flower_json import loads, plain
-from flowerbed.scripts.flower_text import escaped
+from flowerbed.flower.json_text import loads, plain
+from flowerbed.flower.text import escaped
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Runs and nodes as the SuperLink knows them, read through its Control API (`scripts/flower_run.py`).
+"""Runs and nodes as the SuperLink knows them, read through its Control API (`flower/runs.py`).
 
 Every function takes the connection of a user and raises UnreachableError, NotAllowedError or UsageError.
 """
@@ -15,20 +15,19 @@ from typing import Any, Literal, cast
 import msgspec
 
 from flowerbed.errors import NotAllowedError, UnreachableError, UsageError
-from flowerbed.scripts import (
-    flower_app,
-    flower_client,
-    flower_follow,
-    flower_key,
-    flower_nodes,
-    flower_prepare,
-    flower_resume,
-    flower_run,
-)
-from flowerbed.scripts.flower_config import Scalar
-from flowerbed.scripts.flower_connection import Connection, Invalid, Refused, Unreachable
-from flowerbed.scripts.flower_inline import Inline
-from flowerbed.scripts.flower_source import Prepared, Request, Source
+from flowerbed.flower import client as flower_client
+from flowerbed.flower import follow as flower_follow
+from flowerbed.flower import idempotency as flower_idempotency
+from flowerbed.flower import nodes as flower_nodes
+from flowerbed.flower import resume as flower_resume
+from flowerbed.flower import runs as flower_runs
+from flowerbed.flower.app import app as flower_app
+from flowerbed.flower.app.run_config import Scalar
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import Invalid, Refused, Unreachable
+from flowerbed.flower.source import prepare as flower_prepare
+from flowerbed.flower.source.inline import Inline
+from flowerbed.flower.source.request import Prepared, Request, Source
 
 RunStatus = Literal["pending", "starting", "running", "finished"]
 RunEnd = Literal["", "completed", "failed", "stopped"]
@@ -91,7 +90,7 @@ def load_connection(file: Path) -> Connection:
 def list_runs(connection: Connection, limit: int | None = None) -> list[RunRecord]:
     """Return the latest runs, newest first; without `limit` as many as Flower gives (20)."""
     with _client(connection) as client:
-        return [_run_record(run) for run in flower_run.runs(client, limit=limit)]
+        return [_run_record(run) for run in flower_runs.runs(client, limit=limit)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def find_runs(
     seen: set[str] = set()
     with _client(connection, timeout or 30.0) as client:
         while len(found) < limit:
-            page = [_run_record(run) for run in flower_run.runs(client, limit=PAGE, skip=len(seen))]
+            page = [_run_record(run) for run in flower_runs.runs(client, limit=PAGE, skip=len(seen))]
             # A run that is submitted meanwhile moves the others on by one.
             fresh = [run for run in page if run.run_id not in seen]
             found += filter(wanted.takes, fresh)
@@ -141,18 +140,18 @@ def find_runs(
 def get_run(connection: Connection, run_id: str) -> RunRecord:
     """Return one run. Raises UsageError if the SuperLink does not know it."""
     with _client(connection) as client:
-        return _run_record(flower_run.runs(client, run_number(run_id))[0])
+        return _run_record(flower_runs.runs(client, run_number(run_id))[0])
 
 
 def read_log(connection: Connection, run_id: str) -> str:
     """Return a run's log: all of it once the run has finished, else what there is by now."""
     if get_run(connection, run_id).status == "finished":
         with _client(connection) as client:
-            return "".join(text for text, _ in flower_run.log(client, run_number(run_id)))
+            return "".join(text for text, _ in flower_runs.log(client, run_number(run_id)))
     # The SuperLink first sends all that it has, in one piece, then holds the stream open for more.
     with _client(connection, timeout=LOG_WAIT) as client:
         try:
-            return next(flower_run.log(client, run_number(run_id)), ("", 0.0))[0]
+            return next(flower_runs.log(client, run_number(run_id)), ("", 0.0))[0]
         except Unreachable:
             return ""
 
@@ -192,7 +191,7 @@ def nodes_of(client: flower_client.FlowerClient) -> list[NodeRecord]:
 def stop(connection: Connection, run_id: str) -> bool:
     """Stop a run; False if it had finished before, which is no error."""
     with _client(connection) as client:
-        return flower_run.stop(client, run_number(run_id))
+        return flower_runs.stop(client, run_number(run_id))
 
 
 def submit(  # noqa: PLR0913  (each is a flag of the command line)
@@ -220,12 +219,12 @@ def submit(  # noqa: PLR0913  (each is a flag of the command line)
         with _prepared(app) as found:
             packed, overrides = flower_app.load_for_run(found.path, config, settings, fix=fix)
         if key is None:
-            run_id = flower_run.start(client, flower_resume.resuming(packed, files or {}), overrides)
+            run_id = flower_runs.start(client, flower_resume.resuming(packed, files or {}), overrides)
         else:
             marked = flower_resume.resuming(packed, files or {})
-            marked = flower_key.keyed(marked, key, flower_key.user_of(connection), overrides)
+            marked = flower_idempotency.keyed(marked, key, flower_idempotency.user_of(connection), overrides)
             patience = flower_follow.SILENTLY.unreachable_timeout
-            run_id = flower_key.start_once(client, marked, overrides, patience, lambda _: None).run_id
+            run_id = flower_idempotency.start_once(client, marked, overrides, patience, lambda _: None).run_id
     if started:
         started(run_id, packed, found.source, overrides)
     return str(run_id)
@@ -241,7 +240,7 @@ def _prepared(app: Path | str | Inline | Request | Prepared) -> AbstractContextM
 
 def follow(
     connection: Connection, run_id: str, following: flower_follow.Following = flower_follow.SILENTLY
-) -> flower_run.Outcome:
+) -> flower_runs.Outcome:
     """Follow a run that was started before, its log from the beginning, and return its outcome."""
     with _client(connection) as client:
         return flower_follow.follow(client, run_number(run_id), following)

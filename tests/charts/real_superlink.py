@@ -17,9 +17,9 @@ from typing import Any
 
 from local_pod import wait_for
 
+from flowerbed.flower.client import FlowerClient, messages
+from flowerbed.flower.connection import Connection
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.scripts.flower_client import FlowerClient, messages
-from flowerbed.scripts.flower_connection import Connection
 from loopback import free_port
 
 BIN = Path(sys.executable).parent

@@ -13,11 +13,11 @@ from typing import Any
 from chart_release import Release, render
 from local_pod import LocalPod, wait_for
 
+from flowerbed.flower.client import FlowerClient, messages
+from flowerbed.flower.connection import Connection
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.certificates import ClientCertificate
 from flowerbed.identities.nodekey import NodeKey
-from flowerbed.scripts.flower_client import FlowerClient, messages
-from flowerbed.scripts.flower_connection import Connection
 from loopback import free_port
 from needed import require
 

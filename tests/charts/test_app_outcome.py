@@ -24,10 +24,9 @@ def test_outcome_in_a_config_map(tmp_path: Path) -> None:
         server.allowed = {"Bearer sesame"}
         host, _, port = server.address.partition(":")
         code = (
-            "import sys; from pathlib import Path; import outcome; "
+            "import sys; from pathlib import Path; from flowerbed.flower.programs import outcome; "
             "sys.exit(outcome.main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))"
         )
-        folders = [CHARTS / "app/files", CHARTS / "app/files/scripts"]
         for index, allowed in enumerate((True, False)):
             if not allowed:
                 server.allowed = {"Bearer other"}
@@ -39,7 +38,7 @@ def test_outcome_in_a_config_map(tmp_path: Path) -> None:
                 ],
                 env={
                     "PATH": "/usr/bin:/bin", "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port,
-                    "PYTHONPATH": ":".join(map(str, folders)), "HOME": str(tmp_path),
+                    "PYTHONPATH": str(CHARTS / "app/files"), "HOME": str(tmp_path),
                 },
                 capture_output=True, text=True, check=False,
             )  # fmt: skip

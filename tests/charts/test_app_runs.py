@@ -15,9 +15,9 @@ from chart_release import Release, render
 from local_pod import LocalPod, wait_for
 from real_superlink import RealSuperLink, end, running
 
+from flowerbed.flower.runs import runs
 from flowerbed.identities.nodekey import NodeKey
 from flowerbed.records import capture
-from flowerbed.scripts.flower_run import runs
 from loopback import free_port
 
 pytestmark = pytest.mark.pods
@@ -210,7 +210,7 @@ def test_deleting_the_job_does_what_was_said(
         (run,) = runs(client, run_id)
         assert status in {run.status.status, run.status.sub_status}
         if on_interrupt == "leave":
-            from flowerbed.scripts.flower_run import stop
+            from flowerbed.flower.runs import stop
 
             assert stop(client, run_id)
 

@@ -19,7 +19,7 @@ from git_repositories import commit, git, ssh_server, write
 from https_server import Server, serving
 from local_pod import LocalPod
 
-from flowerbed.scripts.flower_fab import build
+from flowerbed.flower.app.build import build
 
 pytestmark = pytest.mark.pods
 

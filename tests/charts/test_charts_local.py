@@ -69,7 +69,7 @@ def release_of(setup: str, party: str) -> Release:
 
 def site_of(plan: Plan) -> Site:
     ports = {purpose: 20000 + number for number, purpose in enumerate(purposes(plan, gateway=True))}
-    paths = {"python": Path("/python"), "scripts": Path("/scripts"), "gateway_config": Path("/haproxy.cfg")}
+    paths = {"python": Path("/python"), "flower": Path("/flower"), "gateway_config": Path("/haproxy.cfg")}
     return Site(plan=plan, state=StateFolder(Path("/state")), ports=ports, gateway=True, **paths)
 
 
@@ -89,7 +89,7 @@ def rendered(release: Release, name: str) -> list[str]:
 
 
 def started(command: Command) -> list[str]:
-    start = 1 if command.arguments[0] == "/python" else 0
+    start = 2 if command.arguments[0] == "/python" else 0  # a program by its name
     program, *rest = command.arguments[start:]
     return [program.rpartition("/")[2], *rest]
 

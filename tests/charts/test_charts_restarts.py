@@ -110,6 +110,6 @@ def test_a_new_version_of_the_chart_alone_changes_nothing_that_runs(
     meta = (new / "Chart.yaml").read_text()
     (new / "Chart.yaml").write_text(meta.replace("version: 0.1.0", "version: 9.9.9"))
     assert rendered(old) == rendered(new)
-    (program,) = (new / "files").glob("reach.py")
+    (program,) = (new / "files").rglob("reach_*.py")
     program.write_text("# changed\n")
     assert (rendered(old) == rendered(new)) == (chart == "app")

@@ -11,7 +11,7 @@ import pytest
 from chart_release import CHARTS, render
 from https_server import serving
 
-from flowerbed.scripts import kubernetes_client
+from flowerbed.flower.programs import kubernetes_client
 
 SUPERLINK = (
     "superlink",
@@ -46,7 +46,7 @@ def mounted(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     for item in volume["configMap"]["items"]:
         file = tmp_path / item["path"]
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes((CHARTS / chart / "files/scripts" / item["key"]).read_bytes())
+        file.write_bytes((CHARTS / chart / "files" / item["key"].replace("--", "/")).read_bytes())
     return tmp_path
 
 

@@ -69,7 +69,7 @@ def test_executor_configuration() -> None:
         ("files/check.py", "TIMEOUT = 8.0", "TIMEOUT = 9.0", set()),
         ("files/haproxy.cfg", "nbthread 2", "nbthread 3", {SUPERLINK}),
         ("files/gateway.sh", "set -u", "set -eu", {SUPERLINK}),
-        ("files/scripts/registrar.py", "RETRY = 1.0", "RETRY = 2.0", {SUPERLINK}),
+        ("files/flowerbed/flower/programs/registrar.py", "RETRY = 1.0", "RETRY = 2.0", {SUPERLINK}),
     ],
 )
 def test_files(tmp_path: Path, file: str, before: str, after: str, expected: set[str]) -> None:

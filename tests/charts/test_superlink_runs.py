@@ -22,9 +22,9 @@ from local_pod import wait_for
 from real_superlink import end, spawn
 from superlink_pods import SuperLinkPods, running
 
+from flowerbed.flower.errors import Refused
 from flowerbed.identities.nodekey import NodeKey
 from flowerbed.kubernetes.inside import PENDING, pending_names
-from flowerbed.scripts.flower_connection import Refused
 from loopback import free_port
 
 pytestmark = pytest.mark.pods

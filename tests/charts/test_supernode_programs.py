@@ -18,8 +18,8 @@ import pytest
 from chart_release import CHARTS
 from https_server import serving
 
+from flowerbed.flower.programs import supernode
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.scripts import supernode
 
 pytestmark = pytest.mark.pods
 

@@ -118,27 +118,35 @@ def test_packages_are_the_same_twice(helm: str, tmp_path: Path) -> None:
     assert subprocess.run(checked, cwd=tmp_path / "1", check=False).returncode == 0
 
 
-def test_the_wheel_carries_charts_and_scripts(helm: str, tmp_path: Path) -> None:
+def test_the_wheel_carries_programs_and_charts(helm: str, tmp_path: Path) -> None:
     """An installation from the wheel alone has what `up` and the bundles' instructions need."""
     assert tool("package", "--helm", helm, tmp_path).returncode == 0
     (wheel,) = tmp_path.glob("*.whl")
     target = tmp_path / "installed"
     shutil.unpack_archive(wheel, target, "zip")
-    for name in ("scripts/submit.py", "scripts/supernode.py", "charts/superlink/files/haproxy.cfg"):
-        assert (target / "flowerbed" / name).read_bytes() == (ROOT / name).read_bytes()
+    sources = {
+        "flower/launch.py": "generator/flowerbed/flower/launch.py",
+        "charts/superlink/files/haproxy.cfg": "charts/superlink/files/haproxy.cfg",
+    }
+    for name, source in sources.items():
+        assert (target / "flowerbed" / name).read_bytes() == (ROOT / source).read_bytes()
 
 
 def test_submit_is_one_file_that_needs_flower_alone(helm: str, tmp_path: Path) -> None:
-    """`submit.pyz` packs an app and says who did not answer, without Flowerbed's package on the path."""
+    """`submit.pyz` packs an app and says who did not answer, with the part of Flowerbed that is in it."""
     assert tool("package", "--helm", helm, tmp_path).returncode == 0
     program = str(tmp_path / "submit.pyz")
-    code = "import sys, runpy; sys.modules['flowerbed'] = None; "
-    code += f"runpy.run_path({program!r}, run_name='__main__')"
+    code = (
+        "import runpy, sys\n"
+        f"try: runpy.run_path({program!r}, run_name='__main__')\n"
+        "finally: print(*{one.__file__ for name, one in sys.modules.items() if name[:9] == 'flowerbed'})"
+    )
     arguments = [ROOT / "examples/digits", "--address", "127.0.0.1:1", "--insecure"]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 3
+    assert all(file.startswith(program) for file in done.stdout.split()), done.stdout
     assert "digits/client_app.py" in done.stderr
     assert "127.0.0.1:1: Connection refused" in done.stderr
 
@@ -160,11 +168,11 @@ def test_a_chart_lacks_no_module_that_its_programs_import(tmp_path: Path) -> Non
     """A copy that is missing is found by the imports that lead to it, and written."""
     chart = tmp_path / "supernode"
     shutil.copytree(ROOT / "charts/supernode", chart)
-    missing = chart / "files/scripts/flower_proxy.py"
+    missing = chart / "files/flowerbed/flower/proxy.py"
     missing.unlink()
     command = [sys.executable, ROOT / "tools/charts.py"]
     checked = subprocess.run([*command, "--check", chart], capture_output=True, text=True, check=False)
     assert checked.returncode == 1
     assert checked.stdout.splitlines() == [f"{missing}: differs from its source; run tools/charts.py"]
     subprocess.run([*command, chart], check=True, capture_output=True)
-    assert missing.read_bytes() == (ROOT / "scripts/flower_proxy.py").read_bytes()
+    assert missing.read_bytes().endswith((ROOT / "generator/flowerbed/flower/proxy.py").read_bytes())

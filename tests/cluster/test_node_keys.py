@@ -15,8 +15,8 @@ from followed_runs import ready, rounds_of, running, wait_until
 from harness.cluster import Cluster
 from parties import CHARTS
 
+from flowerbed.flower.programs.supernode import fingerprint
 from flowerbed.runs import NodeRecord, list_nodes, load_connection
-from flowerbed.scripts.supernode import fingerprint
 
 CONTROL = 31693
 SPACE, OWNER, OTHER = "keyed", "keyed-near", "keyed-far"

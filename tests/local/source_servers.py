@@ -15,9 +15,9 @@ from git_repositories import SshServer, commit, git, ssh_server
 from https_server import Server, serving
 from submit_apps import CLIENT, PYPROJECT, SERVER
 
-from flowerbed.scripts.flower_connection import SubmitError
-from flowerbed.scripts.flower_prepare import prepared
-from flowerbed.scripts.flower_source import Request, Source
+from flowerbed.flower.errors import SubmitError
+from flowerbed.flower.source.prepare import prepared
+from flowerbed.flower.source.request import Request, Source
 
 APP = {"pyproject.toml": PYPROJECT, "tiny/server.py": SERVER, "tiny/client.py": CLIENT}
 

@@ -19,11 +19,12 @@ from pathlib import Path
 from unittest import mock
 
 from flowerbed import runs
+from flowerbed.flower.client import FlowerClient, messages
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import SubmitError
 from flowerbed.identities import CertificateAuthority, NodeKey, clock
 from flowerbed.identities.revocations import key_fingerprint
 from flowerbed.local.files import write_start
-from flowerbed.scripts.flower_client import FlowerClient, messages
-from flowerbed.scripts.flower_connection import Connection, SubmitError
 from loopback import free_port
 from needed import require
 
@@ -31,8 +32,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "unit"))  # for submit_apps
 GATEWAY = ROOT / "charts" / "superlink" / "files" / "haproxy.cfg"
 BIN = Path(sys.executable).parent
-SCRIPTS = ROOT / "scripts"
-SUBMIT = SCRIPTS / "submit.py"
+SUBMIT = ROOT / "scripts" / "submit.py"
 LIMIT = 300.0  # seconds that a run may take on a busy machine
 START = 120.0  # seconds that a part may take to start on a busy machine
 ALIAS = "superlink.example.org"  # a name that the gateway's certificate has, and no name server knows
@@ -54,7 +54,7 @@ class Federation:
         # The gateway reads the admitted keys when it starts, so those of all nodes are there before.
         self._keys = [NodeKey.generate() for _ in range(NODES)]
         self._write_files()
-        write_start(folder / "start", SCRIPTS)
+        write_start(folder / "start", ROOT / "generator/flowerbed/flower")
 
     def _write_files(self) -> None:
         # The gateway's certificate has names alone, so that its address is a wrong one.

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from local_helpers import ROOT
 
+from flowerbed.flower.app.app import load
 from flowerbed.local import Federation
-from flowerbed.scripts.flower_app import load
 
 EXAMPLES = sorted(
     file.parent for file in ROOT.glob("examples/*/pyproject.toml") if file.parent.name != "digits"

@@ -17,10 +17,10 @@ from local_helpers import until
 from submit_federation import ALIAS, LIMIT, SUBMIT, Federation, running, ticks
 
 from flowerbed import runs
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.follow import Following
+from flowerbed.flower.runs import Outcome
 from flowerbed.identities import CertificateAuthority
-from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_follow import Following
-from flowerbed.scripts.flower_run import Outcome
 
 from submit_apps import write_app  # isort: skip  (found through submit_federation)
 

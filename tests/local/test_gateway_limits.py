@@ -18,14 +18,15 @@ from further_gateway import Start, as_user
 from local_helpers import Answer, as_node, call, trust, until
 
 from flowerbed import runs
+from flowerbed.flower import runs as flower_runs
+from flowerbed.flower.app import app as flower_app
+from flowerbed.flower.client import FlowerClient, flwr_without_init, messages
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.programs.supernode import Fleet, fingerprint, read_key
 from flowerbed.identities import CertificateAuthority
 from flowerbed.local import Federation
 from flowerbed.local.ports import reserve
 from flowerbed.local.state import read_record, state_of
-from flowerbed.scripts import flower_app, flower_run
-from flowerbed.scripts.flower_client import FlowerClient, flwr_without_init, messages
-from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.supernode import Fleet, fingerprint, read_key
 
 pytestmark = pytest.mark.needs("haproxy")
 
@@ -243,7 +244,7 @@ def run(hospitals: Federation, hello: Path) -> Iterator[str]:
     """Start a run that lasts as long as the tests of this file need it."""
     connection = Connection.load(hospitals.connection("sam"))
     with FlowerClient(connection) as client:
-        run_id = str(flower_run.start(client, flower_app.load(hello), {"seconds": 300.0}))
+        run_id = str(flower_runs.start(client, flower_app.load(hello), {"seconds": 300.0}))
     yield run_id
     runs.stop(connection, run_id)
 

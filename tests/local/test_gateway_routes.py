@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from local_helpers import Answer, as_node, call, trust
 
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import Refused
+from flowerbed.flower.programs.supernode import Fleet
 from flowerbed.identities import NodeKey
 from flowerbed.local import Federation
 from flowerbed.local.state import state_of
-from flowerbed.scripts.flower_connection import Connection, Refused
-from flowerbed.scripts.supernode import Fleet
 
 pytestmark = pytest.mark.needs("haproxy")
 

@@ -24,11 +24,12 @@ from local_helpers import HOSPITALS, ROOT, as_node, call, declare, trust, write_
 
 from flowerbed import runs
 from flowerbed.declaration import load_plan
+from flowerbed.flower import runs as flower_runs
+from flowerbed.flower.app import app as flower_app
+from flowerbed.flower.client import FlowerClient, messages
+from flowerbed.flower.connection import Connection
 from flowerbed.local import Federation, up
 from flowerbed.local.state import state_of
-from flowerbed.scripts import flower_app, flower_run
-from flowerbed.scripts.flower_client import FlowerClient, messages
-from flowerbed.scripts.flower_connection import Connection
 
 sys.path.append(str(ROOT / "tools"))
 from marked import replaced, table
@@ -179,7 +180,7 @@ def holds(federation: Federation, run_id: str) -> str:
 def waiting_run(federation: Federation, app: Path) -> str:
     """Start a run that lasts as long as the trials."""
     with FlowerClient(Connection.load(federation.connection("sam"))) as client:
-        return str(flower_run.start(client, flower_app.load(app), {"seconds": 300.0}))
+        return str(flower_runs.start(client, flower_app.load(app), {"seconds": 300.0}))
 
 
 def test_the_table_of_holds_is_true(hospitals: Federation, hello: Path) -> None:

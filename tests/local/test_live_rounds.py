@@ -11,7 +11,7 @@ from submit_federation import Federation, last_word
 from terminal import Terminal
 
 from flowerbed import runs
-from flowerbed.scripts.flower_interruptions import REPEATS
+from flowerbed.flower.interrupts import REPEATS
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38)[;m]")
 SHOW_CURSOR = "\x1b[?25h"

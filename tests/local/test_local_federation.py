@@ -21,12 +21,14 @@ from local_helpers import GONE, ONE_NODE, ROOT, declare, flowerbed, health, kill
 from flowerbed import runs
 from flowerbed.declaration import load_plan
 from flowerbed.errors import LocalError
+from flowerbed.flower import runs as flower_runs
+from flowerbed.flower.app import app as flower_app
+from flowerbed.flower.client import FlowerClient
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import Unreachable
 from flowerbed.identities import NodeKey
 from flowerbed.local import Federation, Options, connection_file, state_of, up
 from flowerbed.local.state import StateFolder, read_record, running
-from flowerbed.scripts import flower_app, flower_run
-from flowerbed.scripts.flower_client import FlowerClient
-from flowerbed.scripts.flower_connection import Connection, Unreachable
 
 SUBMIT = ROOT / "scripts" / "submit.py"
 
@@ -178,7 +180,8 @@ def supernode(folder: StateFolder, key: Path, state: Path) -> Iterator[tuple[sub
     address = msgspec.json.decode((folder.path / "federation.json").read_bytes())["endpoints"]["fleet"][
         "address"
     ]
-    command = [sys.executable, str(ROOT / "scripts" / "supernode.py"), "--state", str(state)]
+    command = [sys.executable, str(ROOT / "generator/flowerbed/flower/launch.py"), "supernode"]
+    command += ["--state", str(state)]
     command += ["--superlink", address, "--root-certificates", str(folder.path / "gateway" / "ca.crt")]
     command += ["--auth-supernode-private-key", str(key), "--port", str(port)]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -290,8 +293,8 @@ def test_without_a_gateway_it_says_who_may_do_what_and_ends_under_followers(
         assert [node.status for node in runs.list_nodes(connection)] == ["online"]
         # A SuperLink with a follower of logs does not end by itself (flwr 1.41).
         with FlowerClient(connection) as client:
-            run_id = flower_run.start(client, flower_app.load(hello), {"seconds": 300.0})
-            follower = flower_run.log(client, run_id)
+            run_id = flower_runs.start(client, flower_app.load(hello), {"seconds": 300.0})
+            follower = flower_runs.log(client, run_id)
             assert next(follower)
             begin = time.monotonic()
             assert run("down", file).returncode == 0

@@ -15,12 +15,12 @@ from local_helpers import ROOT, until
 
 from flowerbed import runs
 from flowerbed.errors import UnreachableError
+from flowerbed.flower.connection import Connection
 from flowerbed.identities import NodeKey
 from flowerbed.local.ports import reserve
 from flowerbed.runs import NodeRecord
-from flowerbed.scripts.flower_connection import Connection
 
-REGISTRAR = ROOT / "scripts" / "registrar.py"
+LAUNCH = ROOT / "generator/flowerbed/flower/launch.py"
 NODES = Path("nodes.json")
 
 
@@ -88,7 +88,7 @@ def declare(folder: Path, nodes: object) -> None:
 
 def command(superlink: SuperLink, folder: Path, *options: str) -> list[str]:
     arguments = ["--nodes", str(folder / NODES), "--superlink", superlink.address, "--insecure", *options]
-    return [sys.executable, str(REGISTRAR), *arguments]
+    return [sys.executable, str(LAUNCH), "registrar", *arguments]
 
 
 def once(superlink: SuperLink, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 from local_helpers import ROOT, until
 
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import Refused
+from flowerbed.flower.programs import supernode
 from flowerbed.identities import CertificateAuthority, NodeKey
 from flowerbed.local import Federation, state_of
-from flowerbed.scripts import supernode
-from flowerbed.scripts.flower_connection import Connection, Refused
 
-PROGRAM = ROOT / "scripts" / "supernode.py"
+PROGRAM = (str(ROOT / "generator/flowerbed/flower/launch.py"), "supernode")
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def node(hospitals: Federation, tmp_path: Path) -> Callable[..., list[str]]:
             "auth-supernode-private-key": str(tmp_path / "key"),
             **{name.replace("_", "-"): value for name, value in changes.items()},
         }
-        return [sys.executable, str(PROGRAM), *(f"--{name}={value}" for name, value in flags.items())]
+        return [sys.executable, *PROGRAM, *(f"--{name}={value}" for name, value in flags.items())]
 
     return command
 
@@ -138,7 +139,7 @@ class Lenient:
         self.calls.append("activate")
         if self.refusals:
             self.refusals -= 1
-            raise Refused(412, supernode.NOT_ACTIVATED, "not activated", self.connection)
+            raise Refused(412, supernode.NOT_ACTIVATED, "not activated", address=self.connection.address)
         return 7
 
     def deactivate(self, node_id: int) -> None:
@@ -175,7 +176,7 @@ def test_without_a_key_or_tls_it_starts_the_supernode_directly(tmp_path: Path, f
     """There is nothing to wait for, so flower-supernode gets its flags as they are."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), "--state", str(tmp_path), *flags, "--version"],
+        [sys.executable, *PROGRAM, "--state", str(tmp_path), *flags, "--version"],
         capture_output=True,
         text=True,
         env={**os.environ, "PATH": path},
@@ -188,7 +189,7 @@ def test_without_a_key_or_tls_it_starts_the_supernode_directly(tmp_path: Path, f
 def test_a_missing_flower_is_named(tmp_path: Path) -> None:
     """Without flower-supernode on the PATH one sentence says so."""
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), "--state", str(tmp_path), "--insecure"],
+        [sys.executable, *PROGRAM, "--state", str(tmp_path), "--insecure"],
         capture_output=True,
         text=True,
         env={"PATH": "/nowhere"},

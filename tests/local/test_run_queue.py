@@ -10,7 +10,7 @@ import pytest
 from submit_federation import Federation, running, submit, ticks
 
 from flowerbed import runs
-from flowerbed.scripts.flower_follow import Following
+from flowerbed.flower.follow import Following
 
 from submit_apps import write_app  # isort: skip  (found through submit_federation)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from source_servers import APP, Served, fetched, refused, request
 
-from flowerbed.scripts import flower_git
-from flowerbed.scripts.flower_connection import Invalid, Unreachable
-from flowerbed.scripts.flower_git_program import Git
-from flowerbed.scripts.flower_source import Request
+from flowerbed.flower.errors import Invalid, Unreachable
+from flowerbed.flower.source import git as flower_git
+from flowerbed.flower.source.git_process import Git
+from flowerbed.flower.source.request import Request
 
 from git_repositories import git  # isort: skip  (found through source_servers)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from source_servers import APP, Served, fetched, refused, request
 
-from flowerbed.scripts import flower_git_program
-from flowerbed.scripts.flower_connection import Invalid, Unreachable
-from flowerbed.scripts.flower_source import Request
+from flowerbed.flower.errors import Invalid, Unreachable
+from flowerbed.flower.source import git_process as flower_git_process
+from flowerbed.flower.source.request import Request
 
 from git_repositories import commit, git, write  # isort: skip  (found through source_servers)
 
@@ -139,7 +139,7 @@ def test_a_tree_that_never_ends(tmp_path: Path) -> None:
 def test_a_repository_that_is_too_large(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """What git fetches is bounded while it fetches."""
     fetched(request(served, "https"))
-    monkeypatch.setattr(flower_git_program, "LARGEST_REPOSITORY", 100)
+    monkeypatch.setattr(flower_git_process, "LARGEST_REPOSITORY", 100)
     assert "more than 100 bytes" in refused(Invalid, request(served, "https"))
 
 
@@ -151,7 +151,7 @@ def test_a_repository_that_needs_much_memory(
     git(tmp_path, "clone", "--quiet", "--bare", "work", str(served.bare.parent / "zeros.git"))
     asked = Request(app=served.url("https").replace("app.git", "zeros.git"))
     assert fetched(asked)[0] == {*APP, "zeros.json"}
-    monkeypatch.setattr(flower_git_program, "MOST_MEMORY", 14_000_000)
+    monkeypatch.setattr(flower_git_process, "MOST_MEMORY", 14_000_000)
     text = refused(Invalid, asked)
     assert "out of memory" in text.lower()
     assert "14,000,000 bytes of memory" in text

@@ -21,8 +21,8 @@ import pytest
 from source_servers import Served
 from submit_federation import LIMIT, SUBMIT
 
+from flowerbed.flower.app.build import build
 from flowerbed.local import Federation
-from flowerbed.scripts.flower_fab import build
 
 from git_repositories import commit, git, write  # isort: skip  (found through source_servers)
 

@@ -12,11 +12,11 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 from source_servers import APP, Served, fetched, refused
 
-from flowerbed.scripts import flower_download
-from flowerbed.scripts.flower_connection import Invalid, Unreachable
-from flowerbed.scripts.flower_fab import build
-from flowerbed.scripts.flower_prepare import prepared
-from flowerbed.scripts.flower_source import Request
+from flowerbed.flower.app.build import build
+from flowerbed.flower.errors import Invalid, Unreachable
+from flowerbed.flower.source import download as flower_download
+from flowerbed.flower.source.prepare import prepared
+from flowerbed.flower.source.request import Request
 
 from git_repositories import write  # isort: skip  (found through source_servers)
 

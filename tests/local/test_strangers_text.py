@@ -16,8 +16,8 @@ from submit_federation import LIMIT, Federation, last_word, running
 from terminal import Terminal
 
 from flowerbed import runs
-from flowerbed.scripts.flower_client import FlowerClient, messages
-from flowerbed.scripts.flower_fab import build
+from flowerbed.flower.app.build import build
+from flowerbed.flower.client import FlowerClient, messages
 
 from submit_apps import PYPROJECT, write_app  # isort: skip  (found through submit_federation)
 

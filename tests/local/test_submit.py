@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submit_federation import LIMIT, SUBMIT, Federation, Submission, last_word, running, submit, ticks
+from submit_federation import LIMIT, ROOT, SUBMIT, Federation, Submission, last_word, running, submit, ticks
 
 import flowerbed as flowerbed_package
 from flowerbed import runs
@@ -283,14 +284,14 @@ def test_the_calls_from_python(federation: Federation, app: Path) -> None:
 
 
 def test_an_environment_without_flowerbed(federation: Federation, app: Path, tmp_path: Path) -> None:
-    """`submit.py` and the files beside it run on their own, from any folder, as in a pod."""
-    for script in SUBMIT.parent.glob("flower_*.py"):
-        (tmp_path / script.name).write_bytes(script.read_bytes())
-    (tmp_path / "submit.py").write_bytes(SUBMIT.read_bytes())
-    program = str(tmp_path / "submit.py")
+    """`submit.py` runs from any clone, with no more of the package than a pod has."""
+    shutil.copytree(ROOT / "charts/app/files", tmp_path / "generator")
+    program = tmp_path / "scripts/submit.py"
+    program.parent.mkdir()
+    program.write_bytes(SUBMIT.read_bytes())
     code = (
-        "import runpy, sys; sys.modules['flowerbed'] = None; "
-        f"sys.path[0] = {str(tmp_path)!r}; runpy.run_path({program!r}, run_name='__main__')"
+        f"import runpy, sys\ntry: runpy.run_path({str(program)!r}, run_name='__main__')\n"
+        f"finally: assert sys.modules['flowerbed'].__file__.startswith({str(tmp_path)!r})"
     )
     arguments = [str(app), "--connection", str(federation.connection_file()), "--set", "ticks=1"]
     environment = {"PATH": os.environ["PATH"]}

@@ -10,8 +10,8 @@ import pytest
 from submit_federation import Federation, Submission, last_word, running, submit, ticks
 
 from flowerbed import runs
-from flowerbed.scripts import flower_follow
-from flowerbed.scripts.flower_follow import Following
+from flowerbed.flower import follow as flower_follow
+from flowerbed.flower.follow import Following
 
 from submit_apps import write_app  # isort: skip  (found through submit_federation)
 

@@ -10,10 +10,10 @@ import pytest
 from submit_federation import Federation, Submission, last_word, running, submit, ticks
 
 from flowerbed import runs
-from flowerbed.scripts.flower_app import load
-from flowerbed.scripts.flower_client import FlowerClient
-from flowerbed.scripts.flower_key import keyed, start_once
-from flowerbed.scripts.flower_run import start
+from flowerbed.flower.app.app import load
+from flowerbed.flower.client import FlowerClient
+from flowerbed.flower.idempotency import keyed, start_once
+from flowerbed.flower.runs import start
 
 from submit_apps import write_app  # isort: skip  (found through submit_federation)
 

@@ -27,8 +27,8 @@ class Module:
 
 
 def package_modules() -> list[Module]:
-    """Return every module of the package; `scripts` is a link, which `rglob` alone does not follow."""
-    files = {*PACKAGE.rglob("*.py"), *(PACKAGE / "scripts").rglob("*.py")}
+    """Return every module of the package."""
+    files = PACKAGE.rglob("*.py")
     inside = {file: file.relative_to(PACKAGE) for file in files if "charts" not in file.parts}
     return [Module(_dotted(relative), file) for file, relative in sorted(inside.items())]
 
@@ -39,9 +39,11 @@ def _dotted(relative: Path) -> str:
 
 
 def chart_programs() -> list[Module]:
-    """Return the programs of the charts, which run in pods with the copied scripts beside them."""
+    """Return the charts' own programs, which run in pods on their own."""
     return [
-        Module(f"charts.{path.parts[-3]}.{path.stem}", path) for path in sorted(CHARTS.glob("*/files/*.py"))
+        Module(f"charts.{path.parts[-3]}.{path.stem}", path)
+        for path in sorted(CHARTS.glob("*/files/*.py"))
+        if path.name != "launch.py"
     ]
 
 

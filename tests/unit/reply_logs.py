@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flowerbed.scripts.flower_nodes import Node
-from flowerbed.scripts.flower_replies import Replies
-from flowerbed.scripts.flower_run import Outcome
-from flowerbed.scripts.flower_verdict import Known, judged
+from flowerbed.flower.nodes import Node
+from flowerbed.flower.replies import Replies
+from flowerbed.flower.runs import Outcome
+from flowerbed.flower.verdict import Known, judged
 
 COMPLETED = Outcome(run_id="7", status="completed", reason="", exit_code=0)
 NODES = (Node("11", "north-0", online=True), Node("22", "west-0", online=True))

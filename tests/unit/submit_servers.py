@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from flowerbed.scripts.flower_client import MEDIA, FlowerClient, messages
-from flowerbed.scripts.flower_connection import Connection
+from flowerbed.flower.client import MEDIA, FlowerClient, messages
+from flowerbed.flower.connection import Connection
 
 Answer = Callable[["Handler"], None]
 

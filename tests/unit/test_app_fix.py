@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from submit_apps import CLIENT, PYPROJECT, SERVER, pyproject, write_app
 
-from flowerbed.scripts import submit
-from flowerbed.scripts.flower_app import load_for_run
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_fix import corrected
-from flowerbed.scripts.flower_requirements import FEDERATION
+from flowerbed.flower.app.app import load_for_run
+from flowerbed.flower.app.fix import corrected
+from flowerbed.flower.app.requirements import FEDERATION
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.programs import submit
 
 CODE = {"__init__.py": "", "server.py": SERVER, "client.py": CLIENT}
 

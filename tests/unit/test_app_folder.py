@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from submit_apps import write_app
 
-from flowerbed.scripts import app_folder, flower_artifacts, flower_resume
-from flowerbed.scripts.flower_app import load
-from flowerbed.scripts.flower_artifacts import artifacts, shown
-from flowerbed.scripts.flower_connection import Invalid
+from flowerbed.flower import artifacts as flower_artifacts
+from flowerbed.flower import resume as flower_resume
+from flowerbed.flower.app.app import load
+from flowerbed.flower.artifacts import artifacts, shown
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.start import app_folder
 
 
 def test_writer_and_reader_agree() -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flowerbed.flower import app_helper
+from flowerbed.flower.artifacts import NAME, artifacts
+from flowerbed.flower.start import app_folder
 from flowerbed.metrics import parse
-from flowerbed.scripts import app_folder, app_helper
-from flowerbed.scripts.flower_artifacts import NAME, artifacts
 
 APP = """\
 from flowerbed_helper import log_config, log_metrics, save_artifact

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from submit_apps import CLIENT, PYPROJECT, SERVER, pyproject, write_app
 
-from flowerbed.scripts.flower_app import load
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_imports import Files, closure
-from flowerbed.scripts.flower_left_out import BUILT_IN
-from flowerbed.scripts.flower_reads import files_named, keys_read, renamed
-from flowerbed.scripts.flower_requirements import declared_images, this_python
+from flowerbed.flower.app.app import load
+from flowerbed.flower.app.imports import Files, closure
+from flowerbed.flower.app.packing_rules import BUILT_IN
+from flowerbed.flower.app.reads import files_named, keys_read, renamed
+from flowerbed.flower.app.requirements import declared_images, this_python
+from flowerbed.flower.errors import Invalid
 
 HERE = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 
@@ -154,7 +154,7 @@ def test_what_may_come_from_elsewhere_is_no_problem(tmp_path: Path, line: str) -
 
 def test_a_fab_is_read_alike(tmp_path: Path) -> None:
     """Of a .fab file nothing is known but what is in it."""
-    from flowerbed.scripts.flower_fab import build
+    from flowerbed.flower.app.build import build
 
     write_app(tmp_path, {"tiny/test_x.py": "", **client("import tiny.test_x")})
     (tmp_path / "x.fab").write_bytes(build(tmp_path))
@@ -249,7 +249,7 @@ def test_records_that_flower_gave_up_are_told(tmp_path: Path) -> None:
     """Flower's own registry does not know them; what only names them in an annotation is left alone."""
     from flwr.supercore.inflatable.inflatable_utils import inflatable_class_registry
 
-    from flowerbed.scripts.flower_reads import RENAMED
+    from flowerbed.flower.app.reads import RENAMED
 
     assert not set(RENAMED) & set(inflatable_class_registry)
     assert set(RENAMED.values()) <= set(inflatable_class_registry)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from submit_apps import SERVER, pyproject, write_app
 
-from flowerbed.scripts.flower_app import load, load_for_run
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_fab_file import FabFile
-from flowerbed.scripts.flower_reads import Key, keys_read
+from flowerbed.flower.app.app import load, load_for_run
+from flowerbed.flower.app.fab import FabFile
+from flowerbed.flower.app.reads import Key, keys_read
+from flowerbed.flower.errors import Invalid
 
 
 def read(*lines: str) -> dict[str, Key]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.scripts import app_starts, flower_hooks
-from flowerbed.scripts.app_starts import Places
+from flowerbed.flower.start import app_starts
+from flowerbed.flower.start import hooks as flower_hooks
+from flowerbed.flower.start.app_starts import Places
 
 
 def test_a_process_holds_its_place_until_it_has_begun(tmp_path: Path) -> None:

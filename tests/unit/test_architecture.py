@@ -12,7 +12,6 @@ import pytest
 from imports import (
     CHARTS,
     PACKAGE,
-    ROOT,
     Module,
     chart_programs,
     circles,
@@ -24,7 +23,7 @@ from imports import (
 
 # The steps of the flow, first to last: a step imports from the steps before it and from its own package only.
 LAYERS = [
-    "scripts",
+    "flower",
     "errors",
     "names",
     "files",
@@ -53,8 +52,8 @@ LAYERS = [
 # Neither is a step: the public face resolves its names on first use, and `python -m` runs the command line.
 FACE = {"flowerbed", "flowerbed.__main__"}
 MODULES = package_modules()
-PROGRAMS = [module for module in MODULES if module.name.startswith("flowerbed.scripts.")]
-POD_FILES = [*PROGRAMS, *chart_programs()]
+FLOWER = [module for module in MODULES if module.name.startswith("flowerbed.flower")]
+POD_FILES = [*FLOWER, *chart_programs()]
 ALL = [*MODULES, *chart_programs()]
 FUNCTION_LIMIT = 60
 # A file of a pod is mounted by name in up to three charts, so that it is cut less readily than a module.
@@ -111,13 +110,12 @@ def test_the_direction_is_really_read() -> None:
 
 
 def test_every_module_is_seen() -> None:
-    """Each file of the package, of `scripts/` and of the charts' programs is held to the rules here."""
+    """Each file of the package and of the charts' programs is held to the rules here, but for copies."""
     seen = {module.path.resolve() for module in ALL}
-    folders = [PACKAGE, ROOT / "scripts", *CHARTS.glob("*/files")]
-    copies = {file.resolve() for file in CHARTS.glob("*/files/scripts/*.py")}
-    missing = {file.resolve() for folder in folders for file in folder.rglob("*.py")} - copies - seen
-    assert not missing
-    assert {file.name for file in copies} <= {module.path.name for module in PROGRAMS}
+    folders = [PACKAGE, *CHARTS.glob("*/files")]
+    generated = [*CHARTS.glob("*/files/flowerbed/**/*.py"), *CHARTS.glob("*/files/launch.py")]
+    copies = {file.resolve() for file in generated}
+    assert not {file.resolve() for folder in folders for file in folder.rglob("*.py")} - copies - seen
 
 
 def test_no_import_circles() -> None:
@@ -167,12 +165,19 @@ def flower_brings() -> set[str]:
 
 @pytest.mark.parametrize("module", POD_FILES, ids=lambda module: module.name)
 def test_pods_need_flower_alone(module: Module) -> None:
-    """What runs in a pod imports the standard library, what comes with flwr, and the files next to it."""
-    beside = {path.stem for path in (ROOT / "scripts").glob("*.py")}
-    if module not in PROGRAMS:
-        beside = {path.stem for path in (module.path.parent / "scripts").glob("*.py")}
-    others = distributions(imported(tree_of(module))) - beside - {""}
+    """What runs in a pod imports the standard library, what comes with flwr, and the Flower side itself."""
+    found = set(imported(tree_of(module), module.package))
+    ours = {name for name in found if name.startswith("flowerbed.flower.")} if module in FLOWER else set()
+    others = distributions(found - ours)
     assert others <= flower_brings(), f"{module.path}: a plain Flower image lacks {others - flower_brings()}"
+
+
+@pytest.mark.parametrize("module", FLOWER, ids=lambda module: module.name)
+def test_the_flower_side_imports_itself_relatively(module: Module) -> None:
+    """A pod has a part of the package, beside whatever an image brings under its name."""
+    # Without its package, the reader of imports takes relative ones for names without a first part.
+    absolute = {name for name in imported(tree_of(module)) if name.partition(".")[0] == "flowerbed"}
+    assert not absolute
 
 
 def test_what_flower_brings_is_really_read() -> None:

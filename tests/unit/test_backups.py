@@ -22,8 +22,8 @@ from flowerbed.backups import archive
 from flowerbed.backups.archive import BrokenOffError, Manifest, opened, verify, write
 from flowerbed.cli import main
 from flowerbed.errors import UsageError
-from flowerbed.scripts import superlink_state
-from flowerbed.scripts.superlink_state import Facts, StateError, copied, put
+from flowerbed.flower.programs import superlink_state
+from flowerbed.flower.programs.superlink_state import Facts, StateError, copied, put
 
 STATE = bytes(range(256)) * 5000
 FACTS = Facts(len(STATE), hashlib.sha256(STATE).hexdigest(), runs=12, nodes=5, flower="1.41.0")

@@ -17,9 +17,9 @@ from identity_plans import federation, tenant
 
 from flowerbed import identities
 from flowerbed.bundles import generate
+from flowerbed.flower.connection import Connection
 from flowerbed.identities.trust import server_authorities
 from flowerbed.plan import Plan
-from flowerbed.scripts.flower_connection import Connection
 
 VARIANTS = variants()
 PARTY = {"values.yaml", "secrets.yaml", "INSTALL.md"}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowerbed.scripts.flower_config import KINDS, Scalar, overrides, parse
-from flowerbed.scripts.flower_connection import Invalid
+from flowerbed.flower.app.run_config import KINDS, Scalar, overrides, parse
+from flowerbed.flower.errors import Invalid
 
 DEFAULTS: dict[str, Scalar] = {"count": 3, "rate": 0.5, "name": "x", "on": True, "deep.key": 1}
 SETTINGS = settings(max_examples=300, deadline=None, derandomize=True)

@@ -13,9 +13,9 @@ from hostile_fabs import APP, hostile, pack, patched
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowerbed.scripts.flower_app import load
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_fab_file import FabFile
+from flowerbed.flower.app.app import load
+from flowerbed.flower.app.fab import FabFile
+from flowerbed.flower.errors import Invalid
 
 ROOT = Path(__file__).parents[2]
 CORPUS = list(hostile())
@@ -25,8 +25,8 @@ CHILD = """
 import json, resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, (600_000_000, 600_000_000))
-from flowerbed.scripts.flower_app import load
-from flowerbed.scripts.flower_connection import Invalid
+from flowerbed.flower.app.app import load
+from flowerbed.flower.errors import Invalid
 found = {}
 for file in sorted(Path(sys.argv[1]).glob("*.fab")):
     try:

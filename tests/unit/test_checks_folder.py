@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from submit_apps import PYPROJECT, SERVER, write_app
 
-from flowerbed.scripts.flower_app import load
-from flowerbed.scripts.flower_checks import LARGEST_MODULE, LARGEST_PYPROJECT, checked
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_fab import LARGEST_FAB
+from flowerbed.flower.app.app import load
+from flowerbed.flower.app.build import LARGEST_FAB
+from flowerbed.flower.app.checks import LARGEST_MODULE, LARGEST_PYPROJECT, checked
+from flowerbed.flower.errors import Invalid
 
 
 def refusal(folder: Path) -> str:

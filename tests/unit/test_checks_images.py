@@ -8,9 +8,9 @@ import pytest
 from submit_apps import pyproject, write_app
 
 from flowerbed.cli.libraries import libraries_of
+from flowerbed.flower.app.app import load_for_run
+from flowerbed.flower.app.requirements import Libraries
 from flowerbed.images.record import lock_file
-from flowerbed.scripts.flower_app import load_for_run
-from flowerbed.scripts.flower_requirements import Libraries
 
 FEDERATION = """\
 version: 1

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from flowerbed.scripts.flower_config import Scalar
-from flowerbed.scripts.flower_nodes import wanted
+from flowerbed.flower.app.run_config import Scalar
+from flowerbed.flower.nodes import wanted
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,8 @@ from packaging.specifiers import SpecifierSet
 from submit_apps import pyproject, write_app
 
 from flowerbed.declaration.model import FLOWER_LINES
-from flowerbed.scripts.flower_app import load
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_inline import FLOWER
-from flowerbed.scripts.flower_requirements import (
+from flowerbed.flower.app.app import load
+from flowerbed.flower.app.requirements import (
     FEDERATION,
     LINE,
     canonical,
@@ -24,6 +22,8 @@ from flowerbed.scripts.flower_requirements import (
     warnings,
     wrong_requirements,
 )
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.source.inline import FLOWER
 
 
 def app_with(folder: Path, dependencies: str) -> Path:

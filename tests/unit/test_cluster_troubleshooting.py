@@ -65,8 +65,8 @@ def test_the_unknown_is_told_as_such() -> None:
 
 
 def test_the_reasons_of_a_waiting_supernode_are_all_known() -> None:
-    """Whatever `scripts/supernode.py` may give as its reason has a symptom, and not that of a crash."""
-    text = (ROOT / "scripts" / "supernode.py").read_text(encoding="utf-8")
+    """Whatever the program `supernode` may give as its reason has a symptom, and not that of a crash."""
+    text = (ROOT / "generator/flowerbed/flower/programs/supernode.py").read_text(encoding="utf-8")
     reasons = re.findall(r'f?"((?:not admitted|clock skew|wrong \w+|unreachable)[^"]*)"', text)
     assert len(reasons) >= 7
     assert {symptom_of(reason).key for reason in reasons} & {"other", "crash"} == set()

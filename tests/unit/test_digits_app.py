@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from flowerbed.declaration import load_plan
-from flowerbed.scripts.flower_app import load
+from flowerbed.flower.app.app import load
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits"
 CONFIG = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]

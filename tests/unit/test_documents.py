@@ -17,6 +17,9 @@ from kept_documents import BROKEN_TEXTS, TEXTS, values
 from flowerbed import documents, records
 from flowerbed.backups.archive import Manifest
 from flowerbed.bundles.record import Party
+from flowerbed.flower.app.run_config import Scalar
+from flowerbed.flower.json_text import dumps, loads
+from flowerbed.flower.text import screened
 from flowerbed.identities.issued import Issued
 from flowerbed.identities.revocations import Revocations
 from flowerbed.images.record import Record as ImagesRecord
@@ -27,9 +30,6 @@ from flowerbed.records.capture import Submitted, handed_in
 from flowerbed.records.store import save
 from flowerbed.report import Comparison, Report
 from flowerbed.runs import NodeRecord, RunRecord
-from flowerbed.scripts.flower_config import Scalar
-from flowerbed.scripts.flower_json import dumps, loads
-from flowerbed.scripts.flower_text import screened
 
 KEPT = [
     records.Record, Submitted, Report, Comparison, RunRecord, NodeRecord,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowerbed.cli import main
-from flowerbed.scripts import flower_run
+from flowerbed.flower import runs as flower_runs
 
 PAGE = Path(__file__).parents[2] / "docs" / "submit.md"
 
@@ -23,7 +23,7 @@ def test_a_share_of_replies_names_its_exit_code(verb: str, capsys: pytest.Captur
 
 def test_every_exit_code_is_documented() -> None:
     """The table has those of the code, with 2 for wrong usage, and no other."""
-    codes = {value for name, value in vars(flower_run).items() if name.isupper() and type(value) is int}
-    codes -= {flower_run.NO_RUN, flower_run.RUN_FINISHED}
+    codes = {value for name, value in vars(flower_runs).items() if name.isupper() and type(value) is int}
+    codes -= {flower_runs.NO_RUN, flower_runs.RUN_FINISHED}
     rows = re.findall(r"^\| (\d+) \| ", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert set(map(int, rows)) == codes | {2}

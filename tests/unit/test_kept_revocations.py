@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.scripts import kept_revocations
-from flowerbed.scripts.kept_revocations import DamagedError, FullError, Revoked, declared, keep, read_kept
+from flowerbed.flower.programs import kept_revocations
+from flowerbed.flower.programs.kept_revocations import (
+    DamagedError,
+    FullError,
+    Revoked,
+    declared,
+    keep,
+    read_kept,
+)
 
 FIRST, SECOND = "a" * 64, "b" * 64
 EARLY, LATE = "261129013328", "261130000000"

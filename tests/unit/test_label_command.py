@@ -10,8 +10,8 @@ import report_runs
 from record_folders import keep
 
 from flowerbed.cli.main import run as flowerbed
+from flowerbed.flower.connection import Connection
 from flowerbed.records import capture, load
-from flowerbed.scripts.flower_connection import Connection
 
 RUN, OTHER = "5311000000000000001", "5312000000000000002"
 ROOT = Path("runs")

@@ -7,10 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
+from flowerbed.flower.repeats import MOST, Repeats
 from flowerbed.live.clock import Clock
 from flowerbed.live.terminal import table
 from flowerbed.metrics import LogReader
-from flowerbed.scripts.flower_repeats import MOST, Repeats
 
 BEGIN = "Starting FedAvg strategy:\n\t├── Number of rounds: 3\n"
 TRAIN = "configure_train: Sampled 3 nodes (out of 3)\n"

@@ -38,7 +38,7 @@ def site_of(plan: Plan, *, gateway: bool = True, state: Path = STATE) -> Site:
         ports=ports,
         gateway=gateway,
         python=Path("/venv/bin/python"),
-        scripts=Path("/package/scripts"),
+        flower=Path("/package/flower"),
         gateway_config=Path("/package/haproxy.cfg"),
     )
 
@@ -90,7 +90,7 @@ def test_a_node_dials_the_gateway_with_its_own_files(site: Site) -> None:
     tenant = site.plan.tenants[0]
     command = commands.supernode(site, tenant, tenant.nodes[1])
     folder = f"{STATE}/nodes/hospitals-north-1"
-    assert command.arguments[:2] == ("/venv/bin/python", "/package/scripts/supernode.py")
+    assert command.arguments[:3] == ("/venv/bin/python", "/package/flower/launch.py", "supernode")
     assert flags(command) == {
         "--state": folder,
         "--superlink": f"127.0.0.1:{site.ports['fleet']}",

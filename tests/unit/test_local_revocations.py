@@ -12,12 +12,12 @@ from identity_plans import federation
 from flowerbed import identities
 from flowerbed.bundles import generate
 from flowerbed.errors import LocalError
+from flowerbed.flower.programs.kept_revocations import read_kept
 from flowerbed.identities.revocations import FILE, add_revocations, revoke_users
 from flowerbed.local.commands import Site, purposes
 from flowerbed.local.files import write_files
 from flowerbed.local.state import StateFolder
 from flowerbed.plan import User
-from flowerbed.scripts.kept_revocations import read_kept
 
 ROOT = Path(__file__).parents[2]
 KEY = "a" * 64
@@ -39,7 +39,7 @@ def site(tmp_path: Path) -> Site:
         ports=ports,
         gateway=True,
         python=Path(sys.executable),
-        scripts=ROOT / "scripts",
+        flower=ROOT / "generator/flowerbed/flower",
         gateway_config=ROOT / "charts/superlink/files/haproxy.cfg",
     )
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from flowerbed.flower.figures import read_history, read_number, read_record
 from flowerbed.metrics import Failure, Metrics, Replies, Round, parse, plain
-from flowerbed.scripts.flower_figures import read_history, read_number, read_record
 
 DATA = Path(__file__).parent / "data"
 

@@ -15,9 +15,10 @@ from submit_servers import list_runs, serving, well
 from test_submit_tls import Pki
 
 from connect_proxy import Tunnels, tunnels
-from flowerbed.scripts.flower_client import FlowerClient
-from flowerbed.scripts.flower_connection import Connection, Invalid, Unreachable
-from flowerbed.scripts.flower_proxy import proxy_for
+from flowerbed.flower.client import FlowerClient
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import Invalid, Unreachable
+from flowerbed.flower.proxy import proxy_for
 
 NAME = "superlink.example.org"  # known to nobody here but the proxy
 PROXIES = [f"{name}_{kind}" for name in ("https", "all", "http", "no") for kind in ("proxy",)]

@@ -7,8 +7,8 @@ from types import SimpleNamespace as Made
 
 import pytest
 
-from flowerbed.scripts import flower_queue
-from flowerbed.scripts.flower_queue import Queue
+from flowerbed.flower import queue as flower_queue
+from flowerbed.flower.queue import Queue
 
 
 def run(run_id: int, status: str, pending_at: str = "") -> Made:

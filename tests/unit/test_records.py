@@ -14,10 +14,10 @@ import report_runs
 from flowerbed import documents
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.errors import UsageError
+from flowerbed.flower.artifacts import SIZE_LIMIT
 from flowerbed.records import ArtifactRecord, Record, artifacts, folder_of, load, load_log, schema_text
 from flowerbed.records.model import VERSION
 from flowerbed.records.store import described, save
-from flowerbed.scripts.flower_artifacts import SIZE_LIMIT
 
 SCHEMA = Path(__file__).parents[2] / "schema" / "run.schema.json"
 

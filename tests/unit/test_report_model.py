@@ -10,11 +10,11 @@ import pytest
 import report_runs as runs
 
 from flowerbed import documents
+from flowerbed.flower.text import printable
 from flowerbed.report import Wait, build, render_text
 from flowerbed.report.figures import columns, duration, moment, number, size
 from flowerbed.report.model import rounds_in_words
 from flowerbed.runs import NodeRecord
-from flowerbed.scripts.flower_text import printable
 
 
 def test_participants_have_their_names_and_tenants() -> None:

@@ -16,12 +16,12 @@ from record_folders import keep
 from flowerbed.cli import run_table
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.errors import UsageError
+from flowerbed.flower.connection import Connection
 from flowerbed.metrics import Metrics, Number
 from flowerbed.records.index import listing
 from flowerbed.records.listing import Wanted, known_runs
 from flowerbed.records.query import Row, condition, keys, order, ordered
 from flowerbed.runs import RunFilter
-from flowerbed.scripts.flower_connection import Connection
 
 IDS = [f"531100000000000000{at}" for at in range(4)]
 LOSSES = [0.5, math.nan, 0.25, 0.75]

@@ -12,10 +12,11 @@ from flowerbed import runs
 from flowerbed.cli import main
 from flowerbed.cli.run_table import Column, aligned, elapsed
 from flowerbed.errors import NotAllowedError, UnreachableError, UsageError
+from flowerbed.flower.client import MEDIA, messages
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.submission import seconds
 from flowerbed.records.query import Row
-from flowerbed.scripts.flower_client import MEDIA, messages
-from flowerbed.scripts.flower_connection import Connection, Invalid
-from flowerbed.scripts.submit import seconds
 
 TIMES = ("pending_at", "starting_at", "running_at", "finished_at")
 NOWHERE = Connection(address="127.0.0.1:1", insecure=True)
@@ -74,7 +75,7 @@ def test_what_is_no_run_id(run_id: str) -> None:
 
 
 def test_errors_are_flowerbeds_own(tmp_path: Path) -> None:
-    """What the scripts raise becomes the package's errors, with their remedies and exit codes."""
+    """What the Flower side raises becomes the package's errors, with their remedies and exit codes."""
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1: Connection refused"):
         runs.list_runs(NOWHERE)
     with pytest.raises(UsageError, match=r"connection\.toml: No such file"):

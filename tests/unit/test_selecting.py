@@ -9,11 +9,12 @@ from record_folders import keep
 
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.errors import UnreachableError, UsageError
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.labels import LONGEST_NOTE, MOST_TAGS, labels
 from flowerbed.records import run_of
 from flowerbed.records.index import INDEX, listing
 from flowerbed.runs import RunRecord
-from flowerbed.scripts.flower_connection import Connection, Invalid
-from flowerbed.scripts.flower_labels import LONGEST_NOTE, MOST_TAGS, labels
 
 OLD, MIDDLE, NEW = "5311000000000000001", "5312000000000000002", "9473000000000000003"
 NAMES = {OLD: "baseline", MIDDLE: "", NEW: "lr=0.3"}

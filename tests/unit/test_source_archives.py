@@ -20,9 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowerbed.scripts import flower_archive
-from flowerbed.scripts.flower_archive import app_folder, unpack
-from flowerbed.scripts.flower_connection import Invalid
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.source import archive as flower_archive
+from flowerbed.flower.source.archive import app_folder, unpack
 
 FILES = {"pyproject.toml": b"[project]\n", "tiny/server.py": b"app = 1\n" * 100, "tiny/empty.py": b""}
 KINDS: dict[str, Callable[[bytes], bytes]] = {
@@ -202,18 +202,16 @@ def test_memory_is_bounded(tmp_path: Path, name: str) -> None:
     (tmp_path / "archive").write_bytes(GREEDY[name]())
     program = (
         "import re, resource, sys; from pathlib import Path\n"
-        "sys.path.insert(0, sys.argv[1])\n"
-        "import flower_archive\n"
-        "from flower_connection import Invalid\n"
+        "from flowerbed.flower.source import archive\n"
+        "from flowerbed.flower.errors import Invalid\n"
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000,) * 2)\n"
-        "try: flower_archive.unpack(Path(sys.argv[2]) / 'archive', Path(sys.argv[2]) / 'to')\n"
+        "try: archive.unpack(Path(sys.argv[1]) / 'archive', Path(sys.argv[1]) / 'to')\n"
         "except Invalid as error: print('refused', error)\n"
-        "else: print('taken', len(list((Path(sys.argv[2]) / 'to').iterdir())))\n"
+        "else: print('taken', len(list((Path(sys.argv[1]) / 'to').iterdir())))\n"
         "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
     )
-    scripts = str(Path(flower_archive.__file__).resolve().parent)
-    command = [sys.executable, "-c", program, scripts, str(tmp_path)]
+    command = [sys.executable, "-c", program, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("refused"), done.stdout

@@ -13,13 +13,13 @@ import pytest
 from submit_apps import CLIENT, SERVER
 
 from flowerbed.cli import main
-from flowerbed.scripts import flower_address as addresses
-from flowerbed.scripts import flower_archive as archives
-from flowerbed.scripts import flower_download as downloads
-from flowerbed.scripts import flower_flags
-from flowerbed.scripts import flower_git_program as git
-from flowerbed.scripts import flower_source as sources
-from flowerbed.scripts.flower_source_flags import HELP, request
+from flowerbed.flower import options as flower_options
+from flowerbed.flower.source import address as addresses
+from flowerbed.flower.source import archive as archives
+from flowerbed.flower.source import download as downloads
+from flowerbed.flower.source import git_process as git
+from flowerbed.flower.source import request as sources
+from flowerbed.flower.source.options import HELP, request
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"`(flowerbed submit [^`]+)`", DOCUMENT)
@@ -29,7 +29,7 @@ COMMANDS = re.findall(r"`(flowerbed submit [^`]+)`", DOCUMENT)
 def test_commands(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each command of the table is understood, and its addresses are such."""
     monkeypatch.chdir(tmp_path)
-    arguments = flower_flags.parser("").parse_args(shlex.split(command.replace("HEX", "0" * 64))[2:])
+    arguments = flower_options.parser("").parse_args(shlex.split(command.replace("HEX", "0" * 64))[2:])
     asked = request(arguments.app, vars(arguments), float, vars(arguments))
     if addresses.is_address(asked.app):
         address = addresses.parse(asked.app)
@@ -91,10 +91,11 @@ def test_the_record() -> None:
 def test_a_folder_costs_no_fetching(tmp_path: Path) -> None:
     """What only archives and repositories need is not imported for a folder."""
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import flower_prepare, flower_source\n"
-        "with flower_prepare.prepared(flower_source.Request(app='.')): pass\n"
+        "import sys\n"
+        "from flowerbed.flower.source.prepare import prepared\n"
+        "from flowerbed.flower.source.request import Request\n"
+        "with prepared(Request(app='.')): pass\n"
         "print(*[name for name in ('urllib.request', 'subprocess', 'tomli_w') if name in sys.modules])\n"
     )
-    scripts = str(Path(flower_flags.__file__).parent)
-    command = [sys.executable, "-c", program, scripts]
+    command = [sys.executable, "-c", program]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout == "\n"

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from submit_apps import CLIENT, SERVER, write_app
 
-from flowerbed.scripts.flower_app import load
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_inline import FLOWER, Inline, run_config
-from flowerbed.scripts.flower_prepare import prepared
-from flowerbed.scripts.flower_source import Request, Source
-from flowerbed.scripts.flower_source_flags import request
+from flowerbed.flower.app.app import load
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.source.inline import FLOWER, Inline, run_config
+from flowerbed.flower.source.options import request
+from flowerbed.flower.source.prepare import prepared
+from flowerbed.flower.source.request import Request, Source
 
 BOTH = SERVER.replace("app =", "serving =").replace("@app.", "@serving.") + "\n" + CLIENT
 

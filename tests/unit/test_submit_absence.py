@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from flowerbed.scripts import flower_follow
-from flowerbed.scripts.flower_client import FlowerClient
-from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_follow import Follower, Following
+from flowerbed.flower import follow as flower_follow
+from flowerbed.flower.client import FlowerClient
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.follow import Follower, Following
 
 LIMIT = 30.0  # seconds
 NOBODY = Connection(address="127.0.0.1:1", insecure=True)

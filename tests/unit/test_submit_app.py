@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from submit_apps import SERVER, pyproject, write_app
 
-from flowerbed.scripts import flower_fab, flower_fab_file
-from flowerbed.scripts.flower_app import load, load_for_run
-from flowerbed.scripts.flower_connection import Invalid
+from flowerbed.flower.app import build as flower_build
+from flowerbed.flower.app import fab as flower_fab
+from flowerbed.flower.app.app import load, load_for_run
+from flowerbed.flower.errors import Invalid
 
 
 def refusal(path: Path) -> str:
@@ -241,7 +242,7 @@ def test_a_bomb_is_refused_without_unpacking_it(tmp_path: Path) -> None:
     """A FAB that is small and would unpack to much more than Flower takes is refused by its directory."""
     file = tmp_path / "bomb.fab"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("zeros.py", bytes(flower_fab_file.LARGEST_UNPACKED + 1))
+        archive.writestr("zeros.py", bytes(flower_fab.LARGEST_UNPACKED + 1))
     assert file.stat().st_size < 1_000_000
     assert "unpacked it would be" in refusal(file)
 
@@ -249,9 +250,9 @@ def test_a_bomb_is_refused_without_unpacking_it(tmp_path: Path) -> None:
 def test_a_fab_larger_than_flower_takes_is_refused(tmp_path: Path) -> None:
     """10 MiB is the limit, for a file and for a folder alike."""
     file = tmp_path / "large.fab"
-    file.write_bytes(bytes(flower_fab.LARGEST_FAB + 1))
+    file.write_bytes(bytes(flower_build.LARGEST_FAB + 1))
     assert "large.fab: 10,485,761 bytes; Flower takes FABs of up to 10,485,760 bytes" in refusal(file)
-    write_app(tmp_path / "app", {"tiny/data.json": "0" * (flower_fab.LARGEST_FAB + 1)})
+    write_app(tmp_path / "app", {"tiny/data.json": "0" * (flower_build.LARGEST_FAB + 1)})
     assert "its files are more than 10,485,760 bytes" in refusal(tmp_path / "app")
 
 

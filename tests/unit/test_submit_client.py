@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import pytest
 from submit_servers import Answer, Handler, IPv6Server, Server, list_runs, plain, reply, serving, well
 
-from flowerbed.scripts import flower_client
-from flowerbed.scripts.flower_client import MEDIA, STREAM_MEDIA, FlowerClient, messages
-from flowerbed.scripts.flower_connection import Connection, Refused, Unreachable
+from flowerbed.flower import client as flower_client
+from flowerbed.flower.client import MEDIA, STREAM_MEDIA, FlowerClient, messages
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import Refused, Unreachable
 
 
 def test_a_call_is_answered_and_its_connection_kept() -> None:

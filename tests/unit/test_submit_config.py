@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.scripts.flower_config import Scalar, flatten, overrides, settings_of
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_inline import run_config
+from flowerbed.flower.app.run_config import Scalar, flatten, overrides, settings_of
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.source.inline import run_config
 
 DEFAULTS: dict[str, Scalar] = {
     "rounds": 3,

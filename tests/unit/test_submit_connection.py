@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flowerbed.connection import connection_toml
-from flowerbed.scripts.flower_connection import Connection, Invalid
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import Invalid
 
 
 def load(folder: Path, text: str) -> Connection:

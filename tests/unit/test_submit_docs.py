@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from flowerbed.cli import main
-from flowerbed.scripts.flower_config import overrides
-from flowerbed.scripts.flower_connection import Connection
+from flowerbed.flower.app.run_config import overrides
+from flowerbed.flower.connection import Connection
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "submit.md").read_text(encoding="utf-8")

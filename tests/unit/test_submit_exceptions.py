@@ -8,9 +8,9 @@ from traceback import format_exception_only
 import pytest
 from reply_logs import KNOWN, UNNAMED, info, phase, verdict
 
-from flowerbed.scripts.flower_replies import Replies
-from flowerbed.scripts.flower_run import Outcome, ReplyCounts
-from flowerbed.scripts.flower_verdict import judged
+from flowerbed.flower.replies import Replies
+from flowerbed.flower.runs import Outcome, ReplyCounts
+from flowerbed.flower.verdict import judged
 
 FAILING = Outcome(run_id="7", status="failed", reason="", exit_code=1)
 

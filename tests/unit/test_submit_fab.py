@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from submit_apps import PYPROJECT, pyproject, write_app
 
-from flowerbed.scripts import flower_fab
+from flowerbed.flower.app import build as flower_build
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+GENERATOR = Path(__file__).parents[2] / "generator"
 # Prints, as JSON, each folder's hash, and whether the libraries that Flower's command line needs were loaded.
 LIGHTLY = """
 import hashlib, json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from flower_fab import build
+from flowerbed.flower.app.build import build
 hashes = [hashlib.sha256(build(Path(app))).hexdigest() for app in sys.argv[2:]]
 print(json.dumps([hashes, sorted({"click", "flwr", "httpx", "rich", "typer"} & set(sys.modules))]))
 """
@@ -105,7 +105,7 @@ def test_fabs_are_those_of_flower(tmp_path: Path) -> None:
     by_name = dict(zip(trees, expected, strict=True))
     assert by_name.pop("federations") == by_name["tiny"]  # connections of its author stay at home
     assert len(set(by_name.values())) == len(by_name)
-    assert python(LIGHTLY, SCRIPTS, *apps) == [expected, []]
+    assert python(LIGHTLY, GENERATOR, *apps) == [expected, []]
 
 
 def test_the_fab_is_the_one_that_flwr_build_writes(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_the_fab_is_the_one_that_flwr_build_writes(tmp_path: Path) -> None:
     flwr = Path(sys.executable).with_name("flwr")
     subprocess.run([flwr, "build", "--app", app], cwd=tmp_path, capture_output=True, timeout=60, check=True)
     [built] = tmp_path.glob("*.fab")
-    assert built.read_bytes() == flower_fab.build(app)
+    assert built.read_bytes() == flower_build.build(app)
 
 
 def test_flower_is_whole_after_packing() -> None:
@@ -124,8 +124,8 @@ import json, logging, sys, tempfile
 from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
 from submit_apps import write_app
-from flower_client import messages
-from flower_fab import build
+from flowerbed.flower.client import messages
+from flowerbed.flower.app.build import build
 control = messages()
 with tempfile.TemporaryDirectory() as folder:
     light = build(write_app(Path(folder)))
@@ -137,18 +137,18 @@ assert control_pb2 is control is messages()
 assert sys.modules["flwr"].__version__.startswith("1.")
 print(json.dumps([flwr.serverapp.ServerApp.__name__, len(logging.getLogger("flwr").handlers)]))
 """
-    assert python(code, SCRIPTS, Path(__file__).parent) == ["ServerApp", 1]
+    assert python(code, GENERATOR, Path(__file__).parent) == ["ServerApp", 1]
 
 
 def test_a_flower_that_needs_more_packs_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a stand-in is used after all, Flower is loaded whole and packs."""
     app = write_app(tmp_path)
-    expected = flower_fab.build(app)
-    monkeypatch.setattr(flower_fab, "NEEDED", frozenset({flower_fab.BUILDER}))
+    expected = flower_build.build(app)
+    monkeypatch.setattr(flower_build, "NEEDED", frozenset({flower_build.BUILDER}))
     for name in [name for name in sys.modules if name.split(".")[0] == "flwr" and "proto" not in name]:
         monkeypatch.delitem(sys.modules, name)
-    assert flower_fab._build_lightly(app) == b""
-    assert flower_fab.build(app) == expected
+    assert flower_build._build_lightly(app) == b""
+    assert flower_build.build(app) == expected
 
 
 def test_flowers_own_reason_is_given(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_flowers_own_reason_is_given(tmp_path: Path) -> None:
         },
     )
     with pytest.raises(ValueError, match='Pattern in "fab-include" did not match any files'):
-        flower_fab.build(tmp_path)
+        flower_build.build(tmp_path)
 
 
 def test_equal_folders_give_equal_fabs(tmp_path: Path) -> None:
@@ -170,5 +170,5 @@ def test_equal_folders_give_equal_fabs(tmp_path: Path) -> None:
     first, second = write_app(tmp_path / "a"), write_app(tmp_path / "b" / "c")
     for file in second.rglob("*.py"):
         file.chmod(0o600)
-    hashes = {hashlib.sha256(flower_fab.build(app)).hexdigest() for app in (first, second)}
+    hashes = {hashlib.sha256(flower_build.build(app)).hexdigest() for app in (first, second)}
     assert len(hashes) == 1

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from flowerbed.errors import UsageError
+from flowerbed.flower.app.app import App
+from flowerbed.flower.artifacts import shown
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.recording import FolderRecord
+from flowerbed.flower.runs import Outcome
+from flowerbed.flower.source.request import Source
 from flowerbed.records.capture import handed_in
-from flowerbed.scripts.flower_app import App
-from flowerbed.scripts.flower_artifacts import shown
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_record import FolderRecord
-from flowerbed.scripts.flower_run import Outcome
-from flowerbed.scripts.flower_source import Source
 
 APP = App(title="t/a 1.0", fab=b"", files={}, defaults={"rounds": 3, "rate": 0.1})
 DONE = Outcome(run_id="12", status="completed", reason="", exit_code=0)

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from reply_logs import NODES, UNNAMED, begun, info, phase, verdict
 
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_flags import share
-from flowerbed.scripts.flower_nodes import Node
-from flowerbed.scripts.flower_replies import STOCK, Replies
-from flowerbed.scripts.flower_run import ReplyCounts
-from flowerbed.scripts.flower_verdict import Known, so_far
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.nodes import Node
+from flowerbed.flower.options import share
+from flowerbed.flower.replies import STOCK, Replies
+from flowerbed.flower.runs import ReplyCounts
+from flowerbed.flower.verdict import Known, so_far
 
 EITHER = "(of north-0, west-0, which are online)"
 SILENT = "north-0, west-0: silent, but online)"

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from submit_servers import Server, list_runs, plain, serving, well
 
+from flowerbed.flower.client import FlowerClient
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import Invalid, Unreachable
 from flowerbed.identities import CertificateAuthority, clock
-from flowerbed.scripts.flower_client import FlowerClient
-from flowerbed.scripts.flower_connection import Connection, Invalid, Unreachable
 
 
 class Pki:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flowerbed.errors import UsageError
-from flowerbed.scripts.flower_config import Scalar
+from flowerbed.flower.app.run_config import Scalar
 from flowerbed.sweeps.grid import axes, check, combinations
 
 DEFAULTS: dict[str, Scalar] = {"lr": 0.1, "seed": 1, "deep": False, "kind": "mean", "model.depth": 2}

@@ -8,9 +8,9 @@ import pytest
 from record_folders import keep
 
 from flowerbed.errors import UsageError
+from flowerbed.flower.errors import Refused, Unreachable
+from flowerbed.flower.runs import Outcome
 from flowerbed.records.index import listing
-from flowerbed.scripts.flower_connection import Connection, Refused, Unreachable
-from flowerbed.scripts.flower_run import Outcome
 from flowerbed.sweeps import queue as queues
 from flowerbed.sweeps.flower import given_up
 from flowerbed.sweeps.queue import Limits, Queue
@@ -158,7 +158,7 @@ def test_an_absent_superlink(tmp_path: Path) -> None:
     work.fault = None
     going.step()
     assert told[3] == "the SuperLink answers again"
-    work.fault = Refused(403, 0, "not allowed", Connection(address="localhost:1", insecure=True))
+    work.fault = Refused(403, 0, "not allowed", address="localhost:1")
     with pytest.raises(Refused):
         going.step()
     work.fault = Unreachable("no answer")

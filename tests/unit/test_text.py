@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.scripts import flower_text as text
+from flowerbed.flower import text
 
 GENERATOR = Path(__file__).parents[2] / "generator" / "flowerbed"
 COLORED = "\x1b[92mINFO \x1b[0m:      [ROUND 1/3]\n"
@@ -106,15 +106,15 @@ def printing(tree: ast.AST) -> set[str]:
 def test_the_filter_is_the_only_way_out() -> None:
     """Only JSON, which has been escaped, and the program's own version are printed without the filter."""
     allowed = {
-        "scripts/flower_hooks.py": {"sys.stderr.write"},  # its own words, in Flower's processes
+        "flower/start/hooks.py": {"sys.stderr.write"},  # its own words, in Flower's processes
         "cli/common.py": {"sys.stdout.write"},  # say_json
         "cli/main.py": {"sys.stdout.write"},  # --version
-        "scripts/app_helper.py": {"print"},  # in an app
-        "scripts/kept_revocations.py": {"print"},  # its own errors and counts
-        "scripts/registrar_lists.py": {"print"},  # JSON
-        "scripts/superlink_state.py": {"print"},  # its own errors
+        "flower/app_helper.py": {"print"},  # in an app
+        "flower/programs/kept_revocations.py": {"print"},  # its own errors and counts
+        "flower/programs/registrar_lists.py": {"print"},  # JSON
+        "flower/programs/superlink_state.py": {"print"},  # its own errors
     }
-    paths = [*GENERATOR.rglob("*.py"), *(GENERATOR / "scripts").glob("*.py")]
+    paths = GENERATOR.rglob("*.py")
     found = {
         path.relative_to(GENERATOR).as_posix(): printing(ast.parse(path.read_text()))
         for path in paths

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from flowerbed.flower.app.app import App
+from flowerbed.flower.environment import HIDDEN, command_line, environment, packages
+from flowerbed.flower.labels import labels
+from flowerbed.flower.recording import DIFF, FolderRecord
+from flowerbed.flower.runs import Outcome
+from flowerbed.flower.source import tree as flower_tree
+from flowerbed.flower.source.request import Source
+from flowerbed.flower.source.tree import working_tree
 from flowerbed.records.capture import handed_in
-from flowerbed.scripts import flower_tree
-from flowerbed.scripts.flower_app import App
-from flowerbed.scripts.flower_environment import HIDDEN, command_line, environment, packages
-from flowerbed.scripts.flower_labels import labels
-from flowerbed.scripts.flower_record import DIFF, FolderRecord
-from flowerbed.scripts.flower_run import Outcome
-from flowerbed.scripts.flower_source import Source
-from flowerbed.scripts.flower_tree import working_tree
 
 Git = Callable[..., str]
 FILES = ("client.py", "new.py")

@@ -7,14 +7,14 @@
   image: {{ get (dict "image" $images.app "git" $images.git) $source | default $images.submit | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   {{- if eq $source "inline" }}
-  command: [{{ .Values.python | quote }}, /files/fetch.py, copy, /inline, /app/source]
+  command: [{{ .Values.python | quote }}, /files/launch.py, fetch_app, copy, /inline, /app/source]
   {{- else if eq $source "image" }}
   # -L: links lead to what they mean in this image, and Flower packs none.
   command: [cp, -R, -L, {{ $app.image.path | quote }}, /app/source]
   {{- else if has $source (list "archive" "git") }}
   {{- $from := get $app $source }}
   # git's image has its own Python; the standard library is enough.
-  command: [{{ ternary "python3" .Values.python (eq $source "git") | quote }}, /files/fetch.py]
+  command: [{{ ternary "python3" .Values.python (eq $source "git") | quote }}, /files/launch.py, fetch_app]
   args:
     {{- if eq $source "git" }}
     - {{ printf "--ref=%s" ($from.ref | replace "$" "$$") | quote }}

@@ -38,9 +38,9 @@ template:
         image: {{ (include "app.images" . | fromYaml).submit | quote }}
         imagePullPolicy: {{ .Values.image.pullPolicy }}
         {{- if $outcome }}
-        command: [{{ .Values.python | quote }}, /files/outcome.py, {{ (include "app.names" . | fromYaml).outcome }}]
+        command: [{{ .Values.python | quote }}, /files/launch.py, outcome, {{ (include "app.names" . | fromYaml).outcome }}]
         {{- else }}
-        command: [{{ .Values.python | quote }}, /files/submit.py]
+        command: [{{ .Values.python | quote }}, /files/launch.py, submit]
         {{- end }}
         args:
           - {{ include "app.path" . | quote }}

@@ -3,7 +3,7 @@
 - name: registrar
   image: {{ (include "superlink.images" . | fromYaml).superlink | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
-  command: [{{ .Values.python | quote }}, /files/registrar.py]
+  command: [{{ .Values.python | quote }}, /files/launch.py, registrar]
   args:
     - --nodes=/admission/nodes.json
     - --revoked=/admission/revoked-keys
@@ -34,7 +34,7 @@
 - name: revocations
   image: {{ (include "superlink.images" . | fromYaml).superlink | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
-  command: [{{ .Values.python | quote }}, /files/kept_revocations.py]
+  command: [{{ .Values.python | quote }}, /files/launch.py, kept_revocations]
   args:
     - --kept=/state/revoked
     - --revoked-users=/admission/revoked-users

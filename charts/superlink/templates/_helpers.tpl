@@ -84,7 +84,8 @@ registrar and the gateway take their changes while they run. Nor is check.py, wh
 SuperExec's client of the Kubernetes API.
 */}}
 {{- define "superlink.filesChecksum" -}}
-{{- omit ((.Files.Glob "files/**").AsConfig | fromYaml) "check.py" "kubernetes_client.py" | toJson | sha256sum -}}
+{{- $client := include "superlink.fileKey" "files/flowerbed/flower/programs/kubernetes_client.py" -}}
+{{- omit (include "superlink.filesData" . | fromYaml) "check.py" $client | toJson | sha256sum -}}
 {{- end -}}
 
 {{/* Environment of secrets: every entry of these Secrets becomes a variable. */}}
@@ -140,4 +141,15 @@ priorityClassName: {{ . | quote }}
 {{- with .runtimeClassName }}
 runtimeClassName: {{ . | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* The environment of what is added to Flower's processes (_start.tpl). */}}
+{{- define "superlink.startEnv" -}}
+FLOWERBED_RUN_FOLDERS: /tmp/runs
+FLOWERBED_RUN_FILES: {{ .Values.superexec.runFiles }}
+FLOWERBED_STARTS: /tmp/starts
+{{- with .Values.superexec.maxRuns }}
+FLOWERBED_MAX_RUNS: {{ . | quote }}
+{{- end }}
+PYTHONPATH: {{ printf "/start:%s" (default "" (get .Values.superexec.env "PYTHONPATH")) | trimSuffix ":" | quote }}
 {{- end -}}

@@ -98,8 +98,9 @@
   configMap:
     name: {{ $names.files }}
     items:
-      - {key: kubernetes_client.py, path: kubernetes/client.py}
-      - {key: kubernetes_client.py, path: kubernetes/config.py}
+      {{- $key := include "superlink.fileKey" "files/flowerbed/flower/programs/kubernetes_client.py" }}
+      - {key: {{ $key }}, path: kubernetes/client.py}
+      - {key: {{ $key }}, path: kubernetes/config.py}
 # The account's token, here and nowhere else: Kubernetes renews it, the SuperExec's client reads it again.
 - name: token
   projected:

@@ -7,7 +7,7 @@ below observer.py, which tells the probes. Of all containers it alone mounts the
 - name: supernode
   image: {{ (include "supernode.images" . | fromYaml).supernode | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
-  command: [{{ .Values.python | quote }}, /files/supernode.py]
+  command: [{{ .Values.python | quote }}, /files/launch.py, supernode]
   args:
     - --state=/state
     - --reason-file=/state/reason

@@ -125,7 +125,7 @@ securityContext:
 
 {{/* What restarts a pod, besides its own fields. */}}
 {{- define "supernode.restarts" -}}
-flowerbed/files: {{ (.Files.Glob "files/**").AsConfig | sha256sum }}
+flowerbed/files: {{ include "supernode.filesData" . | sha256sum }}
 {{- with .Values.tls.caCert }}
 flowerbed/ca: {{ sha256sum . }}
 {{- end }}
@@ -204,4 +204,11 @@ touches a disk; or from an existing Secret. Takes (list $ entries): the entries 
 {{- $lines = append $lines (printf "%s: %s" (quote $key) (quote $text)) -}}
 {{- end -}}
 {{- join "\n" $lines -}}
+{{- end -}}
+
+{{/* The environment of what is added to Flower's processes (_start.tpl). */}}
+{{- define "supernode.startEnv" -}}
+FLOWERBED_RUN_FOLDERS: /tmp/runs
+FLOWERBED_STARTS: /tmp/starts
+PYTHONPATH: {{ printf "/start:%s" (default "" (get .Values.env "PYTHONPATH")) | trimSuffix ":" | quote }}
 {{- end -}}

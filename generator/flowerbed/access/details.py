@@ -9,10 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from flowerbed.errors import UsageError
+from flowerbed.flower.connection import Connection
 from flowerbed.identities.certificates import ClientCertificate, KeyPair
 from flowerbed.identities.clock import now
 from flowerbed.identities.trust import fingerprints_of
-from flowerbed.scripts.flower_connection import Connection
 
 
 class ConnectionDetails(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from flowerbed.access.details import common_name
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.proxy import connected
 from flowerbed.local.guard import Guard
 from flowerbed.runs import translated
-from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_proxy import connected
 
 HOST = "127.0.0.1"
 CONFIG = Path(__file__).parent / "haproxy.cfg"

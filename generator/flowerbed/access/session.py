@@ -17,8 +17,8 @@ from flowerbed.access.flwr_config import Entry, FlwrConfig, is_ours
 from flowerbed.access.proxy import HOST, Proxy, is_answering, proxy
 from flowerbed.errors import UsageError
 from flowerbed.files import PRIVATE_MODE, write_atomic
-from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_proxy import no_proxy, sparing_loopback
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.proxy import no_proxy, sparing_loopback
 
 _POLL = 0.2
 

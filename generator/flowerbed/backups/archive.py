@@ -25,10 +25,10 @@ import msgspec
 from flowerbed import documents
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import PRIVATE_MODE
-from flowerbed.scripts.flower_archive import LARGEST_HEADER, Measured
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_text import printable
-from flowerbed.scripts.superlink_state import Facts
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.programs.superlink_state import Facts
+from flowerbed.flower.source.archive import LARGEST_HEADER, Measured
+from flowerbed.flower.text import printable
 
 FORMAT = 1
 MANIFEST, STATE = "backup.json", "state.db"

@@ -21,12 +21,12 @@ import msgspec
 from flowerbed.backups.archive import PIECE, BrokenOffError, Manifest, Progress, opened, write
 from flowerbed.backups.pod import CONTAINER, holding, program
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
+from flowerbed.flower.programs.superlink_state import Facts
 from flowerbed.kubernetes.facts import gather
 from flowerbed.kubernetes.objects import parse
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.kubernetes.programs import Command, Done, Programs, failure
 from flowerbed.names import STATE_DATABASE, node_name
-from flowerbed.scripts.superlink_state import Facts
 
 Tell = Callable[[str], None]
 _LONGEST_LINE = 1 << 16

@@ -8,8 +8,8 @@ from pathlib import Path
 from flowerbed.backups.archive import Manifest, Progress, opened, write
 from flowerbed.errors import LocalError
 from flowerbed.files import make_private_folder
+from flowerbed.flower.programs.superlink_state import StateError, copied, put
 from flowerbed.local.state import StateFolder, claim
-from flowerbed.scripts.superlink_state import StateError, copied, put
 
 
 def back_up(state: StateFolder, name: str, path: Path, progress: Progress) -> Manifest:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flowerbed.errors import UsageError
-from flowerbed.scripts import superlink_state
+from flowerbed.flower.programs import superlink_state
 
 CONTAINER = "restore"
 # What lets a pod run where the SuperLink's does, with no more rights.

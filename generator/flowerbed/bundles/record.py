@@ -16,8 +16,8 @@ from flowerbed import documents
 from flowerbed.declaration import grammar
 from flowerbed.errors import UsageError
 from flowerbed.files import PUBLIC_MODE, read_file
+from flowerbed.flower.text import printable
 from flowerbed.plan import Plan
-from flowerbed.scripts.flower_text import printable
 
 RECORD_FILE = "plan.json"
 FORMAT = 1

@@ -12,7 +12,7 @@ from flowerbed.cli.common import FileOption, JsonOption, narrate, say, say_json
 from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
 from flowerbed.errors import UsageError
-from flowerbed.scripts.flower_text import printable
+from flowerbed.flower.text import printable
 
 if TYPE_CHECKING:
     from flowerbed.records import Record

@@ -42,24 +42,24 @@ def attach(  # noqa: PLR0913, PLR0917  (one parameter an option)
     from dataclasses import replace
     from functools import partial
 
+    from flowerbed.flower import runs as flower_runs
+    from flowerbed.flower import submission
+    from flowerbed.flower.interrupts import ignore_interruptions
+    from flowerbed.flower.options import share
     from flowerbed.live.terminal import watcher
     from flowerbed.local.node_logs import client_errors
     from flowerbed.records import ended, outcome_of
     from flowerbed.runs import run_number, translated
-    from flowerbed.scripts import flower_run
-    from flowerbed.scripts import submit as script
-    from flowerbed.scripts.flower_flags import share
-    from flowerbed.scripts.flower_interruptions import ignore_interruptions
 
     root = records_folder(records, file)
     number = run_number(run_id_of(run, root, file, connection, user))
     kept = ended(root, str(number))
     with translated():
-        order = script.Order(
+        order = submission.Order(
             app="",
-            timeout=script.seconds(timeout) if timeout else None,
-            pending_timeout=script.seconds(pending_timeout) if pending_timeout else None,
-            unreachable_timeout=script.seconds(unreachable_timeout),
+            timeout=submission.seconds(timeout) if timeout else None,
+            pending_timeout=submission.seconds(pending_timeout) if pending_timeout else None,
+            unreachable_timeout=submission.seconds(unreachable_timeout),
             on_interrupt=on_interrupt,
             min_replies=share(min_replies, all_of_them=require_all_replies),
             json=json,
@@ -67,13 +67,13 @@ def attach(  # noqa: PLR0913, PLR0917  (one parameter an option)
             watcher=watcher(plain=plain),
         )
         if kept:
-            return script.retell(outcome_of(*kept, order.min_replies), kept[1], order)
+            return submission.retell(outcome_of(*kept, order.min_replies), kept[1], order)
         reload = connection_reader(file, connection, user)
         where = reload()
         order = replace(order, reload=reload, node_errors=partial(client_errors, where))
-    code = script.attach(where, number, order)
-    if code == flower_run.INTERRUPTED:
+    code = submission.attach(where, number, order)
+    if code == flower_runs.INTERRUPTED:
         ignore_interruptions()
-    reachable = code not in {UsageError.exit_code, flower_run.UNREACHABLE}
+    reachable = code not in {UsageError.exit_code, flower_runs.UNREACHABLE}
     Keeper(where, root, run_id=str(number)).finish(ask=reachable)
     return code

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flowerbed import documents
-from flowerbed.scripts.flower_text import write
+from flowerbed.flower.text import write
 
 if TYPE_CHECKING:
     from flowerbed.bundles import GenerateReport

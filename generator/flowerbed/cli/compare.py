@@ -33,10 +33,10 @@ from flowerbed.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flowerbed.flower.connection import Connection
     from flowerbed.plan import Plan
     from flowerbed.records.query import Order
     from flowerbed.report import Report
-    from flowerbed.scripts.flower_connection import Connection
 
 
 def compare(  # noqa: PLR0913, PLR0917  (one parameter an option)

@@ -24,8 +24,8 @@ from flowerbed.errors import LocalError, UsageError
 
 if TYPE_CHECKING:
     from flowerbed.access import ConnectionDetails
+    from flowerbed.flower.connection import Connection
     from flowerbed.plan import Plan
-    from flowerbed.scripts.flower_connection import Connection
 
 _COMMAND = "flowerbed.connection.command"
 
@@ -150,7 +150,7 @@ def _left(days: int) -> str:
 def _flwr(found: Connection, name: str, port: int, command: list[str] | None) -> int:
     from flowerbed.access import FlwrConfig, run_in, session
     from flowerbed.access.session import configured, misled
-    from flowerbed.scripts.flower_interruptions import ignore_interruptions, interruptions
+    from flowerbed.flower.interrupts import ignore_interruptions, interruptions
 
     with interruptions():
         try:

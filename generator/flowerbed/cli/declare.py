@@ -69,7 +69,7 @@ def schema() -> None:
 
 def helper() -> None:
     """Print a Python file to copy into an app, with log_metrics, log_config and save_artifact."""
-    from flowerbed.scripts import app_helper
+    from flowerbed.flower import app_helper
 
     say(Path(app_helper.__file__).read_text(encoding="utf-8").rstrip("\n"))
 

@@ -9,7 +9,7 @@ import typer
 from flowerbed.cli.common import FileOption, JsonOption, narrate, say, say_json
 from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
-from flowerbed.scripts.flower_text import printable
+from flowerbed.flower.text import printable
 
 
 def label(  # noqa: PLR0913, PLR0917  (one parameter an option)

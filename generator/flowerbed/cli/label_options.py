@@ -1,4 +1,4 @@
-"""The options that label a run; their texts are those of `scripts/flower_labels.py`."""
+"""The options that label a run; their texts are those of `flower/labels.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.scripts.flower_labels import NAME_HELP, NOTE_HELP, TAG_HELP
+from flowerbed.flower.labels import NAME_HELP, NOTE_HELP, TAG_HELP
 
 NameOption = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help=f"{NAME_HELP[0].upper()}{NAME_HELP[1:]}.")

@@ -10,14 +10,14 @@ from flowerbed.errors import FlowerbedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowerbed.scripts.flower_requirements import Libraries
+    from flowerbed.flower.app.requirements import Libraries
 
 
 def with_packages(packages: Sequence[str]) -> Libraries:
     """Return what apps have beside Flower with `--with`; the environment is made. Raises FlowerbedError."""
     from flowerbed.cli.common import narrate
+    from flowerbed.flower.app.requirements import declared_images
     from flowerbed.local.throwaway import locked
-    from flowerbed.scripts.flower_requirements import declared_images
 
     return replace(declared_images(locked(packages, narrate)), where="--with gives")
 
@@ -30,8 +30,8 @@ def libraries_of(given: dict[str, Any]) -> Libraries | None:
     """
     from flowerbed.cli.common import declaration_file
     from flowerbed.declaration import load_plan
+    from flowerbed.flower.app.requirements import declared_images, this_python
     from flowerbed.images.environment import provided
-    from flowerbed.scripts.flower_requirements import declared_images, this_python
 
     elsewhere = given["connection"] or given["address"]
     if given.get("local"):

@@ -37,7 +37,7 @@ from flowerbed.cli.common import narrate
 from flowerbed.cli.flwr_words import OPTIONS, Commands
 from flowerbed.cli.verbs import Verbs
 from flowerbed.errors import FlowerbedError
-from flowerbed.scripts.flower_console import open_console
+from flowerbed.flower.console import open_console
 
 INTERRUPTED = 130
 

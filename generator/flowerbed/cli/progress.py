@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from flowerbed.cli.common import narrate
-from flowerbed.scripts.flower_text import screened
+from flowerbed.flower.text import screened
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -13,11 +13,11 @@ from flowerbed.cli.common import declaration_file, narrate
 from flowerbed.errors import FlowerbedError
 
 if TYPE_CHECKING:
-    from flowerbed.scripts.flower_app import App
-    from flowerbed.scripts.flower_config import Scalar
-    from flowerbed.scripts.flower_connection import Connection
-    from flowerbed.scripts.flower_labels import Labels
-    from flowerbed.scripts.flower_source import Source
+    from flowerbed.flower.app.app import App
+    from flowerbed.flower.app.run_config import Scalar
+    from flowerbed.flower.connection import Connection
+    from flowerbed.flower.labels import Labels
+    from flowerbed.flower.source.request import Source
 
 NAMED = 5  # files of a run that are told by name
 RecordsOption = Annotated[
@@ -46,9 +46,9 @@ class Keeper:
 
     def started(self, run_id: int, app: App, source: Source, overrides: dict[str, Scalar]) -> None:
         """Write what is known when the run's id is."""
+        from flowerbed.flower.labels import Labels
+        from flowerbed.flower.recording import submission
         from flowerbed.records import begin
-        from flowerbed.scripts.flower_labels import Labels
-        from flowerbed.scripts.flower_record import submission
 
         took = time.monotonic() - self._began
         made = submission(
@@ -62,8 +62,8 @@ class Keeper:
 
     def finish(self, *, ask: bool = True) -> None:
         """Complete the record with what the SuperLink knows now; without `ask` only tell where it is."""
+        from flowerbed.flower.text import printable
         from flowerbed.records import ARTIFACTS, capture, folder_of, load
-        from flowerbed.scripts.flower_text import printable
 
         if not self._run_id:
             return

@@ -29,7 +29,7 @@ from flowerbed.cli.submit import (
     submit,
     submitted,
 )
-from flowerbed.scripts.flower_text import printable
+from flowerbed.flower.text import printable
 
 ResumeOption = Annotated[
     bool,

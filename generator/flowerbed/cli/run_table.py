@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flowerbed.scripts.flower_text import printable
+from flowerbed.flower.text import printable
 
 if TYPE_CHECKING:
     from flowerbed.records.query import Row

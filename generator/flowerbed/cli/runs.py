@@ -24,8 +24,8 @@ from flowerbed.cli.records import Keeper, RecordsOption, records_folder
 from flowerbed.errors import LocalError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
-    from flowerbed.scripts.flower_connection import Connection
-    from flowerbed.scripts.flower_run import Outcome
+    from flowerbed.flower.connection import Connection
+    from flowerbed.flower.runs import Outcome
 
 ConnectionOption = Annotated[
     Path | None,
@@ -71,9 +71,9 @@ def logs(  # noqa: PLR0913, PLR0917  (one parameter an option)
     A run with a complete record needs no SuperLink; a record that was left incomplete is completed.
     """
     from flowerbed import runs as known
+    from flowerbed.flower.artifacts import shown
+    from flowerbed.flower.text import write
     from flowerbed.records import ended, outcome_of
-    from flowerbed.scripts.flower_artifacts import shown
-    from flowerbed.scripts.flower_text import write
 
     def show(text: str) -> None:
         write(sys.stdout, text if raw else shown(text))
@@ -89,7 +89,7 @@ def logs(  # noqa: PLR0913, PLR0917  (one parameter an option)
         show(known.read_log(where, run))
         keeper.resume()
         return 0
-    from flowerbed.scripts.flower_follow import Following
+    from flowerbed.flower.follow import Following
 
     outcome = known.follow(where, run, Following(say=narrate, log=show))
     code = _concluded(outcome)
@@ -98,7 +98,7 @@ def logs(  # noqa: PLR0913, PLR0917  (one parameter an option)
 
 
 def _concluded(outcome: Outcome) -> int:
-    from flowerbed.scripts.flower_text import hanging
+    from flowerbed.flower.text import hanging
 
     reason = f": {hanging(outcome.reason)}" if outcome.reason else ""
     narrate(f"run {outcome.run_id}: {outcome.status}{reason}")
@@ -181,7 +181,7 @@ def connection_reader(
 
     Raises UsageError, DeclarationError, or UnreachableError where no local federation runs.
     """
-    from flowerbed.scripts.flower_connection import Connection
+    from flowerbed.flower.connection import Connection
 
     flags = given or {}
     if connection and user:

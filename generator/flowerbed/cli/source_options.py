@@ -1,4 +1,4 @@
-"""The options that say where an app comes from; their texts are those of `scripts/flower_source_flags.py`."""
+"""The options that say where an app comes from; their texts are those of `flower/source/options.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.scripts.flower_source_flags import APP_HELP, DRY_RUN_HELP, FIX_HELP, HELP
+from flowerbed.flower.source.options import APP_HELP, DRY_RUN_HELP, FIX_HELP, HELP
 
 
 def _help(name: str) -> str:

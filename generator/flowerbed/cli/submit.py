@@ -39,10 +39,10 @@ from flowerbed.cli.source_options import (
 from flowerbed.errors import UsageError
 
 if TYPE_CHECKING:
+    from flowerbed.flower.connection import Connection
+    from flowerbed.flower.labels import Labels
+    from flowerbed.flower.submission import Order
     from flowerbed.records.again import Again
-    from flowerbed.scripts.flower_connection import Connection
-    from flowerbed.scripts.flower_labels import Labels
-    from flowerbed.scripts.submit import Order
 
 AddressOption = Annotated[
     str | None, typer.Option("--address", metavar="HOST:PORT", help="The SuperLink's control address.")
@@ -197,24 +197,26 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter an option)
 
 def submitted(given: dict[str, Any], before: Again | None = None) -> int:
     """Submit what the options say, or once more what ran `before`; return the exit code."""
+    from flowerbed.flower import submission
+    from flowerbed.flower.labels import labels
+    from flowerbed.flower.options import key_of, share
+    from flowerbed.flower.source.options import request
     from flowerbed.live.terminal import watcher
     from flowerbed.runs import translated
-    from flowerbed.scripts import submit as script
-    from flowerbed.scripts.flower_flags import key_of, share
-    from flowerbed.scripts.flower_labels import labels
-    from flowerbed.scripts.flower_source_flags import request
 
     with translated():
         told = labels(given["name"], given["tags"] or (), given["note"])
-        order = script.Order(
-            app=before.app if before else request(given["app"], given, script.seconds, given),
+        order = submission.Order(
+            app=before.app if before else request(given["app"], given, submission.seconds, given),
             config=given["config"],
             settings=(*(before.settings if before else ()), *(given["settings"] or ())),
             files=before.files if before else {},
             detach=given["detach"],
-            timeout=script.seconds(given["timeout"]) if given["timeout"] else None,
-            pending_timeout=script.seconds(given["pending_timeout"]) if given["pending_timeout"] else None,
-            unreachable_timeout=script.seconds(given["unreachable_timeout"]),
+            timeout=submission.seconds(given["timeout"]) if given["timeout"] else None,
+            pending_timeout=submission.seconds(given["pending_timeout"])
+            if given["pending_timeout"]
+            else None,
+            unreachable_timeout=submission.seconds(given["unreachable_timeout"]),
             on_interrupt=given["on_interrupt"],
             min_replies=share(given["min_replies"], all_of_them=given["require_all_replies"]),
             key=key_of(given["key"], ci=given["ci"]),
@@ -225,7 +227,7 @@ def submitted(given: dict[str, Any], before: Again | None = None) -> int:
             watcher=watcher(plain=given["plain"]),
         )
         if given["dry_run"]:
-            return script.dry_run(order)
+            return submission.dry_run(order)
         if given["local"]:
             return _submit_locally(given, order, told)
         demand_federation(given)
@@ -238,9 +240,9 @@ def submitted(given: dict[str, Any], before: Again | None = None) -> int:
 
 def _submit_locally(given: dict[str, Any], order: Order, told: Labels) -> int:
     from flowerbed.cli.common import narrate
+    from flowerbed.flower import submission
     from flowerbed.local.throwaway import throwaway
     from flowerbed.runs import load_connection
-    from flowerbed.scripts import submit as script
 
     if named := [name for name in ("file", "connection", "user", "detach", *CONNECTION) if given[name]]:
         words = ", ".join(f"--{name.replace('_', '-')}" for name in named)
@@ -254,7 +256,7 @@ def _submit_locally(given: dict[str, Any], order: Order, told: Labels) -> int:
             where = load_connection(federation.connection())
             return _recorded(where, ready, records_folder(given["records"], None), told)
 
-    return script.checked_first(order, submitted)
+    return submission.checked_first(order, submitted)
 
 
 def demand_federation(given: dict[str, Any]) -> None:
@@ -275,16 +277,16 @@ def demand_federation(given: dict[str, Any]) -> None:
 
 
 def _recorded(where: Connection, order: Order, root: Path, told: Labels) -> int:
+    from flowerbed.flower import runs as flower_runs
+    from flowerbed.flower import submission
+    from flowerbed.flower.interrupts import ignore_interruptions
     from flowerbed.local.node_logs import client_errors
-    from flowerbed.scripts import flower_run
-    from flowerbed.scripts import submit as script
-    from flowerbed.scripts.flower_interruptions import ignore_interruptions
 
     keeper = Keeper(where, root, labels=told)
     ready = replace(order, started=keeper.started, node_errors=partial(client_errors, where))
-    code = script.submit(where, ready)
-    if code == flower_run.INTERRUPTED:
+    code = submission.submit(where, ready)
+    if code == flower_runs.INTERRUPTED:
         ignore_interruptions()
     # Nobody waits for the log of a run that is not followed.
-    keeper.finish(ask=code != flower_run.UNREACHABLE and not order.detach)
+    keeper.finish(ask=code != flower_runs.UNREACHABLE and not order.detach)
     return code

@@ -56,13 +56,13 @@ from flowerbed.cli.submit import (
 )
 from flowerbed.cli.sweep_work import worked_off
 from flowerbed.errors import UsageError
-from flowerbed.scripts.flower_text import printable
+from flowerbed.flower.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowerbed.scripts.flower_app import App
-    from flowerbed.scripts.flower_connection import Connection
+    from flowerbed.flower.app.app import App
+    from flowerbed.flower.connection import Connection
     from flowerbed.sweeps.state import Sweep
 
 GridOption = Annotated[
@@ -156,20 +156,20 @@ def sweep(  # noqa: PLR0913, PLR0917  (one parameter an option)
 
 
 def _interruptible(given: dict[str, Any]) -> int:
+    from flowerbed.flower.interrupts import interruptions
     from flowerbed.runs import translated
-    from flowerbed.scripts.flower_interruptions import interruptions
 
     with interruptions(), translated():
         return _swept(given)
 
 
 def _swept(given: dict[str, Any]) -> int:
+    from flowerbed.flower.app.app import load_for_run
+    from flowerbed.flower.labels import labels
+    from flowerbed.flower.options import seconds, share
+    from flowerbed.flower.source.options import request
+    from flowerbed.flower.source.prepare import prepared
     from flowerbed.records.query import order
-    from flowerbed.scripts.flower_app import load_for_run
-    from flowerbed.scripts.flower_flags import seconds, share
-    from flowerbed.scripts.flower_labels import labels
-    from flowerbed.scripts.flower_prepare import prepared
-    from flowerbed.scripts.flower_source_flags import request
     from flowerbed.sweeps.flower import Submission
     from flowerbed.sweeps.grid import axes, check, combinations
     from flowerbed.sweeps.queue import Limits

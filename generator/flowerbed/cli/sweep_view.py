@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowerbed.cli.common import say
 from flowerbed.cli.run_table import elapsed, width_of_terminal
-from flowerbed.scripts.flower_text import printable
+from flowerbed.flower.text import printable
 
 if TYPE_CHECKING:
     from flowerbed.records.query import Order, Row

@@ -14,7 +14,7 @@ from flowerbed.errors import FlowerbedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flowerbed.scripts.flower_connection import Connection
+    from flowerbed.flower.connection import Connection
     from flowerbed.sweeps.flower import Runs, Submission
     from flowerbed.sweeps.queue import Limits, Queue
     from flowerbed.sweeps.state import Sweep
@@ -30,10 +30,10 @@ def worked_off(  # noqa: PLR0913, PLR0917
 ) -> int:
     """Run what has not ended, and return the exit code."""
     from flowerbed.cli.sweep_view import watched
-    from flowerbed.scripts.flower_client import FlowerClient
-    from flowerbed.scripts.flower_connection import SubmitError
-    from flowerbed.scripts.flower_interruptions import ignore_interruptions
-    from flowerbed.scripts.flower_run import INTERRUPTED
+    from flowerbed.flower.client import FlowerClient
+    from flowerbed.flower.errors import SubmitError
+    from flowerbed.flower.interrupts import ignore_interruptions
+    from flowerbed.flower.runs import INTERRUPTED
     from flowerbed.sweeps.flower import Runs
     from flowerbed.sweeps.queue import Queue
     from flowerbed.sweeps.state import saver
@@ -86,7 +86,7 @@ def _interrupted(  # noqa: PLR0913, PLR0917
     """Stop the runs that are under way, or say that they go on, and how the sweep is resumed."""
     import signal
 
-    from flowerbed.scripts.flower_connection import SubmitError
+    from flowerbed.flower.errors import SubmitError
     from flowerbed.sweeps.flower import given_up
 
     going = queue.going

@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flowerbed.errors import FlowerbedError
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.proxy import proxy_for
 from flowerbed.kubernetes import cluster_checks
 from flowerbed.kubernetes.diagnosis import Finding, healthy, problem
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs, complaint
 from flowerbed.kubernetes.status import status
 from flowerbed.plan import Endpoint, Plan
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_proxy import proxy_for
 
 HELM_OLDEST = (3, 22)
 _WIDTH = 8

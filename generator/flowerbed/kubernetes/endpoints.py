@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from flowerbed.flower.errors import Invalid
+from flowerbed.flower.proxy import connected
 from flowerbed.identities.trust import fingerprints_of
 from flowerbed.plan import Endpoint
-from flowerbed.scripts.flower_connection import Invalid
-from flowerbed.scripts.flower_proxy import connected
 
 PATIENCE = 3.0
 PAUSE = 0.2

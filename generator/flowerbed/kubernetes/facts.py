@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from flowerbed.flower.programs.kept_revocations import DAMAGED
+from flowerbed.flower.programs.registrar_lists import HELD_BACK, NOT_KEPT, OVER
+from flowerbed.flower.text import colorless
 from flowerbed.kubernetes.objects import (
     COMPONENT,
     INSTANCE,
@@ -24,15 +27,12 @@ from flowerbed.kubernetes.objects import (
 )
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.kubernetes.programs import Programs
-from flowerbed.scripts.flower_text import colorless
-from flowerbed.scripts.kept_revocations import DAMAGED
-from flowerbed.scripts.registrar_lists import HELD_BACK, NOT_KEPT, OVER
 
 # A container that ended so often, the last time so lately, will end again: one that runs for ten minutes is
 # restarted without delay the next time (Kubernetes, Concepts: pod lifecycle).
 _AGAIN = 3
 _LATELY = timedelta(minutes=10)
-# How `scripts/supernode.py` begins its lines, and those that say why it waits.
+# How `flower/programs/supernode.py` begins its lines, and those that say why it waits.
 SUPERNODE = "supernode: "
 WAITING = f"{SUPERNODE}waiting: "
 # A line of `kubectl logs --prefix`: the pod's name, and what it said.
@@ -49,7 +49,7 @@ _PROBE = re.compile(r"(?:Readiness|Startup) probe failed: (.*)", re.DOTALL)
 _LOST = "no heartbeat for"
 # Whatever else keeps such a node from being ready, nothing of it will ever matter.
 REVOKED = "its key was revoked for good"
-# What `scripts/registrar.py` says of a list as a whole, until it says that it is over.
+# What `flower/programs/registrar.py` says of a list as a whole, until it says that it is over.
 _OF_LISTS = {
     DAMAGED,
     NOT_KEPT,

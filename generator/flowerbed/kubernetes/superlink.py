@@ -9,11 +9,11 @@ from pathlib import Path
 
 from flowerbed import runs
 from flowerbed.errors import NotAllowedError, UsageError
+from flowerbed.flower.client import FlowerClient
+from flowerbed.flower.connection import Connection
 from flowerbed.identities.usable import usable_users
 from flowerbed.plan import Plan
 from flowerbed.runs import NodeRecord
-from flowerbed.scripts.flower_client import FlowerClient
-from flowerbed.scripts.flower_connection import Connection
 
 PATIENCE = 10.0
 

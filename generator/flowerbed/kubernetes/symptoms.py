@@ -1,7 +1,7 @@
 """Known troubles: by which words one is recognised, what causes it, and what to do.
 
 They stand in `symptoms.toml`. The words are Kubernetes' (kubelet, scheduler, admission: 1.30 to 1.37), those
-of `scripts/supernode.py` and `scripts/registrar.py`, and Flower's (flwr 1.41).
+of `flower/programs/supernode.py` and `flower/programs/registrar.py`, and Flower's (flwr 1.41).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flowerbed.scripts.flower_watch import Watcher
+from flowerbed.flower.watcher import Watcher
 
 
 def progress_of(progress: bool | None) -> tuple[Watcher, Callable[[str], None]]:
@@ -12,7 +12,7 @@ def progress_of(progress: bool | None) -> tuple[Watcher, Callable[[str], None]]:
 
     None means in a notebook only, False nowhere, True wherever this process runs.
     """
-    from flowerbed.scripts.flower_follow import SILENTLY
+    from flowerbed.flower.follow import SILENTLY
 
     silent = SILENTLY.say
     if progress is False:
@@ -23,8 +23,8 @@ def progress_of(progress: bool | None) -> tuple[Watcher, Callable[[str], None]]:
         return NotebookTable(), silent
     if progress is None:
         return Watcher(), silent
+    from flowerbed.flower.console import say
     from flowerbed.live.terminal import RoundsTable, watcher
-    from flowerbed.scripts.flower_console import say
 
     found = watcher(plain=False)
     return found, silent if isinstance(found, RoundsTable) else say

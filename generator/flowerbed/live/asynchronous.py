@@ -6,10 +6,10 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 
+from flowerbed.flower.runs import Outcome
+from flowerbed.flower.watcher import Watcher
 from flowerbed.metrics import LogReader, Number
 from flowerbed.metrics.rows import rows
-from flowerbed.scripts.flower_run import Outcome
-from flowerbed.scripts.flower_watch import Watcher
 
 Row = dict[str, Number]
 Follow = Callable[[Watcher], Outcome]

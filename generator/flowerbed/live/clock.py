@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
+from flowerbed.flower.replies import Phase, Replies
+from flowerbed.flower.verdict import WORDS
 from flowerbed.metrics import LogReader, Metrics
-from flowerbed.scripts.flower_replies import Phase, Replies
-from flowerbed.scripts.flower_verdict import WORDS
 
 
 class Clock:

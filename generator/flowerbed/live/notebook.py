@@ -12,15 +12,15 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
+from flowerbed.flower.runs import Outcome
+from flowerbed.flower.text import printable
+from flowerbed.flower.watcher import Watcher
 from flowerbed.live.clock import Progress
 from flowerbed.metrics import Metrics
 from flowerbed.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, Chart, charts
 from flowerbed.report.figures import SOURCE_WORDS, columns, number
 from flowerbed.report.text import answers
 from flowerbed.runs import RunRecord
-from flowerbed.scripts.flower_run import Outcome
-from flowerbed.scripts.flower_text import printable
-from flowerbed.scripts.flower_watch import Watcher
 
 INTERVAL = 1.0  # seconds between two drawings
 ROUNDS, CURVES = 20, 2

@@ -7,8 +7,8 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from flowerbed.flower.watcher import Watcher
 from flowerbed.live.clock import Progress
-from flowerbed.scripts.flower_watch import Watcher
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -95,9 +95,9 @@ def table(metrics: Metrics, width: int = 80) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from flowerbed.flower.text import printable
     from flowerbed.report.figures import SOURCE_WORDS, columns, number
     from flowerbed.report.text import answers
-    from flowerbed.scripts.flower_text import printable
 
     found = columns(metrics)[: max(1, min(COLUMNS, (width - _FRAME) // (CELL + 3)))]
     made = Table(header_style="cyan")

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flowerbed.flower.proxy import sparing_loopback
 from flowerbed.local.ports import HOST
 from flowerbed.local.state import StateFolder
 from flowerbed.plan import Component, Node, Plan, Tenant
-from flowerbed.scripts.flower_proxy import sparing_loopback
 
 # flwr 1.41: off-switches for what would leave the machine, wanted by every process, app processes included.
 FLOWER_ENVIRONMENT = {
@@ -41,7 +41,7 @@ class Command:
 class Site:
     """Where a plan runs on this machine. `ports` by purpose: audiences, `superlink`, and node names.
 
-    `programs` holds our scripts and gateway configuration, `python` the interpreter that has flwr.
+    `flower` is the directory of the package's Flower side, `python` the interpreter that has flwr.
     `environments` are the interpreters of components whose images bring packages; `search_path` is the PATH,
     `no_proxy` the hosts that this machine reaches without a proxy, `python_path` the PYTHONPATH.
     """
@@ -51,7 +51,7 @@ class Site:
     ports: Mapping[str, int]
     gateway: bool
     python: Path
-    scripts: Path
+    flower: Path
     gateway_config: Path
     environments: Mapping[Component, Path] = field(default_factory=dict)
     search_path: str = ""
@@ -145,13 +145,18 @@ def registrar(site: Site) -> Command:
     folder = site.state.path / "superlink"
     arguments = (
         str(site.python),
-        str(site.scripts / "registrar.py"),
+        *_program(site, "registrar"),
         *("--nodes", str(nodes_file(site)), "--revoked", str(revoked_file(site))),
         *("--revoked-users", str(revoked_users_file(site)), "--kept", str(site.state.revoked)),
         *("--superlink", site.superlink, "--root-certificates", str(site.loopback / "ca.crt")),
         *("--admission", site.plan.admission),
     )
     return Command("registrar", arguments, _environment(site, folder, {}), folder)
+
+
+def _program(site: Site, name: str) -> tuple[str, str]:
+    """Return the arguments of an interpreter, which may be an environment's of its own, for a program."""
+    return str(site.flower / "launch.py"), name
 
 
 def superexec(site: Site) -> Command:
@@ -181,7 +186,7 @@ def supernode(site: Site, tenant: Tenant, node: Node) -> Command:
     secret = ("--superexec-auth-secret-file", str(folder / "secret")) if process else ()
     arguments = (
         str(site.python_of("supernode")),
-        str(site.scripts / "supernode.py"),
+        *_program(site, "supernode"),
         *("--state", str(folder)),
         *("--superlink", site.address("fleet")),
         *_client_tls(site, site.root_certificates),
@@ -260,7 +265,7 @@ def start_folder(site: Site) -> Path:
 
 
 def _additions(site: Site, folder: Path, declared: Mapping[str, str]) -> dict[str, str]:
-    """Return what adds to Flower's process and to those that it starts (`scripts/process_start.py`)."""
+    """Return what adds to Flower's process and to those that it starts (`flower/start/sitecustomize.py`)."""
     path = declared.get("PYTHONPATH", site.python_path)
     return {
         "PYTHONPATH": f"{start_folder(site)}:{path}" if path else str(start_folder(site)),

@@ -16,6 +16,7 @@ from flowerbed import documents
 from flowerbed.connection import connection_toml
 from flowerbed.errors import LocalError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
+from flowerbed.flower.programs import kept_revocations
 from flowerbed.identities import Identities, NodeKey, ServerCertificate
 from flowerbed.identities.revocations import key_fingerprint, list_text
 from flowerbed.local.commands import (
@@ -27,7 +28,6 @@ from flowerbed.local.commands import (
     start_folder,
 )
 from flowerbed.plan import Node, Plan, Tenant, User
-from flowerbed.scripts import kept_revocations
 
 _NAMES = ("localhost",)
 _ADDRESSES = ("127.0.0.1", "::1")
@@ -37,28 +37,28 @@ _STAND_IN_DAYS = 365
 
 # What Flower's processes load at their start, as the charts mount it: what Python finds, and its parts.
 START = {
-    "process_start.py": "sitecustomize.py",
+    "sitecustomize.py": "sitecustomize.py",
     **{
         f"{name}.py": f"flowerbed_start/{name}.py"
-        for name in ("flower_hooks", "app_folder", "app_starts", "app_stop")
+        for name in ("hooks", "app_folder", "app_starts", "app_stop")
     },
 }
 
 
-def write_start(folder: Path, scripts: Path) -> None:
-    """Write what Flower's processes need on their PYTHONPATH (`scripts/process_start.py`).
+def write_start(folder: Path, flower: Path) -> None:
+    """Write what Flower's processes need on their PYTHONPATH (`flower/start/sitecustomize.py`).
 
     Raises FlowerbedError.
     """
     for name, place in START.items():
         file = folder / place
         make_private_folder(file.parent)
-        write_atomic(file, (scripts / name).read_bytes(), PRIVATE_MODE)
+        write_atomic(file, (flower / "start" / name).read_bytes(), PRIVATE_MODE)
 
 
 def write_files(site: Site, identities: Identities) -> None:
     """Write every file of the state folder that a part reads. Raises FlowerbedError."""
-    write_start(start_folder(site), site.scripts)
+    write_start(start_folder(site), site.flower)
     for folder in ("superlink/tls", "superlink/tmp", "superexec/work", "superexec/tmp", "gateway", "users"):
         make_private_folder(site.state.path / folder)
     if not site.plan.insecure:

@@ -1,7 +1,7 @@
 """What the logs of nodes on this machine say of a run: exceptions of ClientApps, which Flower may keep there.
 
 With the older API (`flwr.client`), and where the app's module cannot be imported, the run's own log has no
-exception (flwr 1.41). The marks of runs come from `scripts/app_folder.py`.
+exception (flwr 1.41). The marks of runs come from `flower/start/app_folder.py`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from flowerbed.scripts.app_folder import BEGINS
-from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_exceptions import CLIENT_RAISED, Raised
-from flowerbed.scripts.flower_text import printable
+from flowerbed.flower.app_exceptions import CLIENT_RAISED, Raised
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.start.app_folder import BEGINS
+from flowerbed.flower.text import printable
 
 READ = 1024 * 1024  # bytes from the end of a log
 LEVEL = re.compile(r"(?:\x1b\[\d+m)?(?:DEBUG|INFO|WARNING|ERROR) ?(?:\x1b\[0m)?: *")

@@ -20,6 +20,8 @@ from typing import TextIO
 import flowerbed
 from flowerbed.errors import FlowerbedError, LocalError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, write_atomic
+from flowerbed.flower.proxy import no_proxy
+from flowerbed.flower.text import write
 from flowerbed.local.commands import Site, base_environment, purposes
 from flowerbed.local.guardian import sweep
 from flowerbed.local.notes import notes, warnings
@@ -38,8 +40,6 @@ from flowerbed.local.state import (
 )
 from flowerbed.local.supervisor import Asked, Supervisor, Tell
 from flowerbed.plan import Component, Plan
-from flowerbed.scripts.flower_proxy import no_proxy
-from flowerbed.scripts.flower_text import write
 
 BUSY = 75  # sysexits.h: EX_TEMPFAIL, somebody else is starting it
 TIMEOUT = 120.0
@@ -154,7 +154,7 @@ def build_site(plan: Plan, state: StateFolder, ports: Mapping[str, int], *, gate
         ports=dict(ports),
         gateway=gateway,
         python=Path(sys.executable),
-        scripts=package / "scripts",
+        flower=package / "flower",
         gateway_config=package / "charts" / "superlink" / "files" / "haproxy.cfg",
         search_path=os.environ.get("PATH", ""),
         no_proxy=no_proxy(),

@@ -9,10 +9,10 @@ A log is what strangers' code printed: nothing in it is evaluated, and a line th
 as one of the others.
 """
 
+from flowerbed.flower.figures import Number
+from flowerbed.flower.runs import plain
 from flowerbed.metrics.log import LogReader, parse
 from flowerbed.metrics.model import Failure, Metrics, NodeFigures, Phase, Replies, Round, Scalar
-from flowerbed.scripts.flower_figures import Number
-from flowerbed.scripts.flower_run import plain
 
 __all__ = [
     "Failure",

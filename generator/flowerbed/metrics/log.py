@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal, TypeGuard
 
+from flowerbed.flower import replies as flower_replies
+from flowerbed.flower.figures import NUMBER, Number, as_number, read_history, read_number, read_record
+from flowerbed.flower.runs import plain
 from flowerbed.metrics.model import Failure, Metrics, NodeFigures, Phase, Replies, Round, Scalar
-from flowerbed.scripts import flower_replies
-from flowerbed.scripts.flower_figures import NUMBER, Number, as_number, read_history, read_number, read_record
-from flowerbed.scripts.flower_run import plain
 
 Source = Literal["train", "evaluate", "server"]
 

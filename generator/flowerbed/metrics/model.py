@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from flowerbed.scripts.flower_figures import Number
+from flowerbed.flower.figures import Number
 
 Phase = Literal["train", "evaluate"]
 Scalar = bool | int | float | str

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flowerbed.flower.figures import Number
 from flowerbed.metrics.model import Metrics, Round
-from flowerbed.scripts.flower_figures import Number
 
 
 def rows(metrics: Metrics) -> list[dict[str, Number]]:

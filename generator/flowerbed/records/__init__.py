@@ -7,6 +7,7 @@
 Each file is written whole or not at all, `record.json` last; whoever asks later completes what is missing.
 """
 
+from flowerbed.flower.artifacts import Artifact, artifacts
 from flowerbed.records.capture import Submitted, begin, capture
 from flowerbed.records.ending import ended, outcome_of
 from flowerbed.records.model import ArtifactRecord, Record
@@ -15,7 +16,6 @@ from flowerbed.records.run_files import read_files
 from flowerbed.records.selecting import run_of
 from flowerbed.records.store import ARTIFACTS, folder_of, load, load_log, schema_text
 from flowerbed.report import SourceRecord
-from flowerbed.scripts.flower_artifacts import Artifact, artifacts
 
 __all__ = [
     "ARTIFACTS",

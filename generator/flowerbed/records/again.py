@@ -9,12 +9,12 @@ from pathlib import Path
 import tomli_w  # comes with flwr
 
 from flowerbed.errors import UsageError
+from flowerbed.flower.app.build import LARGEST_FAB
+from flowerbed.flower.recording import FAB
+from flowerbed.flower.source.request import Prepared, Source, sha256_of
 from flowerbed.metrics.model import Scalar
 from flowerbed.records.run_files import read_files
 from flowerbed.records.store import folder_of, load
-from flowerbed.scripts.flower_fab import LARGEST_FAB
-from flowerbed.scripts.flower_record import FAB
-from flowerbed.scripts.flower_source import Prepared, Source, sha256_of
 
 
 @dataclass(frozen=True, slots=True)

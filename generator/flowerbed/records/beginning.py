@@ -9,16 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flowerbed.errors import FlowerbedError
+from flowerbed.flower.app.app import App
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.labels import labels
+from flowerbed.flower.recording import submission
+from flowerbed.flower.source.request import Source
 from flowerbed.metrics.model import Scalar
 from flowerbed.plan import Plan
 from flowerbed.records import begin, capture
 from flowerbed.records.again import again
 from flowerbed.runs import submit, translated
-from flowerbed.scripts.flower_app import App
-from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_labels import labels
-from flowerbed.scripts.flower_record import submission
-from flowerbed.scripts.flower_source import Source
 
 
 class Keeper:

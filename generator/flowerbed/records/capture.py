@@ -10,15 +10,15 @@ import msgspec
 from flowerbed import documents, runs
 from flowerbed.errors import UsageError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
+from flowerbed.flower.artifacts import Artifact, artifacts
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.recording import DIFF, FAB, SUBMISSION, Submission
 from flowerbed.metrics.model import Scalar
 from flowerbed.plan import Plan
 from flowerbed.records.model import VERSION, Record
 from flowerbed.records.run_files import kept, run_folder
 from flowerbed.records.store import described, folder_of, load, save
 from flowerbed.report import Environment, SourceRecord, build
-from flowerbed.scripts.flower_artifacts import Artifact, artifacts
-from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_record import DIFF, FAB, SUBMISSION, Submission
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flowerbed.flower.nodes import Node
+from flowerbed.flower.runs import ENDS, FAILED, Outcome
+from flowerbed.flower.verdict import Known, judged
 from flowerbed.metrics import LogReader
 from flowerbed.records.model import Record
 from flowerbed.records.store import load, load_log
-from flowerbed.scripts.flower_nodes import Node
-from flowerbed.scripts.flower_run import ENDS, FAILED, Outcome
-from flowerbed.scripts.flower_verdict import Known, judged
 
 
 def ended(root: Path, run_id: str) -> tuple[Record, str] | None:

@@ -16,13 +16,13 @@ import msgspec
 
 from flowerbed.errors import FlowerbedError
 from flowerbed.files import PRIVATE_MODE, read_file, write_atomic
+from flowerbed.flower.json_text import restored
 from flowerbed.metrics import Number, Scalar
 from flowerbed.records.model import Record
 from flowerbed.records.store import RECORD_FILE, load
 from flowerbed.report.figures import SOURCES
 from flowerbed.report.model import rounds_ended
 from flowerbed.runs import RunRecord
-from flowerbed.scripts.flower_json import restored
 
 INDEX = ".index"
 _FORMAT = 1  # of the file

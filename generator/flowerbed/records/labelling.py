@@ -10,12 +10,12 @@ import msgspec
 from flowerbed import documents
 from flowerbed.errors import UsageError
 from flowerbed.files import PRIVATE_MODE, write_atomic
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.labels import labels
 from flowerbed.records.capture import handed_in, look
 from flowerbed.records.model import Record
 from flowerbed.records.store import RECORD_FILE, folder_of, load, save
 from flowerbed.runs import translated
-from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_labels import labels
 
 
 def relabel(  # noqa: PLR0913  (one for each change)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowerbed.errors import UnreachableError
+from flowerbed.flower.connection import Connection
 from flowerbed.records.index import listing
 from flowerbed.records.query import Condition, Order, Row, ordered
 from flowerbed.runs import RunFilter, RunRecord, find_runs
-from flowerbed.scripts.flower_connection import Connection
 
 MOST = 100_000  # runs of a SuperLink that are looked through for what only records know
 

@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 import msgspec
 
 from flowerbed.errors import UsageError
+from flowerbed.flower.text import printable
 from flowerbed.metrics import Number, Scalar
 from flowerbed.records.index import Entry
 from flowerbed.report import Report
 from flowerbed.report.figures import SOURCES, columns
 from flowerbed.report.model import rounds_done
 from flowerbed.runs import RunRecord
-from flowerbed.scripts.flower_text import printable
 
 _CONDITION = re.compile(r"\s*(?P<key>[^=!<>~]+?)\s*(?P<sign>!=|<=|>=|=|<|>|~)\s*(?P<value>.*?)\s*", re.DOTALL)
 _ORDERS: dict[str, Callable[[float, float], bool]] = {

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flowerbed.errors import FlowerbedError
+from flowerbed.flower.connection import Connection
 from flowerbed.plan import Plan
 from flowerbed.records.capture import handed_in, look
 from flowerbed.records.model import Record
 from flowerbed.records.store import load, load_log, save
 from flowerbed.report import Report
 from flowerbed.report.model import log_end
-from flowerbed.scripts.flower_connection import Connection
 
 
 def recorded(

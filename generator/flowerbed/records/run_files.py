@@ -15,12 +15,12 @@ import msgspec
 
 from flowerbed.errors import FlowerbedError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file
+from flowerbed.flower.artifacts import COUNT_LIMIT, NAME
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.start.app_folder import regular
 from flowerbed.local.state import RUN_FOLDERS
 from flowerbed.records.model import ArtifactRecord, Record
 from flowerbed.records.store import ARTIFACTS, folder_of
-from flowerbed.scripts.app_folder import regular
-from flowerbed.scripts.flower_artifacts import COUNT_LIMIT, NAME
-from flowerbed.scripts.flower_connection import Connection
 
 # All files of a run together, in bytes; a bigger one stays where it is.
 SIZE_LIMIT = 2_000_000_000

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowerbed.errors import UnreachableError, UsageError
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.text import printable
 from flowerbed.records.index import listing, recorded_ids
 from flowerbed.report.figures import moment
 from flowerbed.runs import RunFilter, RunRecord, find_runs
-from flowerbed.scripts.flower_connection import Connection
-from flowerbed.scripts.flower_text import printable
 
 Connect = Callable[[], Connection]
 LATEST = re.compile(r"latest(?:~(\d{1,6}))?")

@@ -12,11 +12,11 @@ import msgspec
 from flowerbed import documents
 from flowerbed.errors import UsageError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
+from flowerbed.flower.artifacts import NAME, Artifact
+from flowerbed.flower.json_text import NOT_FINITE, loads
+from flowerbed.flower.text import printable, screened
 from flowerbed.records.earlier import brought_up
 from flowerbed.records.model import ArtifactRecord, Record
-from flowerbed.scripts.flower_artifacts import NAME, Artifact
-from flowerbed.scripts.flower_json import NOT_FINITE, loads
-from flowerbed.scripts.flower_text import printable, screened
 
 RECORD_FILE, LOG_FILE, ARTIFACTS = "record.json", "log.txt", "artifacts"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from flowerbed import __version__
+from flowerbed.flower.text import printable
 from flowerbed.report.chart import HEIGHT, WIDTH, Chart, Curve, overlays
 from flowerbed.report.comparison import Comparison, Figure, labels
 from flowerbed.report.figures import (
@@ -27,7 +28,6 @@ from flowerbed.report.overview import (
 from flowerbed.report.overview import columns as overview
 from flowerbed.report.page import mood, template
 from flowerbed.report.text import aligned
-from flowerbed.scripts.flower_text import printable
 
 # As many lines as can be told apart in one chart; the page has a style for each.
 RUN_LIMIT = 8

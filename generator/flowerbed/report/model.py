@@ -9,14 +9,14 @@ from typing import Literal
 
 import msgspec
 
+from flowerbed.flower.app_exceptions import RAISED, Raised, shortened
+from flowerbed.flower.nodes import present
+from flowerbed.flower.verdict import Known, remarks
 from flowerbed.metrics import LogReader, Metrics, Scalar, plain
 from flowerbed.plan import Plan
 from flowerbed.report.figures import duration
 from flowerbed.report.participants import Participant, participants
 from flowerbed.runs import NodeRecord, RunRecord
-from flowerbed.scripts.flower_exceptions import RAISED, Raised, shortened
-from flowerbed.scripts.flower_nodes import present
-from flowerbed.scripts.flower_verdict import Known, remarks
 
 LOG_END = 25
 
@@ -57,7 +57,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the app came from; what does not apply is "" (see `scripts/flower_source.py`).
+    """Where the app came from; what does not apply is "" (see `flower/source/request.py`).
 
     `tree` is the git working tree of a directory.
     """

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
+from flowerbed.flower.text import printable
 from flowerbed.metrics import Scalar
 from flowerbed.report.comparison import Comparison
 from flowerbed.report.figures import number
 from flowerbed.report.model import rounds_in_words
 from flowerbed.report.text import aligned
-from flowerbed.scripts.flower_text import printable
 
 MARK = "*"
 LEGEND = f"{MARK} differs from most of the other runs; a figure, because it is of another round"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flowerbed import __version__
+from flowerbed.flower.text import harmless, printable
 from flowerbed.metrics import Metrics, Replies, Round, plain
 from flowerbed.report.chart import HEIGHT, WIDTH, charts
 from flowerbed.report.figures import (
@@ -27,7 +28,6 @@ from flowerbed.report.figures import (
 )
 from flowerbed.report.model import Report, computing, rounds_in_words
 from flowerbed.report.text import answers
-from flowerbed.scripts.flower_text import harmless, printable
 
 if TYPE_CHECKING:
     from jinja2 import Template

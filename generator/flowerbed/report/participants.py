@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from flowerbed.flower.nodes import Node
+from flowerbed.flower.replies import Replies
+from flowerbed.flower.verdict import SUPERLINK, absent
 from flowerbed.metrics import Metrics, NodeFigures
-from flowerbed.scripts.flower_nodes import Node
-from flowerbed.scripts.flower_replies import Replies
-from flowerbed.scripts.flower_verdict import SUPERLINK, absent
 
 
 class Participant(msgspec.Struct, frozen=True):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from flowerbed.flower.text import printable
 from flowerbed.metrics import Replies, Round
 from flowerbed.report.figures import Column, columns, duration, number, size
 from flowerbed.report.model import Report, computing
 from flowerbed.report.participants import Participant
-from flowerbed.scripts.flower_text import printable
 
 # More metrics than this make lines that no terminal shows; the page and the JSON have them all.
 COLUMN_LIMIT = 8

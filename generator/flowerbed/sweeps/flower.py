@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flowerbed.errors import FlowerbedError, UnreachableError
+from flowerbed.flower.app.app import App
+from flowerbed.flower.app.fab import declaring
+from flowerbed.flower.app.run_config import Scalar, overrides
+from flowerbed.flower.client import FlowerClient
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.errors import Refused
+from flowerbed.flower.idempotency import keyed, start_once, user_of
+from flowerbed.flower.labels import Labels
+from flowerbed.flower.recording import submission
+from flowerbed.flower.runs import ENDS, FAILED, NO_RUN, Outcome, runs, stop
+from flowerbed.flower.source.request import Source
 from flowerbed.plan import Plan
 from flowerbed.records import begin, capture, load, load_log, outcome_of
 from flowerbed.records.labelling import relabel
-from flowerbed.scripts.flower_app import App
-from flowerbed.scripts.flower_client import FlowerClient
-from flowerbed.scripts.flower_config import Scalar, overrides
-from flowerbed.scripts.flower_connection import Connection, Refused
-from flowerbed.scripts.flower_fab_file import declaring
-from flowerbed.scripts.flower_key import keyed, start_once, user_of
-from flowerbed.scripts.flower_labels import Labels
-from flowerbed.scripts.flower_record import submission
-from flowerbed.scripts.flower_run import ENDS, FAILED, NO_RUN, Outcome, runs, stop
-from flowerbed.scripts.flower_source import Source
 from flowerbed.sweeps.state import Point, Sweep
 
 

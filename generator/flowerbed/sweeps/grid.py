@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowerbed.errors import UsageError
-from flowerbed.scripts.flower_config import Scalar, overrides, settings_of
-from flowerbed.scripts.flower_connection import Invalid
+from flowerbed.flower.app.run_config import Scalar, overrides, settings_of
+from flowerbed.flower.errors import Invalid
 
 MOST_RUNS = 1000  # without --max-runs
 _RANGE = re.compile(r"([+-]?\d{1,18})\.\.([+-]?\d{1,18})")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flowerbed.errors import UnreachableError
-from flowerbed.scripts.flower_connection import SubmitError
-from flowerbed.scripts.flower_run import TIMED_OUT, Outcome, passing
+from flowerbed.flower.errors import SubmitError
+from flowerbed.flower.runs import TIMED_OUT, Outcome, passing
 from flowerbed.sweeps.state import Point, Sweep
 
 POLL = 1.0  # seconds between two looks

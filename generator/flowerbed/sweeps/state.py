@@ -16,7 +16,7 @@ import msgspec
 from flowerbed import documents
 from flowerbed.errors import UsageError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
-from flowerbed.scripts.flower_run import Outcome
+from flowerbed.flower.runs import Outcome
 
 VERSION = 1
 

@@ -1,0 +1,1 @@
+"""A Flower app before it is sent: read, checked, corrected, packed."""

@@ -1,0 +1,30 @@
+"""Opening a connection while something else is done."""
+
+from __future__ import annotations
+
+import threading
+
+from .client import FlowerClient
+from .errors import SubmitError
+
+
+class Opening:
+    """Opens a client's connection while the app is packed."""
+
+    def __init__(self, client: FlowerClient) -> None:
+        self._client = client
+        self._error: SubmitError | None = None
+        self._thread = threading.Thread(target=self._open, daemon=True)
+        self._thread.start()
+
+    def _open(self) -> None:
+        try:
+            self._client.connect()
+        except SubmitError as error:
+            self._error = error
+
+    def wait(self) -> None:
+        """Return when the connection stands. Raises Unreachable."""
+        self._thread.join()
+        if self._error:
+            raise self._error
