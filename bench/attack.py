@@ -24,11 +24,11 @@ from attackers import LENGTHS, Attack, Target, running
 from measure import BenchError, environment, table, write_results
 
 from flowerbed.declaration import load_plan
+from flowerbed.errors import FlowerbedError
 from flowerbed.flower import runs as flower_runs
 from flowerbed.flower.app import app as flower_app
 from flowerbed.flower.client import FlowerClient, flwr_without_init, messages
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import SubmitError
 from flowerbed.flower.programs.supernode import Fleet, read_key
 from flowerbed.local import Federation, up
 from flowerbed.local.state import read_record, state_of
@@ -88,7 +88,7 @@ def watch(call: Call, pid: int, seconds: float) -> Seen:
         try:
             call()
             seen.seconds.append(time.perf_counter() - began)
-        except SubmitError as error:
+        except FlowerbedError as error:
             print(f"  an honest call failed: {error}", file=sys.stderr)
             seen.failed += 1
         seen.memory = max(seen.memory, memory(pid))

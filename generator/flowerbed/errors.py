@@ -6,7 +6,7 @@
     ├── UnreadableError       (1)  a file cannot be read, or is none
     ├── IdentityError         (2)  a key or certificate is expired, half there or does not match
     ├── UnreachableError      (3)  nobody answers at the address, or TLS failed
-    ├── NotAllowedError       (3)  an answer came, and it was no
+    ├── RefusedError          (3)  an answer came, and it was no: NotAllowedError, NotFoundError (2)
     └── LocalError            (1)  the local federation: a part crashed, a port is taken, nothing runs
 
 The command line catches `FlowerbedError` once, prints `str(error)` and ends with its `exit_code`.
@@ -17,34 +17,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from flowerbed.flower.errors import (
+    FlowerbedError,
+    NotAllowedError,
+    NotFoundError,
+    RefusedError,
+    UnreachableError,
+    UsageError,
+)
 
-class FlowerbedError(Exception):
-    """An expected failure, in three parts: what happened, where, and what to do about it.
-
-    `str(error)` joins them to one sentence per line: `where: what` and, below it, the remedy.
-    """
-
-    exit_code = 1
-
-    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        first = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{first}\n  {self.remedy}" if self.remedy else first
+__all__ = [
+    "DeclarationError",
+    "FlowerbedError",
+    "IdentityError",
+    "LocalError",
+    "NotAllowedError",
+    "NotFoundError",
+    "Problem",
+    "RefusedError",
+    "UnreachableError",
+    "UnreadableError",
+    "UsageError",
+]
 
 
 class UnreadableError(FlowerbedError):
     """A file cannot be read, or something else than a plain file lies there."""
-
-
-class UsageError(FlowerbedError):
-    """A command line, a connection or a Flower app is wrong."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,18 +84,6 @@ class IdentityError(FlowerbedError):
     """A key or certificate is expired, half there, or does not match its other half."""
 
     exit_code = 2
-
-
-class UnreachableError(FlowerbedError):
-    """Nobody answers at the address, or the TLS handshake failed."""
-
-    exit_code = 3
-
-
-class NotAllowedError(FlowerbedError):
-    """The SuperLink or its gateway refused the call."""
-
-    exit_code = 3
 
 
 class LocalError(FlowerbedError):

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from flowerbed.errors import NotAllowedError, UnreachableError, UsageError
+from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower import client as flower_client
 from flowerbed.flower import follow as flower_follow
 from flowerbed.flower import idempotency as flower_idempotency
@@ -24,7 +24,6 @@ from flowerbed.flower import runs as flower_runs
 from flowerbed.flower.app import app as flower_app
 from flowerbed.flower.app.run_config import Scalar
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import Invalid, Refused, Unreachable
 from flowerbed.flower.source import prepare as flower_prepare
 from flowerbed.flower.source.inline import Inline
 from flowerbed.flower.source.request import Prepared, Request, Source
@@ -83,8 +82,7 @@ class NodeRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_connection(file: Path) -> Connection:
     """Read a connection.toml. Raises UsageError."""
-    with translated():
-        return Connection.load(file)
+    return Connection.load(file)
 
 
 def list_runs(connection: Connection, limit: int | None = None) -> list[RunRecord]:
@@ -152,7 +150,7 @@ def read_log(connection: Connection, run_id: str) -> str:
     with _client(connection, timeout=LOG_WAIT) as client:
         try:
             return next(flower_runs.log(client, run_number(run_id)), ("", 0.0))[0]
-        except Unreachable:
+        except UnreachableError:
             return ""
 
 
@@ -276,19 +274,5 @@ def _overrides(run: Any) -> dict[str, Scalar]:  # noqa: ANN401  (Flower's messag
 
 @contextmanager
 def _client(connection: Connection, timeout: float = 30.0) -> Iterator[flower_client.FlowerClient]:
-    with translated(), flower_client.FlowerClient(connection, timeout) as client:
+    with flower_client.FlowerClient(connection, timeout) as client:
         yield client
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn the errors of the scripts, which cannot import Flowerbed, into Flowerbed's own."""
-    try:
-        yield
-    except Refused as error:
-        kind = UsageError if error.exit_code == UsageError.exit_code else NotAllowedError
-        raise kind(error.what, remedy=error.remedy) from None
-    except Unreachable as error:
-        raise UnreachableError(error.what, remedy=error.remedy) from None
-    except Invalid as error:
-        raise UsageError(error.what, remedy=error.remedy) from None

@@ -22,7 +22,7 @@ from local_pod import wait_for
 from real_superlink import end, spawn
 from superlink_pods import SuperLinkPods, running
 
-from flowerbed.flower.errors import Refused
+from flowerbed.errors import RefusedError
 from flowerbed.identities.nodekey import NodeKey
 from flowerbed.kubernetes.inside import PENDING, pending_names
 from loopback import free_port
@@ -161,7 +161,7 @@ def test_users_and_nodes_change_without_a_restart(pods: SuperLinkPods) -> None:
     def refused() -> bool:
         try:
             pods.nodes("olga")
-        except Refused as error:
+        except RefusedError as error:
             return error.status == 403
         return False
 
@@ -196,7 +196,7 @@ def test_a_revocation_outlives_the_list_that_named_it(pods: SuperLinkPods) -> No
     def answer() -> str:
         try:
             return pods.nodes("olga").get("north-0", "no node")
-        except Refused as refusal:
+        except RefusedError as refusal:
             return refusal.detail
 
     before = pods.pod.inside("gateway", "/admission/revoked-users").read_bytes()

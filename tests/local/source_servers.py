@@ -15,7 +15,7 @@ from git_repositories import SshServer, commit, git, ssh_server
 from https_server import Server, serving
 from submit_apps import CLIENT, PYPROJECT, SERVER
 
-from flowerbed.flower.errors import SubmitError
+from flowerbed.errors import FlowerbedError
 from flowerbed.flower.source.prepare import prepared
 from flowerbed.flower.source.request import Request, Source
 
@@ -79,7 +79,7 @@ def fetched(asked: Request) -> tuple[set[str], Source]:
         return files, found.source
 
 
-def refused(kind: type[SubmitError], asked: Request) -> str:
+def refused(kind: type[FlowerbedError], asked: Request) -> str:
     """Return what is said of an app that is not taken."""
     with pytest.raises(kind) as error, prepared(asked):
         pass

@@ -19,9 +19,9 @@ from pathlib import Path
 from unittest import mock
 
 from flowerbed import runs
+from flowerbed.errors import FlowerbedError
 from flowerbed.flower.client import FlowerClient, messages
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import SubmitError
 from flowerbed.identities import CertificateAuthority, NodeKey, clock
 from flowerbed.identities.revocations import key_fingerprint
 from flowerbed.local.files import write_start
@@ -257,7 +257,7 @@ class Federation:
                 try:
                     client.call("control/list-runs", control.ListRunsRequest(), control.ListRunsResponse)
                     return
-                except SubmitError:
+                except FlowerbedError:
                     ended = [part for part, process in self._processes.items() if process.poll() is not None]
                     assert not ended, (
                         f"{ended} ended: {(self.folder / f'{ended[0]}.log').read_text()[-2000:]}"

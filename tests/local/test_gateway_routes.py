@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from local_helpers import Answer, as_node, call, trust
 
+from flowerbed.errors import RefusedError
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import Refused
 from flowerbed.flower.programs.supernode import Fleet
 from flowerbed.identities import NodeKey
 from flowerbed.local import Federation
@@ -122,7 +122,7 @@ def test_an_unknown_key_reaches_nothing_and_reads_what_the_superlink_says(
     for ask in (Fleet.activate, lambda fleet: fleet.deactivate(7)):
         said = []
         for address, root in ways:
-            with pytest.raises(Refused) as refusal:
+            with pytest.raises(RefusedError) as refusal:
                 ask(Fleet(Connection(address=address, root_certificates=root), private))
             said.append((refusal.value.status, refusal.value.code, refusal.value.detail))
         assert said[0] == said[1]

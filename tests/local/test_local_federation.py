@@ -20,12 +20,11 @@ from local_helpers import GONE, ONE_NODE, ROOT, declare, flowerbed, health, kill
 
 from flowerbed import runs
 from flowerbed.declaration import load_plan
-from flowerbed.errors import LocalError
+from flowerbed.errors import LocalError, UnreachableError
 from flowerbed.flower import runs as flower_runs
 from flowerbed.flower.app import app as flower_app
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import Unreachable
 from flowerbed.identities import NodeKey
 from flowerbed.local import Federation, Options, connection_file, state_of, up
 from flowerbed.local.state import StateFolder, read_record, running
@@ -299,7 +298,7 @@ def test_without_a_gateway_it_says_who_may_do_what_and_ends_under_followers(
             begin = time.monotonic()
             assert run("down", file).returncode == 0
             assert time.monotonic() - begin < 20
-            with contextlib.suppress(Unreachable):
+            with contextlib.suppress(UnreachableError):
                 assert list(follower) is not None
     finally:
         run("down", file)

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from local_helpers import ROOT, until
 
+from flowerbed.errors import RefusedError
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import Refused
+from flowerbed.flower.errors import refusal
 from flowerbed.flower.programs import supernode
 from flowerbed.identities import CertificateAuthority, NodeKey
 from flowerbed.local import Federation, state_of
@@ -114,7 +115,7 @@ def test_a_wrong_clock_is_named(
     roots = state.path / "gateway" / "ca.crt"
     address = hospitals.record.endpoints["fleet"].address
     with supernode.Fleet(Connection(address=address, root_certificates=roots), key) as fleet:
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(RefusedError) as refusal:
             fleet.activate()
         reason = supernode.Admission(fleet, tmp_path / "id", None).reason(refusal.value)
     if not seconds:
@@ -139,7 +140,7 @@ class Lenient:
         self.calls.append("activate")
         if self.refusals:
             self.refusals -= 1
-            raise Refused(412, supernode.NOT_ACTIVATED, "not activated", address=self.connection.address)
+            raise refusal(412, supernode.NOT_ACTIVATED, "not activated", address=self.connection.address)
         return 7
 
     def deactivate(self, node_id: int) -> None:

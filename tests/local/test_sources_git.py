@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from source_servers import APP, Served, fetched, refused, request
 
-from flowerbed.flower.errors import Invalid, Unreachable
+from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.source import git as flower_git
 from flowerbed.flower.source.git_process import Git
 from flowerbed.flower.source.request import Request
@@ -37,7 +37,7 @@ def test_ref_and_folder_in_the_address(served: Served) -> None:
     url = f"{served.url('https')}@feature/x#subdirectory=apps/tiny"
     files, source = fetched(Request(app=url))
     assert (files, source.ref, source.commit) == (set(APP), "feature/x", served.first)
-    assert "--ref main says otherwise" in refused(Invalid, Request(app=url, ref="main"))
+    assert "--ref main says otherwise" in refused(UsageError, Request(app=url, ref="main"))
 
 
 def test_a_clone_on_this_machine(served: Served, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_as_little_as_can_be(served: Served, monkeypatch: pytest.MonkeyPatch, ol
 
 def test_a_commit_that_the_server_does_not_give(served: Served) -> None:
     """A commit outside of branches and tags is not there, as far as the server tells."""
-    assert "there is no commit" in refused(Invalid, request(served, "file", ref="0" * 40))
+    assert "there is no commit" in refused(UsageError, request(served, "file", ref="0" * 40))
 
 
 def test_private_by_token(served: Served, tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_private_by_token(served: Served, tmp_path: Path) -> None:
     served.web.allowed = {"Basic " + base64.b64encode(f"reader:{TOKEN}".encode()).decode()}
     asked = request(served, "https", ref="v1", token_file=token, username="reader")
     assert fetched(asked)[0] == set(APP)
-    assert "--token-file FILE" in refused(Unreachable, request(served, "https"))
+    assert "--token-file FILE" in refused(UnreachableError, request(served, "https"))
     token.write_text("another")
-    said = refused(Unreachable, asked)
+    said = refused(UnreachableError, asked)
     assert "Authentication failed" in said
     assert "another" not in said
 
@@ -91,10 +91,10 @@ def test_private_by_token(served: Served, tmp_path: Path) -> None:
 def test_private_by_ssh_key(served: Served) -> None:
     """The key in its file opens the repository; another key, and another host's, do not."""
     other = served.ssh.other_key
-    assert "Permission denied" in refused(Unreachable, request(served, "ssh", ssh_key=other))
+    assert "Permission denied" in refused(UnreachableError, request(served, "ssh", ssh_key=other))
     empty = served.web.root / "empty"
     empty.write_text("")
-    said = refused(Unreachable, request(served, "ssh", known_hosts=empty))
+    said = refused(UnreachableError, request(served, "ssh", known_hosts=empty))
     assert "Host key verification failed" in said
     assert "--known-hosts" in said
 
@@ -104,4 +104,4 @@ def test_a_key_that_others_may_read(served: Served, tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_bytes(served.ssh.key.read_bytes())
     key.chmod(0o644)
-    assert f"chmod 600 {key}" in refused(Invalid, request(served, "ssh", ssh_key=key))
+    assert f"chmod 600 {key}" in refused(UsageError, request(served, "ssh", ssh_key=key))

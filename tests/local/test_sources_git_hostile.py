@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from source_servers import APP, Served, fetched, refused, request
 
-from flowerbed.flower.errors import Invalid, Unreachable
+from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.source import git_process as flower_git_process
 from flowerbed.flower.source.request import Request
 
@@ -68,7 +68,7 @@ def test_nothing_of_a_repository_runs(tmp_path: Path) -> None:
 )
 def test_addresses(app: str, said: str) -> None:
     """What is no address of a repository, or shows a secret, is refused, and the secret is not repeated."""
-    text = refused(Invalid, Request(app=app))
+    text = refused(UsageError, Request(app=app))
     assert said in text
     assert "s3cret" not in text
     assert text.isprintable() or "\n  " in text
@@ -78,20 +78,20 @@ def test_addresses(app: str, said: str) -> None:
 @pytest.mark.parametrize("path", ["../etc", "/etc", "apps/../../x", "apps\\..\\x", "a\0b"])
 def test_folders_that_lead_out(served: Served, path: str) -> None:
     """A sub-folder is a folder of the repository."""
-    assert "path" in refused(Invalid, request(served, "file", path=path))
+    assert "path" in refused(UsageError, request(served, "file", path=path))
 
 
 def test_a_folder_that_is_not_there(served: Served) -> None:
     """The error says what is there."""
-    text = refused(Invalid, request(served, "https", path="app/tiny"))
+    text = refused(UsageError, request(served, "https", path="app/tiny"))
     assert "has no folder 'app/tiny'" in text
     assert "README, apps" in text
-    assert "has no folder" in refused(Invalid, request(served, "https", path="README"))
+    assert "has no folder" in refused(UsageError, request(served, "https", path="README"))
 
 
 def test_a_ref_that_is_not_there(served: Served) -> None:
     """The error says what is near."""
-    text = refused(Invalid, request(served, "https", ref="mian"))
+    text = refused(UsageError, request(served, "https", ref="mian"))
     assert "there is no branch, tag or commit mian" in text
     assert "main" in text.splitlines()[-1]
 
@@ -105,7 +105,7 @@ def test_links(tmp_path: Path) -> None:
     assert fetched(of_folder(work))[0] == set(APP)
     (work / "tiny/out.py").symlink_to("../../secret")
     commit(work, {})
-    assert "link 'tiny/out.py' leads out" in refused(Invalid, of_folder(work))
+    assert "link 'tiny/out.py' leads out" in refused(UsageError, of_folder(work))
 
 
 def test_pointers_of_large_files(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_pointers_of_large_files(tmp_path: Path) -> None:
     commit(work, {**APP, "data.bin": pointer})
     assert "data.bin" in fetched(of_folder(work))[0]
     commit(work, {"tiny/model.py": pointer})
-    assert "Git LFS pointers in place of tiny/model.py" in refused(Invalid, of_folder(work))
+    assert "Git LFS pointers in place of tiny/model.py" in refused(UsageError, of_folder(work))
 
 
 def test_a_tree_that_never_ends(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_tree_that_never_ends(tmp_path: Path) -> None:
         entry = f"040000 tree {tree.stdout.strip()}"
     bomb = git(work, "commit-tree", "-m", "x", entry.split()[-1])
     git(work, "branch", "bomb", bomb)
-    text = refused(Invalid, of_folder(work, ref="bomb"))
+    text = refused(UsageError, of_folder(work, ref="bomb"))
     assert "files and folders" in text or "unpacks to more" in text
 
 
@@ -140,7 +140,7 @@ def test_a_repository_that_is_too_large(served: Served, monkeypatch: pytest.Monk
     """What git fetches is bounded while it fetches."""
     fetched(request(served, "https"))
     monkeypatch.setattr(flower_git_process, "LARGEST_REPOSITORY", 100)
-    assert "more than 100 bytes" in refused(Invalid, request(served, "https"))
+    assert "more than 100 bytes" in refused(UsageError, request(served, "https"))
 
 
 def test_a_repository_that_needs_much_memory(
@@ -152,7 +152,7 @@ def test_a_repository_that_needs_much_memory(
     asked = Request(app=served.url("https").replace("app.git", "zeros.git"))
     assert fetched(asked)[0] == {*APP, "zeros.json"}
     monkeypatch.setattr(flower_git_process, "MOST_MEMORY", 14_000_000)
-    text = refused(Invalid, asked)
+    text = refused(UsageError, asked)
     assert "out of memory" in text.lower()
     assert "14,000,000 bytes of memory" in text
 
@@ -162,7 +162,7 @@ def test_a_server_that_never_answers(served: Served, monkeypatch: pytest.MonkeyP
     done = threading.Event()
     served.web.answers[BACKEND] = lambda _: done.wait(30) and None
     try:
-        text = refused(Unreachable, request(served, "https", timeout=1.0))
+        text = refused(UnreachableError, request(served, "https", timeout=1.0))
     finally:
         done.set()
     assert "it takes too long" in text
@@ -171,10 +171,12 @@ def test_a_server_that_never_answers(served: Served, monkeypatch: pytest.MonkeyP
 
 def test_nobody_there(served: Served, tmp_path: Path) -> None:
     """A host without a server, a certificate that nobody vouches for, a path without a repository."""
-    assert "connect" in refused(Unreachable, Request(app="git+https://localhost:1/x.git"))
-    assert "Connection refused" in refused(Unreachable, Request(app="git+ssh://localhost:1/x.git"))
-    assert "not found" in refused(Invalid, Request(app=served.url("https").replace("app.git", "other.git")))
-    assert "does not" in refused(Invalid, Request(app=f"git+file://{tmp_path}/none"))
+    assert "connect" in refused(UnreachableError, Request(app="git+https://localhost:1/x.git"))
+    assert "Connection refused" in refused(UnreachableError, Request(app="git+ssh://localhost:1/x.git"))
+    assert "not found" in refused(
+        UsageError, Request(app=served.url("https").replace("app.git", "other.git"))
+    )
+    assert "does not" in refused(UsageError, Request(app=f"git+file://{tmp_path}/none"))
 
 
 def test_a_secret_stays_in_its_file(served: Served, tmp_path: Path) -> None:
@@ -212,7 +214,7 @@ def test_a_redirect_gets_no_token(served: Served, tmp_path: Path) -> None:
     port = served.web.address.rpartition(":")[2]
     served.web.redirects = {BACKEND: f"https://127.0.0.1:{port}/git/x/info/refs?service=git-upload-pack"}
     served.web.allowed = {"nobody"}
-    refused(Unreachable, request(served, "https", ref="main", token_file=token))
+    refused(UnreachableError, request(served, "https", ref="main", token_file=token))
     assert [path for path, _ in served.web.seen] == [BACKEND, "/git/x/info/refs"]
     assert {shown for _, shown in served.web.seen} == {""}
 
@@ -240,11 +242,11 @@ def test_submodules(served: Served, tmp_path: Path, kind: str) -> None:
     app = served.url("https").replace("/app.git", f"/{kind}/app.git")
     assert fetched(Request(app=app))[0] == {*APP, ".gitmodules"}
     if said:
-        text = refused(Invalid, Request(app=app, submodules=True))
+        text = refused(UsageError, Request(app=app, submodules=True))
         assert said in text
         assert "s3cret" not in text
     else:
         assert fetched(Request(app=app, submodules=True))[0] == {*APP, ".gitmodules", "tiny/part/helper.py"}
         git(served.bare.parent / kind / "part.git", "update-ref", "-d", "refs/heads/main")
         (served.bare.parent / kind / "part.git").rename(served.bare.parent / kind / "gone.git")
-        assert "not found" in refused(Invalid, Request(app=app, submodules=True))
+        assert "not found" in refused(UsageError, Request(app=app, submodules=True))

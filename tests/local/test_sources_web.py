@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 from source_servers import APP, Served, fetched, refused
 
+from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.app.build import build
-from flowerbed.flower.errors import Invalid, Unreachable
 from flowerbed.flower.source import download as flower_download
 from flowerbed.flower.source.prepare import prepared
 from flowerbed.flower.source.request import Request
@@ -59,7 +59,7 @@ def test_an_archive_on_this_machine(served: Served, url: str) -> None:
     files, source = fetched(Request(app=str(file), sha256=SHA256.upper()))
     assert files == set(APP)
     assert (source.location, source.sha256) == (str(file), SHA256)
-    assert "its SHA-256 is" in refused(Invalid, Request(app=str(file), sha256="0" * 64))
+    assert "its SHA-256 is" in refused(UsageError, Request(app=str(file), sha256="0" * 64))
 
 
 def test_a_fab(served: Served, url: str) -> None:
@@ -74,7 +74,7 @@ def test_a_fab(served: Served, url: str) -> None:
 
 def test_another_hash(url: str) -> None:
     """Other bytes than those that were asked for are refused."""
-    said = refused(Invalid, Request(app=url, sha256="0" * 64))
+    said = refused(UsageError, Request(app=url, sha256="0" * 64))
     assert f"its SHA-256 is {SHA256}, not 000" in said
 
 
@@ -93,7 +93,7 @@ def test_another_hash(url: str) -> None:
 )
 def test_addresses(served: Served, url: str, app: str, said: str) -> None:
     """What is no address of an archive is refused with exit code 2."""
-    text = refused(Invalid, Request(app=app.format(served.web.address)))
+    text = refused(UsageError, Request(app=app.format(served.web.address)))
     assert said in text
     assert "s3cret" not in text
 
@@ -112,14 +112,14 @@ def cut(handler: BaseHTTPRequestHandler) -> None:
 @pytest.mark.parametrize(
     ("path", "kind", "said"),
     [
-        ("none.tar.gz", Invalid, "the server answers 404"),
-        ("circle", Unreachable, "redirects"),
-        ("away", Unreachable, "which is not https"),
-        ("cut", Unreachable, "broke off"),
+        ("none.tar.gz", UsageError, "the server answers 404"),
+        ("circle", UnreachableError, "redirects"),
+        ("away", UnreachableError, "which is not https"),
+        ("cut", UnreachableError, "broke off"),
     ],
 )
 def test_signed_addresses_are_not_shown(
-    served: Served, url: str, path: str, kind: type[Invalid | Unreachable], said: str
+    served: Served, url: str, path: str, kind: type[UsageError | UnreachableError], said: str
 ) -> None:
     """No error repeats a query, of the address or of where it leads."""
     served.web.redirects = {
@@ -134,9 +134,13 @@ def test_signed_addresses_are_not_shown(
 
 @pytest.mark.parametrize(
     ("host", "kind"),
-    [("127.0.0.1:1", Unreachable), ("no-such-host.invalid", Unreachable), ("127.0.0.1:99999", Invalid)],
+    [
+        ("127.0.0.1:1", UnreachableError),
+        ("no-such-host.invalid", UnreachableError),
+        ("127.0.0.1:99999", UsageError),
+    ],
 )
-def test_a_signed_address_that_nobody_serves(host: str, kind: type[Invalid | Unreachable]) -> None:
+def test_a_signed_address_that_nobody_serves(host: str, kind: type[UsageError | UnreachableError]) -> None:
     """The address is named without its query."""
     text = refused(kind, Request(app=f"https://{host}/app.zip{SIGNED}"))
     assert "app.zip" in text
@@ -155,7 +159,7 @@ def test_secrets(served: Served, url: str, tmp_path_factory: pytest.TempPathFact
         served.web.allowed = {header}
         assert fetched(Request(app=url, token_file=token, username=name))[0] == set(APP)
     token.write_text("another")
-    text = refused(Unreachable, Request(app=url, token_file=token))
+    text = refused(UnreachableError, Request(app=url, token_file=token))
     assert "the server answers 401" in text
     assert "another" not in text
     served.web.allowed = set()
@@ -173,10 +177,10 @@ def test_redirects_are_bounded(served: Served, url: str) -> None:
         "/plain": f"http://{served.web.address}/tiny.tar.gz",
         "/file": "file:///etc/passwd",
     }
-    assert "redirects" in refused(Unreachable, Request(app=url.replace("tiny.tar.gz", "circle")))
+    assert "redirects" in refused(UnreachableError, Request(app=url.replace("tiny.tar.gz", "circle")))
     assert len(served.web.seen) <= 12
     for name, said in (("plain", "not https"), ("file", "leads nowhere")):
-        assert said in refused(Unreachable, Request(app=url.replace("tiny.tar.gz", name)))
+        assert said in refused(UnreachableError, Request(app=url.replace("tiny.tar.gz", name)))
 
 
 def broken_off(handler: BaseHTTPRequestHandler) -> None:
@@ -218,11 +222,11 @@ def dripping(handler: BaseHTTPRequestHandler) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "said"),
     [
-        (broken_off, Unreachable, "it broke off after 10 of 1,000 bytes"),
-        (no_http, Unreachable, "smtp.example.org"),
-        (endless, Invalid, "more than 100,000 bytes"),
-        (dripping, Unreachable, "it takes too long"),
-        (lambda _: threading.Event().wait(3) and None, Unreachable, "it takes too long"),
+        (broken_off, UnreachableError, "it broke off after 10 of 1,000 bytes"),
+        (no_http, UnreachableError, "smtp.example.org"),
+        (endless, UsageError, "more than 100,000 bytes"),
+        (dripping, UnreachableError, "it takes too long"),
+        (lambda _: threading.Event().wait(3) and None, UnreachableError, "it takes too long"),
     ],
 )
 def test_servers_that_misbehave(
@@ -230,7 +234,7 @@ def test_servers_that_misbehave(
     url: str,
     monkeypatch: pytest.MonkeyPatch,
     answer: Callable[[BaseHTTPRequestHandler], None],
-    kind: type[Invalid] | type[Unreachable],
+    kind: type[UsageError] | type[UnreachableError],
     said: str,
 ) -> None:
     """Each ends with one sentence, in time."""
@@ -241,10 +245,10 @@ def test_servers_that_misbehave(
 
 def test_nobody_there(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port that nobody serves, a name that nobody knows, a certificate that nobody vouches for."""
-    assert "Connection refused" in refused(Unreachable, Request(app="https://127.0.0.1:1/x.zip"))
-    assert "x.invalid" in refused(Unreachable, Request(app="https://x.invalid/x.zip"))
+    assert "Connection refused" in refused(UnreachableError, Request(app="https://127.0.0.1:1/x.zip"))
+    assert "x.invalid" in refused(UnreachableError, Request(app="https://x.invalid/x.zip"))
     monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
-    said = refused(Unreachable, Request(app=url))
+    said = refused(UnreachableError, Request(app=url))
     assert "its certificate is not trusted" in said
     assert "SSL_CERT_FILE" in said

@@ -59,13 +59,15 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def travel(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], datetime]:
-    """Set the clock so many days from now."""
+    """Stop the clock, and set it so many days after that moment."""
+    beginning = REAL_NOW()
 
     def to(days: float) -> datetime:
-        moment = REAL_NOW() + timedelta(days=days)
+        moment = beginning + timedelta(days=days)
         monkeypatch.setattr(clock, "now", lambda: moment)
         return moment
 
+    to(0)
     return to
 
 

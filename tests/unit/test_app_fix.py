@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from submit_apps import CLIENT, PYPROJECT, SERVER, pyproject, write_app
 
+from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load_for_run
 from flowerbed.flower.app.fix import corrected
 from flowerbed.flower.app.requirements import FEDERATION
-from flowerbed.flower.errors import Invalid
 from flowerbed.flower.programs import submit
 
 CODE = {"__init__.py": "", "server.py": SERVER, "client.py": CLIENT}
@@ -27,8 +27,8 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-def refusal(folder: Path) -> Invalid:
-    with pytest.raises(Invalid) as refused:
+def refusal(folder: Path) -> UsageError:
+    with pytest.raises(UsageError) as refused:
         load_for_run(folder, None, ())
     return refused.value
 
@@ -125,7 +125,7 @@ def test_a_right_app_is_left_alone(tmp_path: Path) -> None:
 def test_what_cannot_be_put_right_stays_refused(tmp_path: Path) -> None:
     """With the user's own path, though it was a copy that was read."""
     write_app(tmp_path, {**pyproject('"tiny"', '"my_app"'), "tiny/server.py": "return 1\n"})
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         load_for_run(tmp_path, None, (), None, lambda _: None)
     assert refused.value.what.startswith(f"{tmp_path}/pyproject.toml: tool.flwr.app.components.serverapp")
 

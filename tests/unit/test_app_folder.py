@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from submit_apps import write_app
 
+from flowerbed.errors import UsageError
 from flowerbed.flower import artifacts as flower_artifacts
 from flowerbed.flower import resume as flower_resume
 from flowerbed.flower.app.app import load
 from flowerbed.flower.artifacts import artifacts, shown
-from flowerbed.flower.errors import Invalid
 from flowerbed.flower.start import app_folder
 
 
@@ -210,5 +210,5 @@ def test_an_app_carries_files(tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(carrying.fab)) as archive:
         assert b".flowerbed/files/out/model.npz," in archive.read(".info/CONTENT")
     assert flower_resume.resuming(app, {}) is app
-    with pytest.raises(Invalid, match="Flower takes 10,485,760"):
+    with pytest.raises(UsageError, match="Flower takes 10,485,760"):
         flower_resume.resuming(app, {"a": bytes(11_000_000)})

@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from submit_apps import CLIENT, PYPROJECT, SERVER, pyproject, write_app
 
+from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load
 from flowerbed.flower.app.imports import Files, closure
 from flowerbed.flower.app.packing_rules import BUILT_IN
 from flowerbed.flower.app.reads import files_named, keys_read, renamed
 from flowerbed.flower.app.requirements import declared_images, this_python
-from flowerbed.flower.errors import Invalid
 
 HERE = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 
 
 def refusal(folder: Path) -> list[str]:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         load(folder)
     return [line.removeprefix(f"{folder}: ") for line in refused.value.what.splitlines()]
 
@@ -158,7 +158,7 @@ def test_a_fab_is_read_alike(tmp_path: Path) -> None:
 
     write_app(tmp_path, {"tiny/test_x.py": "", **client("import tiny.test_x")})
     (tmp_path / "x.fab").write_bytes(build(tmp_path))
-    with pytest.raises(Invalid, match=r"x\.fab: tiny/client\.py:1: imports tiny\.test_x, but there is no"):
+    with pytest.raises(UsageError, match=r"x\.fab: tiny/client\.py:1: imports tiny\.test_x, but there is no"):
         load(tmp_path / "x.fab")
 
 
@@ -208,7 +208,7 @@ def test_an_environment_that_flower_cannot_pack_is_named(tmp_path: Path) -> None
     """Its depth or its size ends the packing: the message says what it is."""
     deep = "flenv/lib/python3.11/site-packages/a/b/c/d/e/f/g/h.py"
     write_app(tmp_path, {"flenv/pyvenv.cfg": "", deep: ""})
-    with pytest.raises(Invalid, match=r"flenv/ is a Python environment: add .flenv/\*\*. to fab-exclude"):
+    with pytest.raises(UsageError, match=r"flenv/ is a Python environment: add .flenv/\*\*. to fab-exclude"):
         load(tmp_path)
     (tmp_path / ".gitignore").write_text("flenv/\n")
     assert load(tmp_path).warnings == ()
@@ -409,6 +409,6 @@ def test_code_of_any_shape_is_read_quickly(tmp_path: Path, code: str) -> None:
         tmp_path, {"tiny/__init__.py": "a = 1\n" * 5000, "tiny/odd.py": code, **client("import tiny.odd")}
     )
     before = time.process_time()
-    with contextlib.suppress(Invalid):
+    with contextlib.suppress(UsageError):
         load(tmp_path, declared_images({}))
     assert time.process_time() - before < 20

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from submit_apps import SERVER, pyproject, write_app
 
+from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load, load_for_run
 from flowerbed.flower.app.fab import FabFile
 from flowerbed.flower.app.reads import Key, keys_read
-from flowerbed.flower.errors import Invalid
 
 
 def read(*lines: str) -> dict[str, Key]:
@@ -76,7 +76,7 @@ def test_an_undeclared_key_that_code_reads_can_be_set(tmp_path: Path) -> None:
     (tmp_path / "a.fab").write_bytes(load(folder).fab)
     packed = load_for_run(tmp_path / "a.fab", None, ["extra=3"])[0]
     assert packed.fab == wanted.fab
-    with pytest.raises(Invalid, match="the app has no config key 'extras'; did you mean 'extra'"):
+    with pytest.raises(UsageError, match="the app has no config key 'extras'; did you mean 'extra'"):
         load_for_run(folder, None, ["extras=3"])
 
 
@@ -96,5 +96,5 @@ def test_a_default_in_code_gives_the_type(tmp_path: Path) -> None:
     """`get("lr", 0.1)` takes a number."""
     folder = write_app(tmp_path, UNDECLARED)
     assert load_for_run(folder, None, ["lr=1", "extra=x"])[1] == {"lr": 1.0, "extra": "x"}
-    with pytest.raises(Invalid, match=r"lr must be a number \(its default is 0.1\), not 'fast'"):
+    with pytest.raises(UsageError, match=r"lr must be a number \(its default is 0.1\), not 'fast'"):
         load_for_run(folder, None, ["lr=fast"])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowerbed.errors import UsageError
 from flowerbed.flower.app.run_config import KINDS, Scalar, overrides, parse
-from flowerbed.flower.errors import Invalid
 
 DEFAULTS: dict[str, Scalar] = {"count": 3, "rate": 0.5, "name": "x", "on": True, "deep.key": 1}
 SETTINGS = settings(max_examples=300, deadline=None, derandomize=True)
@@ -20,7 +20,7 @@ def answer(setting: str) -> dict[str, Scalar] | str:
     """Return what a setting changes, or why it is refused; any other error is a defect."""
     try:
         return overrides(DEFAULTS, None, [setting])
-    except Invalid as error:
+    except UsageError as error:
         return error.what
 
 
@@ -57,7 +57,7 @@ def test_what_toml_writes_is_read_back(value: Scalar) -> None:
 def test_hostile_values_are_strings(text: str) -> None:
     """What a TOML reader would choke on is plain text, and refused where a number is wanted."""
     assert parse(text, "default") == text
-    with pytest.raises(Invalid, match="count must be an integer"):
+    with pytest.raises(UsageError, match="count must be an integer"):
         overrides(DEFAULTS, None, [f"count={text}"])
     assert type(parse(text, None)) in KINDS
 
@@ -65,5 +65,5 @@ def test_hostile_values_are_strings(text: str) -> None:
 def test_a_deep_file_is_refused(tmp_path: Path) -> None:
     """A config file of lists in lists is told by its name."""
     (tmp_path / "c.toml").write_text("a = " + "[" * 100_000)
-    with pytest.raises(Invalid, match=r"c\.toml: "):
+    with pytest.raises(UsageError, match=r"c\.toml: "):
         overrides(DEFAULTS, tmp_path / "c.toml", [])

@@ -13,9 +13,9 @@ from hostile_fabs import APP, hostile, pack, patched
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load
 from flowerbed.flower.app.fab import FabFile
-from flowerbed.flower.errors import Invalid
 
 ROOT = Path(__file__).parents[2]
 CORPUS = list(hostile())
@@ -26,13 +26,13 @@ import json, resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, (600_000_000, 600_000_000))
 from flowerbed.flower.app.app import load
-from flowerbed.flower.errors import Invalid
+from flowerbed.errors import UsageError
 found = {}
 for file in sorted(Path(sys.argv[1]).glob("*.fab")):
     try:
         load(file)
         found[file.stem] = "accepted"
-    except Invalid as error:
+    except UsageError as error:
         found[file.stem] = "refused"
     except BaseException as error:
         found[file.stem] = repr(error)
@@ -55,7 +55,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize(("name", "said"), [(name, said) for name, _, said in CORPUS])
 def test_a_hostile_fab_is_refused_by_what_is_wrong(files: dict[str, Path], name: str, said: str) -> None:
     """Each is refused with exit code 2, the file, and the reason; no text moves the terminal's cursor."""
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         load(files[name])
     assert said in str(refused.value)
     assert str(files[name]) in str(refused.value)
@@ -99,10 +99,10 @@ def test_the_command_ends_with_2(files: dict[str, Path], name: str) -> None:
 
 
 def opens(fab: bytes) -> bool:
-    """Return whether a FAB is taken; any error but Invalid is a defect."""
+    """Return whether a FAB is taken; any error but UsageError is a defect."""
     try:
         FabFile(fab)
-    except Invalid:
+    except UsageError:
         return False
     return True
 

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from submit_apps import PYPROJECT, SERVER, write_app
 
+from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load
 from flowerbed.flower.app.build import LARGEST_FAB
 from flowerbed.flower.app.checks import LARGEST_MODULE, LARGEST_PYPROJECT, checked
-from flowerbed.flower.errors import Invalid
 
 
 def refusal(folder: Path) -> str:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         load(folder)
     return str(refused.value)
 
@@ -93,7 +93,7 @@ TABLES = st.recursive(
 @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(TABLES)
 def test_any_pyproject_is_answered(config: dict[str, object]) -> None:
-    """Whatever stands in the places of Flower's keys: told as Invalid, with the file, never a traceback."""
+    """Whatever stands in the places of Flower's keys: told as UsageError, with the file, no traceback."""
     import tomli_w
 
     def without_none(value: object) -> object:
@@ -104,7 +104,7 @@ def test_any_pyproject_is_answered(config: dict[str, object]) -> None:
         )
 
     text = tomli_w.dumps(without_none(config)).encode()  # type: ignore[arg-type]
-    with pytest.raises(Invalid, match=r"app.pyproject\.toml: "):
+    with pytest.raises(UsageError, match=r"app.pyproject\.toml: "):
         checked(Path("app"), lambda name, limit: text if name == "pyproject.toml" else None)
 
 
@@ -112,8 +112,8 @@ def test_any_pyproject_is_answered(config: dict[str, object]) -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_are_answered(data: bytes) -> None:
     """Neither a pyproject.toml nor a module of any bytes makes a traceback."""
-    with pytest.raises(Invalid):
+    with pytest.raises(UsageError):
         checked(Path("app"), lambda name, limit: data)
     files = {"pyproject.toml": PYPROJECT.encode(), "tiny/server.py": data, "tiny/client.py": b"app = 1"}
-    with pytest.raises(Invalid, match=r"serverapp"):
+    with pytest.raises(UsageError, match=r"serverapp"):
         checked(Path("app"), lambda name, limit: files.get(name))

@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from submit_apps import pyproject, write_app
 
 from flowerbed.declaration.model import FLOWER_LINES
+from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load
 from flowerbed.flower.app.requirements import (
     FEDERATION,
@@ -22,7 +23,6 @@ from flowerbed.flower.app.requirements import (
     warnings,
     wrong_requirements,
 )
-from flowerbed.flower.errors import Invalid
 from flowerbed.flower.source.inline import FLOWER
 
 
@@ -35,7 +35,7 @@ def app_with(folder: Path, dependencies: str) -> Path:
 )
 def test_an_app_for_another_flower_is_refused_with_both_ranges(tmp_path: Path, wanted: str) -> None:
     """The message names the app's range and the federation's; the exit code is 2."""
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         load(app_with(tmp_path, f'["{wanted}"]'))
     assert refused.value.exit_code == 2
     assert f"the federation runs Flower {FEDERATION}" in refused.value.what
@@ -63,7 +63,7 @@ def test_no_dependencies_are_no_problem_and_junk_is_one(tmp_path: Path) -> None:
     """An app need not say what it needs; what is no list of strings is told."""
     assert list(wrong_requirements(None)) == list(wrong_requirements([])) == []
     for junk in ('"flwr"', "[1]", "{a = 1}"):
-        with pytest.raises(Invalid, match=r"project\.dependencies must be a list of strings"):
+        with pytest.raises(UsageError, match=r"project\.dependencies must be a list of strings"):
             load(app_with(tmp_path, junk))
 
 
@@ -88,7 +88,7 @@ def test_an_image_that_brings_them_needs_no_warning(tmp_path: Path) -> None:
 def test_what_no_installer_reads_is_told(tmp_path: Path) -> None:
     """Flower would not pack it either, and would not say where it stands. What it does take, passes."""
     with pytest.raises(
-        Invalid, match=r"pyproject\.toml: project\.dependencies has 'torch ~~ 1': write it as PEP 508"
+        UsageError, match=r"pyproject\.toml: project\.dependencies has 'torch ~~ 1': write it as PEP 508"
     ):
         load(app_with(tmp_path, '["torch ~~ 1", "flwr>=1.41"]'))
     assert load(app_with(tmp_path, '["flwr @ {root:parent:parent:uri}"]')).warnings == ()
@@ -126,7 +126,9 @@ def test_names_are_compared_as_pep_503_says(name: str) -> None:
 
 def test_two_flowers_are_refused_as_flower_does(tmp_path: Path) -> None:
     """Flower packs no app with two; here both are named, with all else that is wrong."""
-    with pytest.raises(Invalid, match=r"has 'flwr>=1.41' and 'flwr\[simulation\]>=1.41': write one of them"):
+    with pytest.raises(
+        UsageError, match=r"has 'flwr>=1.41' and 'flwr\[simulation\]>=1.41': write one of them"
+    ):
         load(app_with(tmp_path, '["flwr>=1.41", "flwr[simulation]>=1.41"]'))
 
 

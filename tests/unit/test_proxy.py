@@ -15,9 +15,9 @@ from submit_servers import list_runs, serving, well
 from test_submit_tls import Pki
 
 from connect_proxy import Tunnels, tunnels
+from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import Invalid, Unreachable
 from flowerbed.flower.proxy import proxy_for
 
 NAME = "superlink.example.org"  # known to nobody here but the proxy
@@ -53,7 +53,7 @@ def test_a_host_behind_the_proxy_is_reached(pki: Pki, monkeypatch: pytest.Monkey
     through = asked(pki, pki.context(), "http://127.0.0.1:{}", monkeypatch)
     assert through.asked == [f"CONNECT {NAME}:9093 HTTP/1.1\r\nHost: {NAME}:9093\r\n\r\n"]
     monkeypatch.setenv("NO_PROXY", "example.org")
-    with pytest.raises(Unreachable, match="the host's name is unknown"):
+    with pytest.raises(UnreachableError, match="the host's name is unknown"):
         asked(pki, pki.context(), "http://127.0.0.1:{}", monkeypatch)
 
 
@@ -63,7 +63,7 @@ def test_a_password_is_shown_to_the_proxy_alone(pki: Pki, monkeypatch: pytest.Mo
     through = asked(pki, pki.context(), "site:s3same@127.0.0.1:{}", monkeypatch, wanted=f"Basic {pair}\r\n")
     assert f"Proxy-Authorization: Basic {pair}" in through.asked[0]
     for given_proxy in ("127.0.0.1:{}", "site:wr0ng@127.0.0.1:{}"):
-        with pytest.raises(Unreachable) as refused:
+        with pytest.raises(UnreachableError) as refused:
             asked(pki, pki.context(), given_proxy, monkeypatch, wanted=pair)
         assert "answers 407 Proxy Authentication Required" in str(refused.value)
         assert "(HTTPS_PROXY)" in str(refused.value)
@@ -84,7 +84,7 @@ def test_what_the_proxy_answers_is_named(
     answer: bytes, words: str, pki: Pki, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refusal with its remedy, something else than a proxy, an endless line, an early end."""
-    with pytest.raises(Unreachable) as refused:
+    with pytest.raises(UnreachableError) as refused:
         asked(pki, pki.context(), "http://127.0.0.1:{}", monkeypatch, answer=answer)  # type: ignore[arg-type]
     assert words in str(refused.value)
 
@@ -96,7 +96,7 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
     with FlowerClient(Connection(address=f"{NAME}:9093"), timeout=10) as client:
         words = f"the proxy 127.0.0.1:{port} .HTTPS_PROXY. cannot be reached: Connection refused"
-        with pytest.raises(Unreachable, match=words):
+        with pytest.raises(UnreachableError, match=words):
             list_runs(client)
 
 
@@ -106,7 +106,7 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_address_that_cannot_be_used_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is none, or is spoken to in another way, is named with what to write, and never shown."""
     monkeypatch.setenv("https_proxy", text)
-    with pytest.raises(Invalid, match=r"^HTTPS_PROXY: ") as refused:
+    with pytest.raises(UsageError, match=r"^HTTPS_PROXY: ") as refused:
         proxy_for(NAME, 443)
     assert "s3cret" not in str(refused.value)
 

@@ -55,4 +55,4 @@ def test_importing_loads_nothing_more() -> None:
         "print([name for name in sys.modules if name.startswith(('flwr', 'msgspec', 'flowerbed.'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['flowerbed.errors']"
+    assert done.stdout.strip() == "['flowerbed.flower', 'flowerbed.flower.errors', 'flowerbed.errors']"

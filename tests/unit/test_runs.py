@@ -14,7 +14,6 @@ from flowerbed.cli.run_table import Column, aligned, elapsed
 from flowerbed.errors import NotAllowedError, UnreachableError, UsageError
 from flowerbed.flower.client import MEDIA, messages
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import Invalid
 from flowerbed.flower.submission import seconds
 from flowerbed.records.query import Row
 
@@ -45,7 +44,7 @@ def test_durations(text: str, expected: float) -> None:
 @pytest.mark.parametrize("text", ["", "soon", "-1", "10 m", "1d", "1h30m", "١٠s", "nan", "1e3"])
 def test_what_is_no_duration(text: str) -> None:
     """Anything else is refused with examples."""
-    with pytest.raises(Invalid, match="is not a duration\n  write 90, 90s, 10m or 2h"):
+    with pytest.raises(UsageError, match="is not a duration\n  write 90, 90s, 10m or 2h"):
         seconds(text)
 
 

@@ -10,7 +10,6 @@ from record_folders import keep
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import Invalid
 from flowerbed.flower.labels import LONGEST_NOTE, MOST_TAGS, labels
 from flowerbed.records import run_of
 from flowerbed.records.index import INDEX, listing
@@ -127,7 +126,7 @@ def test_the_index_follows_the_records(root: Path) -> None:
 )  # fmt: skip
 def test_labels_that_cannot_be(wrong: dict[str, object]) -> None:
     """What would be taken for an id, would not fit one argument, or control a terminal."""
-    with pytest.raises(Invalid):
+    with pytest.raises(UsageError):
         labels(**wrong)  # type: ignore[arg-type]
 
 

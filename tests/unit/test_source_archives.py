@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowerbed.flower.errors import Invalid
+from flowerbed.errors import UsageError
 from flowerbed.flower.source import archive as flower_archive
 from flowerbed.flower.source.archive import app_folder, unpack
 
@@ -150,7 +150,7 @@ def test_hostile(tmp_path: Path, name: str) -> None:
     """Each is refused with a sentence, and writes nothing outside of its folder."""
     content, said = HOSTILE[name]
     (tmp_path / "in").mkdir()
-    with pytest.raises(Invalid, match=said) as error:
+    with pytest.raises(UsageError, match=said) as error:
         unpacked(tmp_path / "in", content())
     assert "\x1b" not in str(error.value)
     assert {entry.name for entry in tmp_path.iterdir()} == {"in"}
@@ -203,11 +203,11 @@ def test_memory_is_bounded(tmp_path: Path, name: str) -> None:
     program = (
         "import re, resource, sys; from pathlib import Path\n"
         "from flowerbed.flower.source import archive\n"
-        "from flowerbed.flower.errors import Invalid\n"
+        "from flowerbed.errors import UsageError\n"
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000,) * 2)\n"
         "try: archive.unpack(Path(sys.argv[1]) / 'archive', Path(sys.argv[1]) / 'to')\n"
-        "except Invalid as error: print('refused', error)\n"
+        "except UsageError as error: print('refused', error)\n"
         "else: print('taken', len(list((Path(sys.argv[1]) / 'to').iterdir())))\n"
         "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
     )
@@ -225,7 +225,7 @@ def test_links_count_in_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "few").mkdir()
     assert unpacked(tmp_path / "few", zipped(*FILES.items(), *links[:50])) == FILES
     (tmp_path / "many").mkdir()
-    with pytest.raises(Invalid, match="unpacks to more than"):
+    with pytest.raises(UsageError, match="unpacks to more than"):
         unpacked(tmp_path / "many", zipped(*FILES.items(), *links))
 
 
@@ -239,7 +239,7 @@ def test_damage(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     folder = tmp_path_factory.mktemp("damaged")
-    with contextlib.suppress(Invalid):
+    with contextlib.suppress(UsageError):
         unpacked(folder, bytes(content))
     assert {entry.name for entry in folder.iterdir()} <= {"archive", "to"}
 
@@ -267,7 +267,7 @@ def test_the_apps_folder(tmp_path: Path, files: list[str], path: str, found: str
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """The error says what is there."""
     (tmp_path / "apps").mkdir()
-    with pytest.raises(Invalid, match=r"no folder 'app'\n  at its top there is: apps"):
+    with pytest.raises(UsageError, match=r"no folder 'app'\n  at its top there is: apps"):
         app_folder(tmp_path, "app")
-    with pytest.raises(Invalid, match="leads out"):
+    with pytest.raises(UsageError, match="leads out"):
         app_folder(tmp_path, "../x")

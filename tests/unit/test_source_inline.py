@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from submit_apps import CLIENT, SERVER, write_app
 
+from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load
-from flowerbed.flower.errors import Invalid
 from flowerbed.flower.source.inline import FLOWER, Inline, run_config
 from flowerbed.flower.source.options import request
 from flowerbed.flower.source.prepare import prepared
@@ -121,7 +121,7 @@ def test_pieces_that_do_not_fit(pieces: Path, change: dict[str, Any], said: str)
     for name in ("random.py", "my-module.py", "kit/deep/client.py", "flwr/__init__.py"):
         (pieces / name).parent.mkdir(exist_ok=True)
         (pieces / name).write_text("z = 1\n")
-    with pytest.raises(Invalid, match="(?s).*" + said.replace("(", r"\(").replace("../", "")) as error:
+    with pytest.raises(UsageError, match="(?s).*" + said.replace("(", r"\(").replace("../", "")) as error:
         made(Inline(**{"client": "client.py", "server": "server.py", **change}))
     assert "/flowerbed-app-" not in str(error.value)
 
@@ -129,7 +129,7 @@ def test_pieces_that_do_not_fit(pieces: Path, change: dict[str, Any], said: str)
 def test_all_that_is_wrong_at_once(pieces: Path) -> None:
     """Four mistakes, four lines."""
     inline = Inline(client="a.py", server="b.py", modules=(Path("c.py"),), requirements=("?",))
-    with pytest.raises(Invalid) as error:
+    with pytest.raises(UsageError) as error:
         made(inline)
     assert len(error.value.what.splitlines()) == 4
 
@@ -158,7 +158,7 @@ def test_run_config(tmp_path: Path) -> None:
 )
 def test_flags_that_do_not_fit(pieces: Path, app: str | None, given: dict[str, Any], said: str) -> None:
     """A flag that would have no effect is refused."""
-    with pytest.raises(Invalid, match=said), prepared(request(app, given, float, {})):
+    with pytest.raises(UsageError, match=said), prepared(request(app, given, float, {})):
         pass
 
 
@@ -170,7 +170,7 @@ def test_a_record_that_was_made_before(tmp_path: Path) -> None:
     with prepared(request(app, {"source_record": record}, float, {})) as found:
         assert found.source == Source(kind="git", location="https://git.example.org/x.git", commit="0")
     record.write_text('{"kind": "git"}')
-    with pytest.raises(Invalid, match="is not the record"), prepared(Request(app=app, record=record)):
+    with pytest.raises(UsageError, match="is not the record"), prepared(Request(app=app, record=record)):
         pass
 
 
@@ -183,7 +183,7 @@ def test_a_module_that_lies_beside_a_piece_has_to_be_one(pieces: Path, name: str
     (pieces / "client.py").write_text(f"from beside import x\n{code}")
     module = Path(name).parent if "/" in name else Path(name)
     inline = Inline(client="client.py", server="server.py", modules=(Path("helpers.py"),))
-    with pytest.raises(Invalid, match=rf"client\.py:1: imports beside, .* --module {module}"):
+    with pytest.raises(UsageError, match=rf"client\.py:1: imports beside, .* --module {module}"):
         made(inline)
     assert made(dataclasses.replace(inline, modules=(*inline.modules, module)))
     (pieces / "client.py").write_text(f"try:\n    import beside\nexcept ImportError:\n    pass\n{code}")

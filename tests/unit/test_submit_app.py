@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from submit_apps import SERVER, pyproject, write_app
 
+from flowerbed.errors import UsageError
 from flowerbed.flower.app import build as flower_build
 from flowerbed.flower.app import fab as flower_fab
 from flowerbed.flower.app.app import load, load_for_run
-from flowerbed.flower.errors import Invalid
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         load(path)
     assert refused.value.exit_code == 2
     return str(refused.value)
@@ -259,7 +259,7 @@ def test_a_fab_larger_than_flower_takes_is_refused(tmp_path: Path) -> None:
 def test_a_wrong_app_and_wrong_settings_are_told_together(tmp_path: Path) -> None:
     """What is wrong with `--set` is told with what is wrong with the app, where its defaults can be read."""
     write_app(tmp_path, pyproject('version = "1.0.0"', 'version = "newest"'))
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         load_for_run(tmp_path, None, ["tick=3", "pause=0.5"])
     assert refused.value.what.splitlines() == [
         f"{tmp_path}/pyproject.toml: project.version is 'newest': write a version as PEP 440 has it, "

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import pytest
 from submit_servers import Answer, Handler, IPv6Server, Server, list_runs, plain, reply, serving, well
 
+from flowerbed.errors import RefusedError, UnreachableError
 from flowerbed.flower import client as flower_client
 from flowerbed.flower.client import MEDIA, STREAM_MEDIA, FlowerClient, messages
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import Refused, Unreachable
 
 
 def test_a_call_is_answered_and_its_connection_kept() -> None:
@@ -76,7 +76,7 @@ def test_a_connection_that_the_server_closes_is_opened_again() -> None:
 def test_a_refusal_is_read(status: int, body: bytes, code: int, detail: str, exit_code: int) -> None:
     """Status, Flower's code and its words are told, with the address; a proxy's page gives its reason."""
     with serving(lambda handler: handler.give(status, body, "application/json")) as server:
-        with FlowerClient(plain(server)) as client, pytest.raises(Refused) as refused:
+        with FlowerClient(plain(server)) as client, pytest.raises(RefusedError) as refused:
             list_runs(client)
         error = refused.value
         assert (error.status, error.code, error.exit_code) == (status, code, exit_code)
@@ -91,7 +91,7 @@ def test_a_gateway_without_its_superlink_is_unreachable(status: int) -> None:
     with serving(lambda handler: handler.give(status, body, "application/json")) as server:
         with (
             FlowerClient(plain(server)) as client,
-            pytest.raises(Unreachable, match="does not answer, HTTP") as error,
+            pytest.raises(UnreachableError, match="does not answer, HTTP") as error,
         ):
             list_runs(client)
         assert not error.value.lost
@@ -109,7 +109,7 @@ def test_another_server_is_not_taken_for_a_superlink(body: bytes, media: str, me
     with (
         serving(lambda handler: handler.give(200, body, media)) as server,
         FlowerClient(plain(server)) as client,
-        pytest.raises(Unreachable, match=message),
+        pytest.raises(UnreachableError, match=message),
     ):
         list_runs(client)
 
@@ -134,7 +134,7 @@ def test_an_answer_given_before_the_request_was_read_is_heard() -> None:
     with (
         serving(refuse) as server,
         FlowerClient(plain(server)) as client,
-        pytest.raises(Refused, match="too large"),
+        pytest.raises(RefusedError, match="too large"),
     ):
         client.call("control/start-run", request, control.StartRunResponse)
 
@@ -185,7 +185,7 @@ def test_a_broken_stream_gives_what_came_and_then_says_so(pieces: list[bytes], w
     with serving(stream(pieces, whole=whole)) as server:
         texts = read_stream(server)
         assert next(texts) == "one"
-        with pytest.raises(Unreachable):
+        with pytest.raises(UnreachableError):
             next(texts)
 
 
@@ -193,7 +193,7 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
     """Every wait is bounded; the call may have had its effect, and the error knows that."""
     release = threading.Event()
     with serving(lambda _: bool(release.wait(10))) as server:  # type: ignore[arg-type]
-        with FlowerClient(plain(server), timeout=0.2) as client, pytest.raises(Unreachable) as error:
+        with FlowerClient(plain(server), timeout=0.2) as client, pytest.raises(UnreachableError) as error:
             list_runs(client)
         release.set()
     assert "no answer within 0.2 s" in str(error.value)
@@ -207,7 +207,7 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
 def test_nobody_at_the_address(address: str, message: str) -> None:
     """An address without a server, and a name without an address, are told with the address."""
     with (
-        pytest.raises(Unreachable, match=message) as error,
+        pytest.raises(UnreachableError, match=message) as error,
         FlowerClient(Connection(address=address, insecure=True)) as client,
     ):
         list_runs(client)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from flowerbed.errors import UsageError
 from flowerbed.flower.app.run_config import Scalar, flatten, overrides, settings_of
-from flowerbed.flower.errors import Invalid
 from flowerbed.flower.source.inline import run_config
 
 DEFAULTS: dict[str, Scalar] = {
@@ -82,7 +82,7 @@ def test_a_setting_is_read_as_the_default_has_it(setting: str, key: str, value: 
 )
 def test_a_wrong_setting_is_refused_by_name(setting: str, message: str) -> None:
     """An unknown key or a value of another type names the setting and what would be right."""
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         overrides(DEFAULTS, None, [setting])
     assert str(refused.value) == f"--set {setting}: {message}"
 
@@ -91,7 +91,7 @@ def test_all_wrong_settings_are_told_at_once(tmp_path: Path) -> None:
     """Problems of the file and of the flags come together."""
     file = tmp_path / "run.toml"
     file.write_text("rate = [1]\nrounds = 'x'\n")
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         overrides(DEFAULTS, file, ["verbose=no", "nope=1"])
     assert [line.split(": ")[1].split(" ")[0] for line in str(refused.value).splitlines()] == [
         "rate",
@@ -115,7 +115,7 @@ def test_a_table_is_flattened_as_flower_does(tmp_path: Path) -> None:
     table = 'model={depth=4,head={wide=true,name="x"}}'
     given, problems = settings_of([table], DEFAULTS)
     assert ({key: value for key, (_, value) in given.items()}, problems) == (parse_config_args([table]), [])
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         overrides(DEFAULTS, None, ["model={depth=4, dept=[1]}", "model={dept=4}"])
     assert refused.value.what.splitlines() == [
         "--set model={depth=4, dept=[1]}: model.dept must be true, false, a number or a string",
@@ -126,7 +126,7 @@ def test_a_table_is_flattened_as_flower_does(tmp_path: Path) -> None:
 def test_an_app_of_pieces_reads_settings_alike() -> None:
     """Its config is what is set: a table is flattened, two pairs in one are refused."""
     assert run_config(None, ("model={depth=4}", "rate=0.1")) == {"model.depth": 4, "rate": 0.1}
-    with pytest.raises(Invalid, match=r"write --set rate=0.1 --set rounds=5"):
+    with pytest.raises(UsageError, match=r"write --set rate=0.1 --set rounds=5"):
         run_config(None, ("rate=0.1 rounds=5",))
 
 
@@ -142,7 +142,7 @@ def test_a_file_of_another_encoding_is_named(tmp_path: Path, content: bytes, say
     """What some editors write: the encoding and how to save it."""
     file = tmp_path / "run.toml"
     file.write_bytes(content)
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         overrides(DEFAULTS, file, [])
     assert str(refused.value).startswith(f"{file}: {says}")
 
@@ -160,7 +160,7 @@ def test_an_unreadable_config_file_names_itself(tmp_path: Path, content: bytes |
     file = tmp_path / "run.toml"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(Invalid, match=r"run\.toml"):
+    with pytest.raises(UsageError, match=r"run\.toml"):
         overrides(DEFAULTS, file, [])
 
 

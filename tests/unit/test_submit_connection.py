@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flowerbed.connection import connection_toml
+from flowerbed.errors import UsageError
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import Invalid
 
 
 def load(folder: Path, text: str) -> Connection:
@@ -52,7 +52,7 @@ def test_paths_may_be_absolute(tmp_path: Path) -> None:
 )
 def test_a_wrong_connection_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
     """Each mistake is one sentence."""
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(UsageError) as refused:
         load(tmp_path, text)
     assert message in str(refused.value)
 
@@ -63,7 +63,7 @@ def test_a_wrong_connection_file_is_refused(tmp_path: Path, text: str, message: 
 )
 def test_what_is_no_address(address: str) -> None:
     """An address is HOST:PORT; a scheme, a path and a bare IPv6 address are refused."""
-    with pytest.raises(Invalid, match=r"is not an address\n  write HOST:PORT"):
+    with pytest.raises(UsageError, match=r"is not an address\n  write HOST:PORT"):
         Connection(address=address)
 
 

@@ -12,7 +12,6 @@ import pytest
 from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import App
 from flowerbed.flower.artifacts import shown
-from flowerbed.flower.errors import Invalid
 from flowerbed.flower.recording import FolderRecord
 from flowerbed.flower.runs import Outcome
 from flowerbed.flower.source.request import Source
@@ -62,7 +61,7 @@ def test_no_run_no_record(tmp_path: Path) -> None:
     FolderRecord(tmp_path / "runs", str).end(DONE)
     assert not list((tmp_path / "runs").iterdir())
     (tmp_path / "file").touch()
-    with pytest.raises(Invalid, match="--record"):
+    with pytest.raises(UsageError, match="--record"):
         FolderRecord(tmp_path / "file" / "runs", str)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from reply_logs import NODES, UNNAMED, begun, info, phase, verdict
 
-from flowerbed.flower.errors import Invalid
+from flowerbed.errors import UsageError
 from flowerbed.flower.nodes import Node
 from flowerbed.flower.options import share
 from flowerbed.flower.replies import STOCK, Replies
@@ -241,7 +241,7 @@ def test_the_share_on_the_command_line(text: str | None, value: float) -> None:
 @pytest.mark.parametrize("text", ["80%", "1.1", "-1", "nan", "", "2", "1e-1"])
 def test_what_is_not_a_share(text: str) -> None:
     """Anything else is refused with what to write."""
-    with pytest.raises(Invalid, match="is not a share"):
+    with pytest.raises(UsageError, match="is not a share"):
         share(text)
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from submit_servers import Server, list_runs, plain, serving, well
 
+from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import Invalid, Unreachable
 from flowerbed.identities import CertificateAuthority, clock
 
 
@@ -74,7 +74,7 @@ def test_tls_with_a_foreign_ca_or_the_systems_trust(pki: Pki, tmp_path: Path) ->
     with serving(well, pki.context()) as server:
         for roots in (tmp_path / "foreign.crt", None):
             with pytest.raises(
-                Unreachable, match=r"certificate is not trusted: .*\n  check the address and the root"
+                UnreachableError, match=r"certificate is not trusted: .*\n  check the address and the root"
             ):
                 ask(pki.connection(server, root_certificates=roots))
 
@@ -84,7 +84,7 @@ def test_tls_under_a_wrong_name(tmp_path: Path) -> None:
     pki = Pki(tmp_path, names=("superlink.example.org",))
     with (
         serving(well, pki.context()) as server,
-        pytest.raises(Unreachable, match=r"not valid for '127\.0\.0\.1'"),
+        pytest.raises(UnreachableError, match=r"not valid for '127\.0\.0\.1'"),
     ):
         ask(pki.connection(server))
 
@@ -93,7 +93,7 @@ def test_a_client_certificate_is_shown(pki: Pki) -> None:
     """A server that wants a client certificate gets it; without it, one sentence says so."""
     with serving(well, pki.context(users=True)) as server:
         assert ask(pki.connection(server, **pki.client)) == "noon"
-        with pytest.raises(Unreachable, match="wants a client certificate"):
+        with pytest.raises(UnreachableError, match="wants a client certificate"):
             ask(pki.connection(server))
 
 
@@ -103,16 +103,16 @@ def test_a_client_certificate_of_another_ca_is_refused(pki: Pki, tmp_path: Path)
     foreign = Pki(tmp_path / "elsewhere")
     with (
         serving(well, pki.context(users=True)) as server,
-        pytest.raises(Unreachable, match="refused this client certificate"),
+        pytest.raises(UnreachableError, match="refused this client certificate"),
     ):
         ask(pki.connection(server, **foreign.client))
 
 
 def test_tls_to_a_plain_server_and_the_reverse(pki: Pki) -> None:
     """Each mix-up of TLS and plain HTTP is a sentence with the address."""
-    with serving(well) as server, pytest.raises(Unreachable, match="does not speak TLS"):
+    with serving(well) as server, pytest.raises(UnreachableError, match="does not speak TLS"):
         ask(pki.connection(server))
-    with serving(well, pki.context()) as server, pytest.raises(Unreachable, match=plain(server).address):
+    with serving(well, pki.context()) as server, pytest.raises(UnreachableError, match=plain(server).address):
         ask(plain(server))
 
 
@@ -130,7 +130,7 @@ def test_files_that_are_no_certificates_are_wrong_usage(pki: Pki, tmp_path: Path
         {**pki.client, "client_key": tmp_path / "locked.key"},
     ]
     for files in wrong:
-        with pytest.raises(Invalid, match="cannot use the TLS files") as error:
+        with pytest.raises(UsageError, match="cannot use the TLS files") as error:
             FlowerClient(Connection(address="127.0.0.1:1", **files))  # type: ignore[arg-type]
         assert "PRIVATE" not in str(error.value)
 
@@ -159,7 +159,7 @@ def test_files_that_are_renewed_are_taken(pki: Pki, tmp_path: Path) -> None:
             list_runs(client)  # with what it had
             (following.folder / "client.key").replace(pki.folder / "client.key")
             client.close()
-            with pytest.raises(Unreachable, match="certificate is not trusted"):
+            with pytest.raises(UnreachableError, match="certificate is not trusted"):
                 list_runs(client)
             address["address"] = f"127.0.0.1:{new.server_address[1]}"
             list_runs(client)
@@ -176,13 +176,15 @@ def test_certificates_that_are_over(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         for name, content in {"client.crt": expired.certificate, "client.key": expired.private_key}.items():
             (tmp_path / name).write_bytes(content)
         with pytest.raises(
-            Unreachable, match=r"client\.crt expired at .* UTC\n  put the renewed one in its place"
+            UnreachableError, match=r"client\.crt expired at .* UTC\n  put the renewed one in its place"
         ):
             ask(pki.connection(server, **pki.client))
     (tmp_path / "server.crt").write_bytes(past.certificate)
     (tmp_path / "server.key").write_bytes(past.private_key)
     with (
         serving(well, pki.context()) as server,
-        pytest.raises(Unreachable, match=r"certificate has expired\n  who runs the federation renews it"),
+        pytest.raises(
+            UnreachableError, match=r"certificate has expired\n  who runs the federation renews it"
+        ),
     ):
         ask(pki.connection(server))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from record_folders import keep
 
-from flowerbed.errors import UsageError
-from flowerbed.flower.errors import Refused, Unreachable
+from flowerbed.errors import RefusedError, UnreachableError, UsageError
+from flowerbed.flower.errors import refusal
 from flowerbed.flower.runs import Outcome
 from flowerbed.records.index import listing
 from flowerbed.sweeps import queue as queues
@@ -151,19 +151,19 @@ def test_an_absent_superlink(tmp_path: Path) -> None:
     work = Federation(sweep)
     going = queue(tmp_path, sweep, work, told, patience=60.0)
     going.step()
-    work.fault = Unreachable("no answer")
+    work.fault = UnreachableError("no answer")
     assert going.step()
     assert going.step()
     assert told[2:] == ["no answer; trying again for up to 60 s"]
     work.fault = None
     going.step()
     assert told[3] == "the SuperLink answers again"
-    work.fault = Refused(403, 0, "not allowed", address="localhost:1")
-    with pytest.raises(Refused):
+    work.fault = refusal(403, 0, "not allowed", address="localhost:1")
+    with pytest.raises(RefusedError):
         going.step()
-    work.fault = Unreachable("no answer")
+    work.fault = UnreachableError("no answer")
     short = queue(tmp_path, sweep, work, [], patience=-1.0)
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         short.step()
 
 

@@ -20,7 +20,6 @@ from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.proxy import connected
 from flowerbed.local.guard import Guard
-from flowerbed.runs import translated
 
 HOST = "127.0.0.1"
 CONFIG = Path(__file__).parent / "haproxy.cfg"
@@ -122,8 +121,7 @@ def _server_name(connection: Connection) -> str:
     """
     if not _is_address(connection.host):
         return connection.host
-    with translated():
-        context = connection.tls()
+    context = connection.tls()
     assert context is not None  # noqa: S101  (it has a client certificate)
     try:
         with (

@@ -25,7 +25,6 @@ import msgspec
 from flowerbed import documents
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import PRIVATE_MODE
-from flowerbed.flower.errors import Invalid
 from flowerbed.flower.programs.superlink_state import Facts
 from flowerbed.flower.source.archive import LARGEST_HEADER, Measured
 from flowerbed.flower.text import printable
@@ -155,7 +154,7 @@ def opened(path: Path) -> Iterator[tuple[Manifest, IO[bytes]]]:
             yield manifest, _content(archive, second, path)
     except FileNotFoundError:
         raise UsageError("there is no such file", where=str(path)) from None
-    except Invalid as error:
+    except UsageError as error:
         raise _no_backup(path, error.what) from None
     except _UNREADABLE as error:
         raise _no_backup(path, str(error)) from None

@@ -49,28 +49,27 @@ def attach(  # noqa: PLR0913, PLR0917  (one parameter an option)
     from flowerbed.live.terminal import watcher
     from flowerbed.local.node_logs import client_errors
     from flowerbed.records import ended, outcome_of
-    from flowerbed.runs import run_number, translated
+    from flowerbed.runs import run_number
 
     root = records_folder(records, file)
     number = run_number(run_id_of(run, root, file, connection, user))
     kept = ended(root, str(number))
-    with translated():
-        order = submission.Order(
-            app="",
-            timeout=submission.seconds(timeout) if timeout else None,
-            pending_timeout=submission.seconds(pending_timeout) if pending_timeout else None,
-            unreachable_timeout=submission.seconds(unreachable_timeout),
-            on_interrupt=on_interrupt,
-            min_replies=share(min_replies, all_of_them=require_all_replies),
-            json=json,
-            outcome=outcome,
-            watcher=watcher(plain=plain),
-        )
-        if kept:
-            return submission.retell(outcome_of(*kept, order.min_replies), kept[1], order)
-        reload = connection_reader(file, connection, user)
-        where = reload()
-        order = replace(order, reload=reload, node_errors=partial(client_errors, where))
+    order = submission.Order(
+        app="",
+        timeout=submission.seconds(timeout) if timeout else None,
+        pending_timeout=submission.seconds(pending_timeout) if pending_timeout else None,
+        unreachable_timeout=submission.seconds(unreachable_timeout),
+        on_interrupt=on_interrupt,
+        min_replies=share(min_replies, all_of_them=require_all_replies),
+        json=json,
+        outcome=outcome,
+        watcher=watcher(plain=plain),
+    )
+    if kept:
+        return submission.retell(outcome_of(*kept, order.min_replies), kept[1], order)
+    reload = connection_reader(file, connection, user)
+    where = reload()
+    order = replace(order, reload=reload, node_errors=partial(client_errors, where))
     code = submission.attach(where, number, order)
     if code == flower_runs.INTERRUPTED:
         ignore_interruptions()

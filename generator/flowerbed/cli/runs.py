@@ -168,16 +168,14 @@ def find_connection(
 
     Raises UsageError, DeclarationError, or UnreachableError where no local federation runs.
     """
-    from flowerbed.runs import translated
 
-    with translated():
-        return connection_reader(file, connection, user, given)()
+    return connection_reader(file, connection, user, given)()
 
 
 def connection_reader(
     file: Path | None, connection: Path | None, user: str | None, given: dict[str, object] | None = None
 ) -> Callable[[], Connection]:
-    """Return what reads the connection that the options name, as often as it is called; that raises Invalid.
+    """Return what reads the connection that the options name, as often as it is called; that raises UsageError.
 
     Raises UsageError, DeclarationError, or UnreachableError where no local federation runs.
     """

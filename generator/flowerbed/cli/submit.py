@@ -202,38 +202,34 @@ def submitted(given: dict[str, Any], before: Again | None = None) -> int:
     from flowerbed.flower.options import key_of, share
     from flowerbed.flower.source.options import request
     from flowerbed.live.terminal import watcher
-    from flowerbed.runs import translated
 
-    with translated():
-        told = labels(given["name"], given["tags"] or (), given["note"])
-        order = submission.Order(
-            app=before.app if before else request(given["app"], given, submission.seconds, given),
-            config=given["config"],
-            settings=(*(before.settings if before else ()), *(given["settings"] or ())),
-            files=before.files if before else {},
-            detach=given["detach"],
-            timeout=submission.seconds(given["timeout"]) if given["timeout"] else None,
-            pending_timeout=submission.seconds(given["pending_timeout"])
-            if given["pending_timeout"]
-            else None,
-            unreachable_timeout=submission.seconds(given["unreachable_timeout"]),
-            on_interrupt=given["on_interrupt"],
-            min_replies=share(given["min_replies"], all_of_them=given["require_all_replies"]),
-            key=key_of(given["key"], ci=given["ci"]),
-            json=given["json"],
-            outcome=given["outcome"],
-            libraries=libraries_of(given),
-            fix=given["fix"],
-            watcher=watcher(plain=given["plain"]),
-        )
-        if given["dry_run"]:
-            return submission.dry_run(order)
-        if given["local"]:
-            return _submit_locally(given, order, told)
-        demand_federation(given)
-        flags = {name: given[name] for name in CONNECTION if given[name]}
-        reload = connection_reader(given["file"], given["connection"], given["user"], flags)
-        where = reload()
+    told = labels(given["name"], given["tags"] or (), given["note"])
+    order = submission.Order(
+        app=before.app if before else request(given["app"], given, submission.seconds, given),
+        config=given["config"],
+        settings=(*(before.settings if before else ()), *(given["settings"] or ())),
+        files=before.files if before else {},
+        detach=given["detach"],
+        timeout=submission.seconds(given["timeout"]) if given["timeout"] else None,
+        pending_timeout=submission.seconds(given["pending_timeout"]) if given["pending_timeout"] else None,
+        unreachable_timeout=submission.seconds(given["unreachable_timeout"]),
+        on_interrupt=given["on_interrupt"],
+        min_replies=share(given["min_replies"], all_of_them=given["require_all_replies"]),
+        key=key_of(given["key"], ci=given["ci"]),
+        json=given["json"],
+        outcome=given["outcome"],
+        libraries=libraries_of(given),
+        fix=given["fix"],
+        watcher=watcher(plain=given["plain"]),
+    )
+    if given["dry_run"]:
+        return submission.dry_run(order)
+    if given["local"]:
+        return _submit_locally(given, order, told)
+    demand_federation(given)
+    flags = {name: given[name] for name in CONNECTION if given[name]}
+    reload = connection_reader(given["file"], given["connection"], given["user"], flags)
+    where = reload()
     root = records_folder(given["records"], given["file"])
     return _recorded(where, replace(order, reload=reload), root, told)
 

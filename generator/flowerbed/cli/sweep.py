@@ -157,9 +157,8 @@ def sweep(  # noqa: PLR0913, PLR0917  (one parameter an option)
 
 def _interruptible(given: dict[str, Any]) -> int:
     from flowerbed.flower.interrupts import interruptions
-    from flowerbed.runs import translated
 
-    with interruptions(), translated():
+    with interruptions():
         return _swept(given)
 
 

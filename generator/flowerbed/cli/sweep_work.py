@@ -31,7 +31,6 @@ def worked_off(  # noqa: PLR0913, PLR0917
     """Run what has not ended, and return the exit code."""
     from flowerbed.cli.sweep_view import watched
     from flowerbed.flower.client import FlowerClient
-    from flowerbed.flower.errors import SubmitError
     from flowerbed.flower.interrupts import ignore_interruptions
     from flowerbed.flower.runs import INTERRUPTED
     from flowerbed.sweeps.flower import Runs
@@ -59,7 +58,7 @@ def worked_off(  # noqa: PLR0913, PLR0917
     except KeyboardInterrupt:  # before the first run, while a federation was being started
         narrate("interrupted; no run was started")
         return INTERRUPTED
-    except (SubmitError, FlowerbedError):
+    except FlowerbedError:
         narrate(f"the sweep ends here; the same command resumes {state.name}")
         raise
     return state.exit_code
@@ -86,7 +85,6 @@ def _interrupted(  # noqa: PLR0913, PLR0917
     """Stop the runs that are under way, or say that they go on, and how the sweep is resumed."""
     import signal
 
-    from flowerbed.flower.errors import SubmitError
     from flowerbed.sweeps.flower import given_up
 
     going = queue.going
@@ -101,7 +99,7 @@ def _interrupted(  # noqa: PLR0913, PLR0917
             try:
                 work.stop(point)
                 work.end(point)  # completes its record
-            except (SubmitError, FlowerbedError) as error:
+            except FlowerbedError as error:
                 narrate(f"run {point.run_id} could not be stopped: {error.what}")
             else:
                 given_up(root, point)

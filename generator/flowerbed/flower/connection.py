@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import Invalid
+from .errors import UsageError
 from .text_files import read_toml
 
 RENEW = "put the renewed one in its place: `flowerbed rotate certificate --user NAME` makes it"
@@ -36,11 +36,11 @@ class Connection:
         host, _, port = self.address.rpartition(":")
         bare_ipv6 = ":" in host and not host.startswith("[")
         if not host or "/" in host or bare_ipv6 or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise Invalid(f"{self.address!r} is not an address", "write HOST:PORT, or [IPV6]:PORT")
+            raise UsageError(f"{self.address!r} is not an address", "write HOST:PORT, or [IPV6]:PORT")
         if bool(self.client_certificate) != bool(self.client_key):
-            raise Invalid("a client certificate and its key go together", "give both, or neither")
+            raise UsageError("a client certificate and its key go together", "give both, or neither")
         if self.insecure and (self.root_certificates or self.client_certificate):
-            raise Invalid("an insecure connection takes no certificates", "drop them, or `insecure`")
+            raise UsageError("an insecure connection takes no certificates", "drop them, or `insecure`")
 
     @property
     def host(self) -> str:
@@ -54,16 +54,16 @@ class Connection:
 
     @classmethod
     def load(cls, file: Path) -> Connection:
-        """Read a connection.toml; relative paths in it count from its own folder. Raises Invalid."""
+        """Read a connection.toml; relative paths in it count from its own folder. Raises UsageError."""
         table = read_toml(file).get("superlink")
         known = {name.replace("_", "-"): name for name in cls.__dataclass_fields__ if name != "file"}
         if not isinstance(table, dict) or not isinstance(table.get("address"), str):
-            raise Invalid(f"{file}: no `address` in a [superlink] table")
+            raise UsageError(f"{file}: no `address` in a [superlink] table")
         if unknown := sorted(set(table) - set(known)):
-            raise Invalid(f"{file}: unknown key {unknown[0]!r}", f"known are: {', '.join(known)}")
+            raise UsageError(f"{file}: unknown key {unknown[0]!r}", f"known are: {', '.join(known)}")
         for key, value in table.items():
             if not isinstance(value, bool if key == "insecure" else str):
-                raise Invalid(f"{file}: {key} = {value!r} has the wrong type")
+                raise UsageError(f"{file}: {key} = {value!r} has the wrong type")
         paths = {key for key in table if key.startswith(("root-", "client-"))}
         return cls(
             file=file,
@@ -71,7 +71,7 @@ class Connection:
         )
 
     def tls(self) -> ssl.SSLContext | None:
-        """Return the TLS context, None for plain HTTP. Raises Invalid for files that cannot be used."""
+        """Return the TLS context, None for plain HTTP. Raises UsageError for files that cannot be used."""
         if self.insecure:
             return None
         roots, certificate = self.root_certificates, self.client_certificate
@@ -86,7 +86,9 @@ class Connection:
         except (OSError, ValueError) as error:
             files = ", ".join(str(path) for path in (roots, certificate, self.client_key) if path)
             reason = getattr(error, "strerror", None) or str(error)
-            raise Invalid(f"cannot use the TLS files {files}: {reason}", "PEM files are expected") from None
+            raise UsageError(
+                f"cannot use the TLS files {files}: {reason}", "PEM files are expected"
+            ) from None
         return context
 
     def stamps(self) -> list[tuple[int, ...]]:
@@ -118,7 +120,7 @@ class Renewed:
     """A connection and its TLS context as the files say now: certificates are renewed under long runs.
 
     `reload` reads the connection itself again. While files cannot be used (half of them renewed, or gone),
-    what they said before stays. Raises Invalid when they cannot be used from the beginning.
+    what they said before stays. Raises UsageError when they cannot be used from the beginning.
     """
 
     def __init__(self, connection: Connection, reload: Callable[[], Connection] | None = None) -> None:
@@ -130,7 +132,7 @@ class Renewed:
     def now(self) -> tuple[Connection, ssl.SSLContext | None]:
         """Return where to dial, and the TLS context for it (None: plain HTTP)."""
         with self._lock:
-            with contextlib.suppress(Invalid):
+            with contextlib.suppress(UsageError):
                 found = self._reload() if self._reload else self.connection
                 stamps = found.stamps()
                 if found != self.connection or stamps != self._stamps:

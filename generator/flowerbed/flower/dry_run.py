@@ -9,7 +9,7 @@ from typing import Any
 
 from .app.app import App, load_for_run
 from .app.requirements import Libraries
-from .errors import SubmitError
+from .errors import FlowerbedError
 from .json_text import dumps
 from .runs import INTERRUPTED
 from .source.prepare import prepared
@@ -32,7 +32,7 @@ def preview(
             app, changed = load_for_run(found.path, *config)
             values = {**app.defaults, **changed}
             return 0, (_json if as_json else _text)(app, found, values)
-    except SubmitError as error:
+    except FlowerbedError as error:
         say(f"error: {error}")
         return error.exit_code, ""
     except KeyboardInterrupt:

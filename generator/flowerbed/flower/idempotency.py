@@ -18,7 +18,7 @@ from .app.app import App
 from .app.run_config import Scalar
 from .client import FlowerClient, messages
 from .connection import Connection
-from .errors import Invalid, SubmitError, Unreachable
+from .errors import FlowerbedError, UnreachableError, UsageError
 from .runs import passing, start, stop
 
 LONGEST_KEY = 200  # characters
@@ -36,11 +36,13 @@ class Started:
 
 
 def keyed(app: App, key: str, user: str, config: dict[str, Scalar]) -> App:
-    """Return the app with a key in its FAB. User, run config and app are part of it. Raises Invalid."""
+    """Return the app with a key in its FAB. User, run config and app are part of it. Raises UsageError."""
     if not key.isprintable() or len(key) > LONGEST_KEY:
-        raise Invalid("this is no key", f"a key has at most {LONGEST_KEY} printable characters")
+        raise UsageError("this is no key", f"a key has at most {LONGEST_KEY} printable characters")
     if not app.fab.endswith(_NO_COMMENT):
-        raise Invalid("this .fab ends with a comment of its own", "submit the app's folder, or without a key")
+        raise UsageError(
+            "this .fab ends with a comment of its own", "submit the app's folder, or without a key"
+        )
     text = json.dumps([key, user, config], sort_keys=True, separators=(",", ":"))
     comment = b"flowerbed " + hashlib.sha256(text.encode()).hexdigest().encode()
     marked = app.fab.removesuffix(_NO_COMMENT) + len(comment).to_bytes(2, "little") + comment
@@ -56,7 +58,7 @@ def user_of(connection: Connection) -> str:
     try:
         certificate = x509.load_pem_x509_certificate(connection.client_certificate.read_bytes())
     except (OSError, ValueError) as error:
-        raise Invalid(f"{connection.client_certificate}: {error}") from None
+        raise UsageError(f"{connection.client_certificate}: {error}") from None
     names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     return str(names[0].value) if names else ""
 
@@ -76,8 +78,8 @@ def start_once(
                 return Started(found, found=not sent or ours not in {None, found})
             sent = True
             ours = start(client, app, config)
-        except SubmitError as error:
-            lost = isinstance(error, Unreachable) and error.lost
+        except FlowerbedError as error:
+            lost = isinstance(error, UnreachableError) and error.lost
             if not (sent and (lost or passing(error))) or time.monotonic() - begin > patience:
                 raise
             if not told:

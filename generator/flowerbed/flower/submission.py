@@ -16,7 +16,7 @@ from .client import FlowerClient
 from .connection import Connection
 from .console import answer, say, show
 from .dry_run import preview
-from .errors import SubmitError, Unreachable
+from .errors import FlowerbedError, UnreachableError
 from .follow import Follower, Following, Interrupt
 from .idempotency import keyed, start_once, user_of
 from .interrupts import interruptions
@@ -85,7 +85,7 @@ def attach(connection: Connection, run_id: int, order: Order) -> int:
                 runs(client, run_id)  # an id that was never one is a wrong argument
                 outcome = _follow(client, run_id, order, "is at")
             _conclude(outcome, order)
-        except SubmitError as error:
+        except FlowerbedError as error:
             say(f"error: {error}")
             outcome = Outcome(
                 run_id=str(run_id), status="unknown", reason=error.what, exit_code=error.exit_code
@@ -125,9 +125,9 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
             if order.started:
                 order.started(run_id, app, found.source, config)
             outcome = _follow(client, run_id, order, how)
-    except SubmitError as error:
+    except FlowerbedError as error:
         say(f"error: {error}")
-        lost = isinstance(error, Unreachable) and error.lost
+        lost = isinstance(error, UnreachableError) and error.lost
         status = status if lost else "not-started"
         return Outcome(run_id="", status=status, reason=error.what, exit_code=error.exit_code)
     except KeyboardInterrupt:
@@ -154,7 +154,7 @@ def checked_first(order: Order, then: Callable[[Order], int]) -> int:
         with _prepared(order) as found:
             load_for_run(found.path, *_config(order))
             return then(dataclasses.replace(order, app=found))
-    except SubmitError as error:
+    except FlowerbedError as error:
         say(f"error: {error}")
         outcome = Outcome(run_id="", status="not-started", reason=error.what, exit_code=error.exit_code)
     except KeyboardInterrupt:  # before the run, while its federation was being started

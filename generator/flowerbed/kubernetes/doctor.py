@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from flowerbed.errors import FlowerbedError
-from flowerbed.flower.errors import Invalid
+from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.flower.proxy import proxy_for
 from flowerbed.kubernetes import cluster_checks
 from flowerbed.kubernetes.diagnosis import Finding, healthy, problem
@@ -76,7 +75,7 @@ def _host(audience: str, endpoint: Endpoint) -> Finding:
     where = f"{audience} endpoint"
     try:
         proxy = proxy_for(endpoint.host, endpoint.port)
-    except Invalid as error:
+    except UsageError as error:
         return problem(error.what, where=where, remedy=error.remedy)
     if proxy:
         what = f"{endpoint.host} is reached through {proxy}, which looks its name up"

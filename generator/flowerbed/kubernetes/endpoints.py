@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from flowerbed.flower.errors import Invalid
+from flowerbed.errors import UsageError
 from flowerbed.flower.proxy import connected
 from flowerbed.identities.trust import fingerprints_of
 from flowerbed.plan import Endpoint
@@ -72,7 +72,7 @@ def dial(
             shown, problem = _shown(at, endpoint.host, _trusting(trusted)), ""
         except ssl.SSLCertVerificationError as error:
             shown, problem = _shown(at, endpoint.host, _curious()), _verdict(error, endpoint, trusted)
-    except (OSError, Invalid) as error:
+    except (OSError, UsageError) as error:
         reason = getattr(error, "strerror", "") or str(error)
         return msgspec.structs.replace(blank, problem=f"{endpoint.address}: {reason}")
     return msgspec.structs.replace(blank, how=how, problem=problem, **_facts(shown))
@@ -95,7 +95,7 @@ def silent(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
 def _connects(endpoint: Endpoint) -> bool:
     try:
         connected(endpoint.host, endpoint.port, PATIENCE).close()
-    except (OSError, Invalid):
+    except (OSError, UsageError):
         return False
     return True
 

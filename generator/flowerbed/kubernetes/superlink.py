@@ -80,5 +80,5 @@ def nodes(connection: Connection, forwarded: int = 0) -> list[NodeRecord]:
     """
     if not forwarded:
         return runs.list_nodes(connection, timeout=PATIENCE)
-    with runs.translated(), ForwardedClient(connection, forwarded) as client:
+    with ForwardedClient(connection, forwarded) as client:
         return runs.nodes_of(client)

@@ -18,7 +18,7 @@ from flowerbed.metrics.model import Scalar
 from flowerbed.plan import Plan
 from flowerbed.records import begin, capture
 from flowerbed.records.again import again
-from flowerbed.runs import submit, translated
+from flowerbed.runs import submit
 
 
 class Keeper:
@@ -34,8 +34,7 @@ class Keeper:
         note: str | None = None,
     ) -> None:
         self._connection, self._records, self._plan = connection, records, plan
-        with translated():
-            self._labels = labels(name, tags, note)
+        self._labels = labels(name, tags, note)
         self._began = time.monotonic()
 
     def started(self, run_id: int, app: App, source: Source, overrides: dict[str, Scalar]) -> None:

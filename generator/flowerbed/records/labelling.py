@@ -15,7 +15,6 @@ from flowerbed.flower.labels import labels
 from flowerbed.records.capture import handed_in, look
 from flowerbed.records.model import Record
 from flowerbed.records.store import RECORD_FILE, folder_of, load, save
-from flowerbed.runs import translated
 
 
 def relabel(  # noqa: PLR0913  (one for each change)
@@ -34,8 +33,7 @@ def relabel(  # noqa: PLR0913  (one for each change)
     cannot be, and for a run without a record if there is no `connect`; UnreachableError; NotAllowedError.
     """
     gone = set(remove)
-    with translated():
-        labels(name or None, [*add, *gone], note or None)
+    labels(name or None, [*add, *gone], note or None)
     before = load(root, run_id)
     if before is None:
         if connect is None:
@@ -44,8 +42,7 @@ def relabel(  # noqa: PLR0913  (one for each change)
         save(root, seen.record, seen.log, seen.files)
         before = seen.record
     tags = tuple(tag for tag in dict.fromkeys([*before.tags, *add]) if tag not in gone)
-    with translated():
-        labels(None, tags)
+    labels(None, tags)
     found = msgspec.structs.replace(
         before,
         name=before.name if name is None else name,

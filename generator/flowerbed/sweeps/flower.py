@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flowerbed.errors import FlowerbedError, UnreachableError
+from flowerbed.errors import FlowerbedError, RefusedError, UnreachableError
 from flowerbed.flower.app.app import App
 from flowerbed.flower.app.fab import declaring
 from flowerbed.flower.app.run_config import Scalar, overrides
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.errors import Refused
 from flowerbed.flower.idempotency import keyed, start_once, user_of
 from flowerbed.flower.labels import Labels
 from flowerbed.flower.recording import submission
@@ -94,7 +93,7 @@ class Runs:
         """Return where a run is."""
         try:
             return str(runs(self._client, int(point.run_id))[0].status.status)
-        except Refused as error:
+        except RefusedError as error:
             if error.code != NO_RUN:
                 raise
             return "unknown"

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.app.run_config import Scalar, overrides, settings_of
-from flowerbed.flower.errors import Invalid
 
 MOST_RUNS = 1000  # without --max-runs
 _RANGE = re.compile(r"([+-]?\d{1,18})\.\.([+-]?\d{1,18})")
@@ -84,7 +83,7 @@ def check(
     for setting in (None, *(one for axis in found for one in axis.settings)):
         try:
             overrides(defaults, config, [setting] if setting else (), read)
-        except Invalid as error:
+        except UsageError as error:
             problems += error.what.splitlines()
     known = {**(read or {}), **defaults}
     keys = [key for axis in found for key in settings_of(axis.settings, known)[0]]

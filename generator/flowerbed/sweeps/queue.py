@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from flowerbed.errors import UnreachableError
-from flowerbed.flower.errors import SubmitError
+from flowerbed.errors import FlowerbedError, UnreachableError
 from flowerbed.flower.runs import TIMED_OUT, Outcome, passing
 from flowerbed.sweeps.state import Point, Sweep
 
@@ -16,7 +15,7 @@ POLL = 1.0  # seconds between two looks
 
 
 class Work(Protocol):
-    """What the queue asks of a federation. Each may raise SubmitError or FlowerbedError."""
+    """What the queue asks of a federation. Each may raise FlowerbedError or FlowerbedError."""
 
     def start(self, point: Point) -> str:
         """Start a run, or find the one that was started before; return its id."""
@@ -81,14 +80,14 @@ class Queue:
     def step(self) -> bool:
         """Look at each run, start the next ones, and return whether any are left.
 
-        Raises SubmitError or FlowerbedError, of a SuperLink that is away only after its time.
+        Raises FlowerbedError or FlowerbedError, of a SuperLink that is away only after its time.
         """
         try:
             for point in self.going:
                 self._look(point)
             while self.waiting and len(self.going) < self._limits.parallel:
                 self._start(self.waiting[0])
-        except (SubmitError, UnreachableError) as error:
+        except (FlowerbedError, UnreachableError) as error:
             if not (isinstance(error, UnreachableError) or passing(error)):
                 raise
             self._missed(error)
@@ -98,7 +97,7 @@ class Queue:
             self._away = None
         return bool(self.going or self.waiting)
 
-    def _missed(self, error: SubmitError | UnreachableError) -> None:
+    def _missed(self, error: FlowerbedError | UnreachableError) -> None:
         now = time.monotonic()
         if self._away is None:
             self._away = now

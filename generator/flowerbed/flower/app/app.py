@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Invalid
+from ..errors import UsageError
 from .build import LARGEST_FAB, build
 from .checks import Reason, checked, component_modules, missing_modules, parsed, table, told
 from .fab import FabFile, declaring
@@ -48,7 +48,7 @@ class App:
 
 
 def load(path: Path, libraries: Libraries | None = None) -> App:
-    """Read an app folder or a .fab file. Raises Invalid with every problem found.
+    """Read an app folder or a .fab file. Raises UsageError with every problem found.
 
     `libraries` are those of where the app will run (default: a plain Flower image's).
     """
@@ -65,7 +65,7 @@ def load(path: Path, libraries: Libraries | None = None) -> App:
         here = frozenset(opened.sizes)
         config = checked(path, opened.read)
     else:
-        raise Invalid(f"{path}: no such app", "name an app folder, or a .fab file")
+        raise UsageError(f"{path}: no such app", "name an app folder, or a .fab file")
     files = Files(packed=opened.sizes, here=here, read=opened.read, reason=reason)
     app = _app(path, fab, config, files, libraries)
     return replace(app, warnings=(*app.warnings, *unread_patterns(path)))
@@ -84,8 +84,8 @@ def load_for_run(
 ) -> tuple[App, dict[str, Scalar]]:
     """Read an app as `load` does, and what `--config FILE` and `--set KEY=VALUE` change in its config.
 
-    With `fix` a corrected copy is read, if there is anything to put right; `fix` hears of it. Raises Invalid
-    with every problem found in either.
+    With `fix` a corrected copy is read, if there is anything to put right; `fix` hears of it. Raises
+    UsageError with every problem found in either.
     """
     settings = tuple(settings)
     if not fix or not path.is_dir():
@@ -97,8 +97,8 @@ def load_for_run(
         fix(f"a corrected copy of {path} is used:\n{changes}")
         try:
             return _for_run(copy, file, settings, libraries)
-        except Invalid as error:
-            raise Invalid(error.what.replace(str(copy), str(path)), error.remedy) from None
+        except UsageError as error:
+            raise UsageError(error.what.replace(str(copy), str(path)), error.remedy) from None
 
 
 def _for_run(
@@ -106,11 +106,11 @@ def _for_run(
 ) -> tuple[App, dict[str, Scalar]]:
     try:
         app = load(path, libraries)
-    except Invalid as error:
+    except UsageError as error:
         beyond, remedy = _corrected(path, libraries)
         # Each once: some of what is wrong is wrong in a corrected copy, too.
         lines = dict.fromkeys([*error.what.splitlines(), *beyond, *_wrong_settings(path, file, settings)])
-        raise Invalid("\n".join(lines), "\n".join(filter(None, [error.remedy, remedy]))) from None
+        raise UsageError("\n".join(lines), "\n".join(filter(None, [error.remedy, remedy]))) from None
     changed = overrides(app.defaults, file, settings, {key: read.default for key, read in app.reads.items()})
     more = {key: value for key, value in changed.items() if key not in app.defaults}
     unknown = undeclared(app.reads, app.defaults | changed)
@@ -131,7 +131,7 @@ def _corrected(path: Path, libraries: Libraries | None) -> tuple[list[str], str]
         try:
             changes = corrected(path, copy)
             beyond = _problems(copy, path, libraries) if changes else []
-        except (Invalid, OSError):  # it cannot be copied
+        except (UsageError, OSError):  # it cannot be copied
             changes, beyond = corrected(path), []
     if not changes:
         return [], ""
@@ -143,7 +143,7 @@ def _corrected(path: Path, libraries: Libraries | None) -> tuple[list[str], str]
 def _problems(copy: Path, path: Path, libraries: Libraries | None) -> list[str]:
     try:
         load(copy, libraries)
-    except Invalid as error:
+    except UsageError as error:
         return error.what.replace(str(copy), str(path)).splitlines()
     return []
 
@@ -152,17 +152,17 @@ def _wrong_settings(path: Path, file: Path | None, settings: tuple[str, ...]) ->
     """Yield what is wrong with the settings of an app that is wrong itself, if its defaults can be read."""
     try:
         config = parsed(path, lambda name, limit: read_file(path / name, limit)) if path.is_dir() else {}
-    except Invalid:
+    except UsageError:
         return
     if defaults := flatten(table(config, "tool", "flwr", "app", "config"))[0]:
         try:
             overrides(defaults, file, settings)
-        except Invalid as error:
+        except UsageError as error:
             yield error.what
 
 
 def _app(path: Path, fab: bytes, config: dict[str, Any], files: Files, libraries: Libraries | None) -> App:
-    """Return the app of a FAB. Raises Invalid for what its components name or import and is not in it."""
+    """Return the app of a FAB. Raises UsageError for what its components name or import and is not in it."""
     app, project = table(config, "tool", "flwr", "app"), config["project"]
     elsewhere = brought_elsewhere(names(project.get("dependencies")))
     found = closure(files, component_modules(config), elsewhere, same_python=fits_python(project))
@@ -173,7 +173,7 @@ def _app(path: Path, fab: bytes, config: dict[str, Any], files: Files, libraries
         *(text for text, certain in absent if certain),
     ]
     if problems:
-        raise Invalid("\n".join(f"{path}: {problem}" for problem in told(problems)))
+        raise UsageError("\n".join(f"{path}: {problem}" for problem in told(problems)))
     notes = (
         found.warnings,
         (text for text, certain in absent if not certain),
@@ -201,14 +201,14 @@ def _pack(folder: Path, here: frozenset[str]) -> bytes:
     except ValueError as error:
         found = environments(here)
         remedy = f"{found[0]}/ is a Python environment: {leaving_out(found[0])}" if found else ""
-        raise Invalid(f"{folder}: Flower cannot pack it: {error}", remedy) from None
+        raise UsageError(f"{folder}: Flower cannot pack it: {error}", remedy) from None
 
 
 def _opened(path: Path, fab: bytes) -> FabFile:
     try:
         return FabFile(fab)
-    except Invalid as error:
-        raise Invalid(
+    except UsageError as error:
+        raise UsageError(
             "\n".join(f"{path}: {line}" for line in error.what.splitlines()), error.remedy
         ) from None
 
@@ -217,7 +217,7 @@ def _read_fab(file: Path) -> bytes:
     try:
         size = file.stat().st_size
         if size > LARGEST_FAB:
-            raise Invalid(f"{file}: {size:,} bytes; Flower takes FABs of up to {LARGEST_FAB:,} bytes")
+            raise UsageError(f"{file}: {size:,} bytes; Flower takes FABs of up to {LARGEST_FAB:,} bytes")
         return file.read_bytes()
     except OSError as error:
-        raise Invalid(f"{file}: {error.strerror}") from None
+        raise UsageError(f"{file}: {error.strerror}") from None

@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import Invalid
+from ..errors import UsageError
 from ..text import plain
-from ..text_files import BYTE_ORDER_MARK, SAVE, NotUtf8, utf8
+from ..text_files import BYTE_ORDER_MARK, SAVE, NotUtf8Error, utf8
 from .requirements import fits_python, wrong_requirements
 from .run_config import flatten
-from .syntax import SyntaxTrouble, compiled
+from .syntax import CompileError, compiled
 
 PYPROJECT = "pyproject.toml"
 # Parsed, a module takes a thousand times its size in memory. Both are a tenth of that in any app.
@@ -29,20 +29,20 @@ MOST_TOLD = 20
 # What both PEP 503 and Flower take: Flower forbids `_` and `.`, and more than 32 characters.
 NAME = re.compile(r"[A-Za-z]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
 COMPONENTS = ("serverapp", "clientapp")
-# Gives a file's content by its path in the app, None where there is none. Raises Invalid for a longer one.
+# Gives a file's content by its path in the app, None where there is none. Raises UsageError for a longer one.
 Read = Callable[[str, int], bytes | None]
 # Says why the first of the files that is here does not get into the FAB.
 Reason = Callable[[Iterable[str]], str]
 
 
 def checked(path: Path, read: Read, here: Collection[str] = ()) -> dict[str, Any]:
-    """Return an app's pyproject.toml. Raises Invalid with everything in it that is wrong.
+    """Return an app's pyproject.toml. Raises UsageError with everything in it that is wrong.
 
     Among the files that are `here` the module is looked for that a component may have meant.
     """
     config = parsed(path, read)
     if problems := told(_wrong_keys(config, read, here)):
-        raise Invalid("\n".join(f"{path / PYPROJECT}: {problem}" for problem in problems))
+        raise UsageError("\n".join(f"{path / PYPROJECT}: {problem}" for problem in problems))
     return config
 
 
@@ -54,28 +54,28 @@ def told(problems: Iterable[str]) -> list[str]:
 
 
 def parsed(path: Path, read: Read) -> dict[str, Any]:
-    """Return an app's pyproject.toml, whatever stands in it. Raises Invalid if it cannot be read."""
+    """Return an app's pyproject.toml, whatever stands in it. Raises UsageError if it cannot be read."""
     try:
         raw = read(PYPROJECT, LARGEST_PYPROJECT)
-    except Invalid as error:
-        raise Invalid(f"{path}: {error.what}", error.remedy) from None
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.what}", error.remedy) from None
     if raw is None:
-        raise Invalid(f"{path}: no {PYPROJECT} in it", "a Flower app has one: see `flwr new`")
+        raise UsageError(f"{path}: no {PYPROJECT} in it", "a Flower app has one: see `flwr new`")
     place = path / PYPROJECT
     try:
         text = utf8(raw)
         if text.startswith(BYTE_ORDER_MARK):
-            raise Invalid(f"{place}: begins with a byte order mark, which Flower does not read", SAVE)
+            raise UsageError(f"{place}: begins with a byte order mark, which Flower does not read", SAVE)
         return bounded_toml(text)
-    except NotUtf8 as error:
-        raise Invalid(f"{place}: {error}", SAVE) from None
-    except TooDeep as error:
-        raise Invalid(f"{place}: {error}", "make it flatter") from None
+    except NotUtf8Error as error:
+        raise UsageError(f"{place}: {error}", SAVE) from None
+    except TooDeepError as error:
+        raise UsageError(f"{place}: {error}", "make it flatter") from None
     except ValueError as error:
-        raise Invalid(f"{place}: not TOML: {_short(str(error))}") from None
+        raise UsageError(f"{place}: not TOML: {_short(str(error))}") from None
 
 
-class TooDeep(ValueError):  # noqa: N818
+class TooDeepError(ValueError):
     """TOML that is nested deeper than any app needs, or whose keys would take all memory."""
 
     def __init__(self) -> None:
@@ -83,13 +83,13 @@ class TooDeep(ValueError):  # noqa: N818
 
 
 def bounded_toml(text: str) -> dict[str, Any]:
-    """Return what anybody's TOML says. Raises TooDeep, and ValueError for what is no TOML."""
+    """Return what anybody's TOML says. Raises TooDeepError, and ValueError for what is no TOML."""
     try:
         config = {} if (deep := _endless_keys(text.encode())) else tomllib.loads(text)
     except RecursionError:
-        raise TooDeep from None
+        raise TooDeepError from None
     if deep or _deep(config):
-        raise TooDeep
+        raise TooDeepError
     return config
 
 
@@ -189,13 +189,13 @@ def _wrong_component(reference: object, read: Read, here: Collection[str], *, sa
     try:
         sources = (read(file, LARGEST_MODULE) for file in files)
         source = next((content for content in sources if content is not None), None)
-    except Invalid as error:
+    except UsageError as error:
         return error.what
     if source is None:
         return f"there is no {files[0]} and no {files[1]}{_cause(module, read, here)}"
     try:
         tree = compiled(source)
-    except SyntaxTrouble as error:
+    except CompileError as error:
         if not same_python:
             return ""
         where = f"line {error.line} of its module" if error.line else "its module"
@@ -219,7 +219,7 @@ def _cause(module: str, read: Read, here: Collection[str]) -> str:
 def _is_there(file: str, read: Read) -> bool:
     try:
         return read(file, 0) is not None
-    except Invalid:  # it is longer
+    except UsageError:  # it is longer
         return True
 
 

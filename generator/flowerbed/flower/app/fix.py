@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import Invalid
+from ..errors import UsageError
 from ..text import plain
 from .checks import (
     LARGEST_PYPROJECT,
@@ -51,7 +51,7 @@ def corrected(folder: Path, target: Path | None = None) -> str:
         raw = read_file(folder / PYPROJECT, LARGEST_PYPROJECT) or b""
         text = _decoded(raw)
         config = bounded_toml(text)
-    except (Invalid, ValueError):
+    except (UsageError, ValueError):
         return ""
     if not table(config, "tool", "flwr", "app"):
         return ""
@@ -180,7 +180,7 @@ def _set(text: str, header: str, line: str) -> str:
 
 
 def _copy(folder: Path, target: Path, here: frozenset[str], move: Move) -> None:
-    """Copy what Flower may pack. Raises Invalid where that is more than any app has."""
+    """Copy what Flower may pack. Raises UsageError where that is more than any app has."""
     left = MOST_COPIED
     for file in sorted(here):
         source = folder / file
@@ -188,7 +188,9 @@ def _copy(folder: Path, target: Path, here: frozenset[str], move: Move) -> None:
             continue
         left -= source.stat().st_size
         if left < 0:
-            raise Invalid(f"{folder}: more than {MOST_COPIED:,} bytes to copy", "leave data out of the app")
+            raise UsageError(
+                f"{folder}: more than {MOST_COPIED:,} bytes to copy", "leave data out of the app"
+            )
         place = target / move(file)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, place)

@@ -8,20 +8,20 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from ..errors import Invalid
+from ..errors import UsageError
 from .checks import LARGEST_PYPROJECT, PYPROJECT, checked
 
 
 def checked_folder(path: Path, here: frozenset[str]) -> dict[str, Any]:
-    """Return a folder's pyproject.toml. Raises Invalid, with the apps below it if it is none itself."""
+    """Return a folder's pyproject.toml. Raises UsageError, with the apps below it if it is none itself."""
     try:
         return checked(path, lambda name, limit: read_file(path / name, limit), here)
-    except Invalid as error:
+    except UsageError as error:
         below = [] if _is_app(path / PYPROJECT) else apps_below(path, here)
         if not below:
             raise
         remedy = f"there is an app in {' and in '.join(below)}: name that directory, or add --path {below[0]}"
-        raise Invalid(error.what, remedy) from None
+        raise UsageError(error.what, remedy) from None
 
 
 def apps_below(path: Path, here: frozenset[str]) -> list[str]:
@@ -32,13 +32,13 @@ def apps_below(path: Path, here: frozenset[str]) -> list[str]:
 
 
 def _is_app(file: Path) -> bool:
-    with contextlib.suppress(Invalid):
+    with contextlib.suppress(UsageError):
         return b"tool.flwr" in (read_file(file, LARGEST_PYPROJECT) or b"")
     return True
 
 
 def read_file(file: Path, limit: int) -> bytes | None:
-    """Return an ordinary file's content, None where there is none. Raises Invalid."""
+    """Return an ordinary file's content, None where there is none. Raises UsageError."""
     try:
         # Without waiting for whoever would write into a pipe.
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
@@ -46,13 +46,13 @@ def read_file(file: Path, limit: int) -> bytes | None:
             if not stat.S_ISREG(found.st_mode):
                 return None
             if found.st_size > limit:
-                raise Invalid(f"{file.name} is {found.st_size:,} bytes long; at most {limit:,} are read")
+                raise UsageError(f"{file.name} is {found.st_size:,} bytes long; at most {limit:,} are read")
             return opened.read(limit)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
     except OSError as error:
         if file.is_symlink():
-            raise Invalid(
+            raise UsageError(
                 f"{file.name} is a symbolic link, which Flower does not pack: put the file there"
             ) from None
-        raise Invalid(f"{file}: {error.strerror}") from None
+        raise UsageError(f"{file}: {error.strerror}") from None

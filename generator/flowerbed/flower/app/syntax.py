@@ -11,7 +11,7 @@ from dataclasses import dataclass
 IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 
-class SyntaxTrouble(ValueError):  # noqa: N818
+class CompileError(ValueError):
     """A module that this Python does not compile: `line` of it (0: none in particular), and why as text."""
 
     def __init__(self, line: int, why: str) -> None:
@@ -36,15 +36,15 @@ class Import:
 
 
 def compiled(source: bytes) -> ast.Module:
-    """Return a module's tree. Raises SyntaxTrouble, also for what only compiling finds."""
+    """Return a module's tree. Raises CompileError, also for what only compiling finds."""
     try:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(source)
             compile(source, "app", "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise SyntaxTrouble(error.lineno or 0, error.msg) from None
+        raise CompileError(error.lineno or 0, error.msg) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise SyntaxTrouble(0, str(error)) from None
+        raise CompileError(0, str(error)) from None
     return tree
 
 

@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import SubmitError
+from ..errors import FlowerbedError
 from ..source.options import add_to, request
 from ..source.prepare import prepared
 from ..source.request import Request
@@ -53,7 +53,7 @@ def signed(address: str, folder: Path) -> str:
 
 
 def fetch(asked: Request, to: Path) -> None:
-    """Fetch the app and note its source. Raises SubmitError."""
+    """Fetch the app and note its source. Raises FlowerbedError."""
     with prepared(asked, say) as found:
         say(f"source: {found.source}")
         if found.path.is_dir():
@@ -86,7 +86,7 @@ def main(argv: list[str]) -> int:
         address = signed(address, arguments.credentials)
     try:
         fetch(request(address, given, float, {}), arguments.to)
-    except SubmitError as error:
+    except FlowerbedError as error:
         say(f"error: {error}")
         return error.exit_code
     return 0

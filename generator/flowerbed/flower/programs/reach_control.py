@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..client import FlowerClient
 from ..connection import Connection
-from ..errors import SubmitError
+from ..errors import FlowerbedError
 from ..runs import runs
 from ..text import write
 
@@ -21,7 +21,7 @@ def main(file: Path) -> int:
         connection = Connection.load(file)
         with FlowerClient(connection, timeout=10.0) as client:
             found = runs(client, limit=1)
-    except SubmitError as error:
+    except FlowerbedError as error:
         write(sys.stdout, f"{error}\n")
         return 1
     last = f"its last run is {found[0].run_id}" if found else "it has no run yet"

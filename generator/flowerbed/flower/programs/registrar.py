@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ..client import FlowerClient, flwr_without_init
 from ..connection import Connection
-from ..errors import Refused, SubmitError, Unreachable
+from ..errors import FlowerbedError, RefusedError, UnreachableError
 from ..text import write
 from .registrar_lists import HELD_BACK, Declared, Report, Sources, digest, fingerprint
 
@@ -54,7 +54,7 @@ class Registrar:
         self.listed = listed
 
     def reconcile(self, declared: Declared) -> bool:
-        """Make the SuperLink's list the declared one; return whether it is. Raises Unreachable."""
+        """Make the SuperLink's list the declared one; return whether it is. Raises UnreachableError."""
         known = self.nodes()
         done = [self._admit(name, key, known.get(key)) for name, key in declared.keys.items()]
         keys = set(declared.keys.values())
@@ -110,7 +110,7 @@ class Registrar:
         request = RegisterNodeRequest(public_key=key.encode(), name=name)
         try:
             answer = self.client.call("control/register-node", request, RegisterNodeResponse)
-        except Refused as refusal:
+        except RefusedError as refusal:
             if refusal.code == KEY_IN_USE:
                 return self._lost(name, key)
             remedy = "use an EC key on P-256, P-384 or P-521" if refusal.code == KEY_NOT_VALID else ""
@@ -133,7 +133,7 @@ class Registrar:
         request = UnregisterNodeRequest(node_id=node.node_id)
         try:
             self.client.call("control/unregister-node", request, UnregisterNodeResponse)
-        except Refused as refusal:
+        except RefusedError as refusal:
             self.report.trouble("not unregistered", **facts, reason=refusal.detail)
             return False
         self.report.tell("unregistered", **facts, reason=reason)
@@ -150,10 +150,10 @@ def attempt(registrar: Registrar, sources: Sources) -> bool | None:
     declared = sources.read(registrar.report)
     try:
         return registrar.reconcile(declared)
-    except Unreachable as error:
+    except UnreachableError as error:
         registrar.report.trouble("waiting", reason=error.what)
         return None
-    except Refused as error:
+    except RefusedError as error:
         registrar.report.trouble("refused", reason=error.what)
         return False
     finally:
@@ -214,7 +214,7 @@ def main(argv: list[str] | None = None) -> int:
             root_certificates=options.root_certificates,
         )
         client = FlowerClient(connection)
-    except SubmitError as error:
+    except FlowerbedError as error:
         write(sys.stderr, f"error: {error}\n")
         return error.exit_code
     registrar = Registrar(client, report, listed=options.admission == "listed")

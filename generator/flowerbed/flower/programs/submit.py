@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ..console import open_console, say
-from ..errors import SubmitError
+from ..errors import FlowerbedError
 from ..interrupts import ignore_interruptions
 from ..options import connection_of, key_of, labels_of, parser, seconds, share
 from ..recording import FolderRecord
@@ -48,7 +48,7 @@ def run(argv: Sequence[str] | None = None) -> int:
                 arguments.record, say, told, ["submit.py", *(sys.argv[1:] if argv is None else argv)]
             )
             order = dataclasses.replace(order, started=record.started, watcher=record)
-    except SubmitError as error:
+    except FlowerbedError as error:
         say(f"error: {error}")
         return error.exit_code
     return submit(connection, order) if connection else dry_run(order)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..client import FlowerClient, flwr_without_init
 from ..connection import Connection
-from ..errors import Refused, SubmitError, Unreachable
+from ..errors import FlowerbedError, RefusedError, UnreachableError
 from ..text import write
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Fleet(FlowerClient):
         self._key = key
 
     def activate(self) -> int:
-        """Become online and return the node's id. Raises Unreachable or Refused."""
+        """Become online and return the node's id. Raises UnreachableError or RefusedError."""
         with flwr_without_init():
             from flwr.proto.fleet_pb2 import ActivateNodeRequest, ActivateNodeResponse
         request = ActivateNodeRequest(public_key=self.public, heartbeat_interval=HEARTBEAT_SECONDS)
@@ -78,7 +78,7 @@ class Fleet(FlowerClient):
         return int(answer.node_id)
 
     def deactivate(self, node_id: int) -> None:
-        """Become offline, so that the key is free. Raises Unreachable or Refused."""
+        """Become offline, so that the key is free. Raises UnreachableError or RefusedError."""
         with flwr_without_init():
             from flwr.proto.fleet_pb2 import DeactivateNodeRequest, DeactivateNodeResponse
         request = DeactivateNodeRequest(node_id=node_id)
@@ -126,7 +126,7 @@ class Admission:
                 node_id = self.fleet.activate()
                 self.remember(node_id)
                 self.release(node_id)
-            except (Unreachable, Refused) as error:
+            except (UnreachableError, RefusedError) as error:
                 self.say(f"waiting: {self.reason(error)}")
                 time.sleep(PAUSE)
             else:
@@ -140,7 +140,7 @@ class Admission:
 
     def release(self, node_id: int) -> None:
         """Take the node offline. A refusal means that it was offline or is no longer known."""
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(RefusedError):
             self.fleet.deactivate(node_id)
 
     def remembered(self) -> int | None:
@@ -165,9 +165,9 @@ class Admission:
             self.reason_file.write_text(f"{text}\n", encoding="utf-8")
         write(sys.stdout, f"supernode: {text}\n")
 
-    def reason(self, error: SubmitError) -> str:
+    def reason(self, error: FlowerbedError) -> str:
         """Return in plain words why the node is not let in."""
-        if isinstance(error, Refused):
+        if isinstance(error, RefusedError):
             return self._refused(error)
         cause = error.__context__
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -176,7 +176,7 @@ class Admission:
             return f"wrong port: {self._address} does not speak TLS"
         return f"unreachable: {error.what}"
 
-    def _refused(self, refusal: Refused) -> str:
+    def _refused(self, refusal: RefusedError) -> str:
         if refusal.code == NOT_ACTIVATED:
             key = fingerprint(self.fleet.public)
             return f"not admitted: key {key} is not registered, or a SuperNode with it is online already"
@@ -287,7 +287,7 @@ def main(argv: list[str]) -> NoReturn:
         own.state.mkdir(parents=True, exist_ok=True)
         online_from = Admission(fleet, own.state / "node-id", own.reason_file).wait()
         fleet.close()
-    except SubmitError as error:
+    except FlowerbedError as error:
         write(sys.stderr, f"error: {error}\n")
         sys.exit(error.exit_code)
     become(flower, own.observer, online_from)

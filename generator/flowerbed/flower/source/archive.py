@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import Invalid
+from ..errors import UsageError
 from ..text import plain
 
 CHUNK = 256 * 1024
@@ -56,22 +56,22 @@ class Budget:
     unpacked: int = 0
 
     def enter(self) -> None:
-        """Count an entry. Raises Invalid."""
+        """Count an entry. Raises UsageError."""
         self.entries += 1
         if self.entries > MOST_ENTRIES:
-            raise Invalid(f"it holds more than {MOST_ENTRIES:,} files and folders", "pack the app alone")
+            raise UsageError(f"it holds more than {MOST_ENTRIES:,} files and folders", "pack the app alone")
 
     def take(self, size: int) -> None:
-        """Count unpacked bytes. Raises Invalid."""
+        """Count unpacked bytes. Raises UsageError."""
         self.unpacked += size
         if self.unpacked > LARGEST_UNPACKED:
-            raise Invalid(f"it unpacks to more than {LARGEST_UNPACKED:,} bytes", "pack the app alone")
+            raise UsageError(f"it unpacks to more than {LARGEST_UNPACKED:,} bytes", "pack the app alone")
         if self.packed and self.unpacked > max(RATIO_COUNTS_FROM, HIGHEST_RATIO * self.packed):
-            raise Invalid(f"it unpacks to more than {HIGHEST_RATIO} times its size", "pack the app alone")
+            raise UsageError(f"it unpacks to more than {HIGHEST_RATIO} times its size", "pack the app alone")
 
 
 def unpack(archive: Path, to: Path) -> None:
-    """Unpack an archive into a new folder. Raises Invalid, also for what is no archive."""
+    """Unpack an archive into a new folder. Raises UsageError, also for what is no archive."""
     to.mkdir()
     budget = Budget(packed=archive.stat().st_size)
     with archive.open("rb") as file:
@@ -85,13 +85,15 @@ def unpack(archive: Path, to: Path) -> None:
                 untar(_opened(file, kind), to, budget)
         except DAMAGED as error:
             remedy = "a zip archive, or tar with or without gzip, bzip2 or xz, is expected"
-            raise Invalid(f"it cannot be unpacked: {plain(str(error) or 'it is damaged')}", remedy) from None
+            raise UsageError(
+                f"it cannot be unpacked: {plain(str(error) or 'it is damaged')}", remedy
+            ) from None
         except OSError as error:  # gzip's BadGzipFile is one
-            raise Invalid(f"it cannot be unpacked: {error.strerror or plain(str(error))}") from None
+            raise UsageError(f"it cannot be unpacked: {error.strerror or plain(str(error))}") from None
 
 
 def untar(stream: IO[bytes], to: Path, budget: Budget) -> None:
-    """Unpack a tar stream into a folder. Raises Invalid, and what DAMAGED lists."""
+    """Unpack a tar stream into a folder. Raises UsageError, and what DAMAGED lists."""
     measured = Measured(stream)
     measured.allowance = LARGEST_HEADER
     with tarfile.open(fileobj=measured, mode="r:") as tar:
@@ -107,7 +109,9 @@ def untar(stream: IO[bytes], to: Path, budget: Budget) -> None:
             elif member.isdir():
                 to.joinpath(*parts).mkdir(parents=True, exist_ok=True)
             elif not member.isreg() or member.issparse():
-                raise Invalid(f"entry {member.name!r} is neither a file nor a folder", "pack the app alone")
+                raise UsageError(
+                    f"entry {member.name!r} is neither a file nor a folder", "pack the app alone"
+                )
             else:
                 measured.allowance = member.size + tarfile.RECORDSIZE
                 content = tar.extractfile(member)
@@ -124,9 +128,9 @@ def _unzip(file: Any, to: Path, budget: Budget) -> None:  # noqa: ANN401  (of th
             budget.enter()
             parts = safe_parts(entry.filename)
             if entry.flag_bits & 1:
-                raise Invalid(f"entry {entry.filename!r} is encrypted", "pack it without a password")
+                raise UsageError(f"entry {entry.filename!r} is encrypted", "pack it without a password")
             if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-                raise Invalid(f"entry {entry.filename!r} is compressed in an unusual way", "use deflate")
+                raise UsageError(f"entry {entry.filename!r} is compressed in an unusual way", "use deflate")
             file.allowance = entry.compress_size + LARGEST_HEADER
             kind = entry.external_attr >> 28  # the upper four bits of Unix' mode; 0 where it is not said
             if entry.is_dir():
@@ -134,19 +138,19 @@ def _unzip(file: Any, to: Path, budget: Budget) -> None:  # noqa: ANN401  (of th
             elif kind == 0o12:
                 check_link(entry.filename, _target(archive, entry, budget))
             elif kind not in {0, 0o10}:
-                raise Invalid(f"entry {entry.filename!r} is neither a file nor a folder")
+                raise UsageError(f"entry {entry.filename!r} is neither a file nor a folder")
             else:
                 with archive.open(entry) as content:
                     _write(content, to, parts, budget)
 
 
 def _target(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> str:
-    """Return where a link leads, which is its content. Raises Invalid for more than a path can hold."""
+    """Return where a link leads, which is its content. Raises UsageError for more than a path can hold."""
     with archive.open(entry) as content:
         target = content.read(LONGEST_TARGET + 1)
     budget.take(len(target))
     if len(target) > LONGEST_TARGET:
-        raise Invalid(
+        raise UsageError(
             f"link {entry.filename!r} leads to a path of more than {LONGEST_TARGET:,} bytes",
             "pack the app alone",
         )
@@ -155,7 +159,7 @@ def _target(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) ->
 
 def _write(content: IO[bytes], to: Path, parts: list[str], budget: Budget) -> None:
     if not parts:
-        raise Invalid("an entry has no name")
+        raise UsageError("an entry has no name")
     target = to.joinpath(*parts)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -164,30 +168,32 @@ def _write(content: IO[bytes], to: Path, parts: list[str], budget: Budget) -> No
                 budget.take(len(piece))
                 file.write(piece)
     except FileExistsError:
-        raise Invalid(f"entry {'/'.join(parts)!r} is there more than once") from None
+        raise UsageError(f"entry {'/'.join(parts)!r} is there more than once") from None
 
 
 def safe_parts(name: str) -> list[str]:
-    """Return the parts of a relative path with slashes. Raises Invalid if it leads anywhere else."""
+    """Return the parts of a relative path with slashes. Raises UsageError if it leads anywhere else."""
     parts = [part for part in name.split("/") if part not in {"", "."}]
     outside = name.startswith("/") or ".." in parts or "\\" in name or (name[1:2] == ":")
     if outside:
-        raise Invalid(f"path {plain(name)!r} leads out of its folder", "write paths with slashes, without ..")
+        raise UsageError(
+            f"path {plain(name)!r} leads out of its folder", "write paths with slashes, without .."
+        )
     if not name.isprintable() or any(len(part.encode()) > 255 for part in parts) or len(parts) > DEEPEST:
-        raise Invalid(f"path {plain(name)[:200]!r} has control characters, or is too long or too deep")
+        raise UsageError(f"path {plain(name)[:200]!r} has control characters, or is too long or too deep")
     return parts
 
 
 def check_link(name: str, target: str, *, hard: bool = False) -> None:
-    """Refuse a link that leads out of the archive; hard links count from its root. Raises Invalid."""
+    """Refuse a link that leads out of the archive; hard links count from its root. Raises UsageError."""
     base = "" if hard else posixpath.dirname(name)
     led = posixpath.normpath(posixpath.join(base, target))
     if target.startswith("/") or led == ".." or led.startswith("../"):
-        raise Invalid(f"link {plain(name)!r} leads out of its folder, to {plain(target)!r}")
+        raise UsageError(f"link {plain(name)!r} leads out of its folder, to {plain(target)!r}")
 
 
 def app_folder(unpacked: Path, path: str) -> Path:
-    """Return the app's folder: `path`, else the root, or the only folder in it. Raises Invalid."""
+    """Return the app's folder: `path`, else the root, or the only folder in it. Raises UsageError."""
     parts = safe_parts(path)
     entries = [entry for entry in unpacked.iterdir() if entry.name not in {"__MACOSX", ".DS_Store"}]
     tops = [unpacked, *(entries if len(entries) == 1 and entries[0].is_dir() else [])]
@@ -195,7 +201,7 @@ def app_folder(unpacked: Path, path: str) -> Path:
     folder = next((folder for folder in found if folder.is_dir()), None)
     if folder is None:
         known = ", ".join(sorted(plain(entry.name) for entry in entries)[:10]) or "nothing"
-        raise Invalid(f"it has no folder {plain(path)!r}", f"at its top there is: {known}")
+        raise UsageError(f"it has no folder {plain(path)!r}", f"at its top there is: {known}")
     return folder
 
 
@@ -257,15 +263,15 @@ class Measured(io.RawIOBase):
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:
-        """Return up to `size` bytes. Raises Invalid for more than the allowance."""
-        """Return up to `size` bytes. Raises Invalid for more than the allowance."""
+        """Return up to `size` bytes. Raises UsageError for more than the allowance."""
+        """Return up to `size` bytes. Raises UsageError for more than the allowance."""
         if size is None or size < 0 or size > self.allowance:
             size = self.allowance + 1
         data = self._stream.read(size)
         self.allowance -= len(data)
         self._at += len(data)
         if self.allowance < 0:
-            raise Invalid("what it says of its entries is too long", "pack the app alone")
+            raise UsageError("what it says of its entries is too long", "pack the app alone")
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

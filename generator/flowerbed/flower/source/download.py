@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from ..errors import Invalid, Unreachable
+from ..errors import UnreachableError, UsageError
 from ..text import plain
 from .address import shown
 from .archive import CHUNK
@@ -34,7 +34,7 @@ SILENCE = 30.0  # seconds without a byte
 def download(url: str, to: Path, authorization: str = "", *, timeout: float) -> str:
     """Write what lies at an address to a file and return its SHA-256; `timeout` in seconds for all of it.
 
-    `authorization` is shown to this host alone. Raises Invalid, Unreachable.
+    `authorization` is shown to this host alone. Raises UsageError, UnreachableError.
     """
     deadline = time.monotonic() + timeout
     request = urllib.request.Request(url, headers={"User-Agent": "flowerbed"})  # noqa: S310  (checked before)
@@ -45,7 +45,7 @@ def download(url: str, to: Path, authorization: str = "", *, timeout: float) -> 
         size, found = _save(reply, to, deadline)
         said = reply.headers.get("Content-Length", "")
         if said.isdecimal() and size != int(said):
-            raise Unreachable(
+            raise UnreachableError(
                 f"{shown(url)}: it broke off after {size:,} of {int(said):,} bytes", "try again"
             )
     return found
@@ -59,7 +59,7 @@ def _save(reply: http.client.HTTPResponse, to: Path, deadline: float) -> tuple[i
         while piece := reply.read1(CHUNK):
             size += len(piece)
             if size > LARGEST:
-                raise Invalid(f"{shown(reply.url)}: more than {LARGEST:,} bytes", "pack the app alone")
+                raise UsageError(f"{shown(reply.url)}: more than {LARGEST:,} bytes", "pack the app alone")
             if time.monotonic() > deadline:
                 raise TimeoutError("it takes too long")
             found.update(piece)
@@ -76,16 +76,16 @@ def authorization(secret: Path, username: str = "") -> str:
 
 
 def read_secret(file: Path) -> str:
-    """Return a secret, which is one line. Raises Invalid, which does not show it."""
+    """Return a secret, which is one line. Raises UsageError, which does not show it."""
     try:
         with file.open("rb") as opened:
             text = opened.read(LARGEST_SECRET).decode("utf-8").strip()
     except OSError as error:
-        raise Invalid(f"{file}: {error.strerror}") from None
+        raise UsageError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
         text = ""
     if not text or not text.isprintable():
-        raise Invalid(f"{file}: is not a token", "one line of text is expected")
+        raise UsageError(f"{file}: is not a token", "one line of text is expected")
     return text
 
 
@@ -103,11 +103,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Return the next request. Raises Unreachable."""
+        """Return the next request. Raises UnreachableError."""
         scheme = urllib.parse.urlsplit(newurl).scheme
         if scheme not in {"https", req.type}:
             fp.close()
-            raise Unreachable(f"{shown(req.full_url)}: leads on to {shown(newurl)}, which is not https")
+            raise UnreachableError(f"{shown(req.full_url)}: leads on to {shown(newurl)}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -141,27 +141,33 @@ def _explained(url: str) -> Iterator[None]:
     except (OSError, http.client.HTTPException) as error:
         raise _unreachable(url, error) from None
     except ValueError:  # of the address itself
-        raise Invalid(f"{shown(url)}: is not an address") from None
+        raise UsageError(f"{shown(url)}: is not an address") from None
 
 
-def _refusal(url: str, error: urllib.error.HTTPError) -> Invalid | Unreachable:
+def _refusal(url: str, error: urllib.error.HTTPError) -> UsageError | UnreachableError:
     what = f"{shown(url)}: the server answers {error.code} {plain(str(error.reason))}"[:500]
     if error.code in {401, 403, 407}:
-        return Unreachable(what, "--token-file FILE shows who you are; is the token right, and still valid?")
+        return UnreachableError(
+            what, "--token-file FILE shows who you are; is the token right, and still valid?"
+        )
     if error.code in {404, 410}:
-        return Invalid(what, "is the address right? Some servers hide what needs --token-file like this")
+        return UsageError(what, "is the address right? Some servers hide what needs --token-file like this")
     if 300 <= error.code < 400:
-        return Unreachable(f"{shown(url)}: more than {MOST_REDIRECTS} redirects, or one that leads nowhere")
-    return Unreachable(what, "try again later")
+        return UnreachableError(
+            f"{shown(url)}: more than {MOST_REDIRECTS} redirects, or one that leads nowhere"
+        )
+    return UnreachableError(what, "try again later")
 
 
-def _unreachable(url: str, error: Exception) -> Unreachable:
+def _unreachable(url: str, error: Exception) -> UnreachableError:
     if isinstance(error, ssl.SSLCertVerificationError):
         remedy = "SSL_CERT_FILE=FILE names another CA to trust"
-        return Unreachable(f"{shown(url)}: its certificate is not trusted: {error.verify_message}", remedy)
+        return UnreachableError(
+            f"{shown(url)}: its certificate is not trusted: {error.verify_message}", remedy
+        )
     if isinstance(error, TimeoutError):
-        return Unreachable(
+        return UnreachableError(
             f"{shown(url)}: it takes too long", "try again; --fetch-timeout gives it more time"
         )
     said = getattr(error, "strerror", None) or re.sub(r"^<.*?>$", "", str(error)) or type(error).__name__
-    return Unreachable(f"{shown(url)}: {plain(said)}"[:500])
+    return UnreachableError(f"{shown(url)}: {plain(said)}"[:500])

@@ -17,7 +17,7 @@ import urllib.parse
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import Invalid, Unreachable
+from ..errors import UnreachableError, UsageError
 from ..text import plain
 from .address import Credentials, Repository, parse, shown
 from .archive import CHUNK, DAMAGED, LARGEST_HEADER, Budget, safe_parts, untar
@@ -33,10 +33,10 @@ ATTRIBUTES = "* !export-ignore !export-subst !filter !ident !text !eol !working-
 def export(repository: Repository, to: Path, *, timeout: float) -> str:
     """Write one commit's files, or those of a folder in it, to a new folder; return the commit.
 
-    Links are left out. `timeout` in seconds for all of it. Raises Invalid, Unreachable.
+    Links are left out. `timeout` in seconds for all of it. Raises UsageError, UnreachableError.
     """
     if not shutil.which("git"):
-        raise Invalid("git is not installed here, and the app lies in a git repository", "install git")
+        raise UsageError("git is not installed here, and the app lies in a git repository", "install git")
     to.mkdir()
     return _export(repository, to, (time.monotonic() + timeout, Budget()), DEEPEST_SUBMODULES)
 
@@ -53,7 +53,7 @@ def _export(repository: Repository, to: Path, limits: tuple[float, Budget], dept
         tree = f"{commit}:{'/'.join(parts)}" if parts else commit
         if parts and git.ask("cat-file", "-t", tree, bad_is_empty=True) != "tree":
             known = ", ".join(git.ask("ls-tree", "--name-only", commit).splitlines()[:10])
-            raise Invalid(
+            raise UsageError(
                 f"{repository.url}: commit {commit[:12]} has no folder {repository.path!r}",
                 f"at its top there is: {plain(known)}",
             )
@@ -62,9 +62,9 @@ def _export(repository: Repository, to: Path, limits: tuple[float, Budget], dept
             try:
                 untar(stream, to, budget)
             except DAMAGED as error:
-                raise Invalid(f"{repository.url}: {plain(str(error))}") from None
+                raise UsageError(f"{repository.url}: {plain(str(error))}") from None
         if repository.submodules and not depth:
-            raise Invalid(f"{repository.url}: submodules in submodules in submodules")
+            raise UsageError(f"{repository.url}: submodules in submodules in submodules")
         for place, inner in links.items() if repository.submodules else ():
             found = _submodule(git, commit, "/".join([*parts, place]))
             _export(replace(found, ref=inner), to.joinpath(*safe_parts(place)), limits, depth - 1)
@@ -79,14 +79,16 @@ def _fetch(git: Git, ref: str) -> str:
         git.run(*shallow, "--", url, full)
         return git.ask("rev-parse", "--verify", "FETCH_HEAD^{commit}")
     if COMMIT.fullmatch(ref):
-        with contextlib.suppress(Invalid, Unreachable):  # a server may give nothing but branches and tags
+        with contextlib.suppress(
+            UsageError, UnreachableError
+        ):  # a server may give nothing but branches and tags
             git.run(*shallow, "--", url, ref)
     if not _known(git, ref):
         everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
         git.run("fetch", "--quiet", "--no-recurse-submodules", "--", url, *everything)
     if commit := _known(git, ref):
         return commit
-    raise Invalid(f"{url}: there is no commit {ref} in its branches and tags")
+    raise UsageError(f"{url}: there is no commit {ref} in its branches and tags")
 
 
 def _known(git: Git, commit: str) -> str:
@@ -94,21 +96,23 @@ def _known(git: Git, commit: str) -> str:
 
 
 def _resolve(git: Git, ref: str) -> str:
-    """Return a ref's full name, "" for what looks like a commit. Raises Invalid for what is not there."""
+    """Return a ref's full name, "" for what looks like a commit. Raises UsageError for what is not there."""
     if not ref or COMMIT.fullmatch(ref):
         return "" if ref else "HEAD"
     names = [ref] if ref.startswith("refs/") else [f"refs/tags/{ref}", f"refs/heads/{ref}"]
     there = _listed(git, *names)
     if found := [name for name in names if name in there]:
         if len(found) > 1:
-            raise Invalid(f"{git.repository.url}: {ref} is a tag and a branch", f"say {' or '.join(found)}")
+            raise UsageError(
+                f"{git.repository.url}: {ref} is a tag and a branch", f"say {' or '.join(found)}"
+            )
         return found[0]
     if SHORT_COMMIT.fullmatch(ref):
         return ""
     known = sorted(re.sub(r"^refs/(heads|tags)/", "", name) for name in _listed(git, "refs/*"))
     near = difflib.get_close_matches(ref, known, 3) or known[:10]
     remedy = f"there is: {plain(', '.join(near))}" if known else "it is empty"
-    raise Invalid(f"{git.repository.url}: there is no branch, tag or commit {ref}", remedy)
+    raise UsageError(f"{git.repository.url}: there is no branch, tag or commit {ref}", remedy)
 
 
 def _listed(git: Git, *patterns: str) -> list[str]:
@@ -117,7 +121,7 @@ def _listed(git: Git, *patterns: str) -> list[str]:
 
 
 def _listed_links(git: Git, tree: str) -> dict[str, str]:
-    """Return the commits of submodules by place. Raises Invalid for a tree that is too large.
+    """Return the commits of submodules by place. Raises UsageError for a tree that is too large.
 
     A few objects can be a tree of billions of files, of which git itself would make an index first.
     """
@@ -133,12 +137,12 @@ def _listed_links(git: Git, tree: str) -> dict[str, str]:
                 if mode == "160000":
                     links[place] = name
             if len(rest) > LARGEST_HEADER:
-                raise Invalid(f"{git.repository.url}: a path in it is too long")
+                raise UsageError(f"{git.repository.url}: a path in it is too long")
     return links
 
 
 def _submodule(git: Git, commit: str, place: str) -> Repository:
-    """Return the repository of a submodule. Raises Invalid."""
+    """Return the repository of a submodule. Raises UsageError."""
     listed = git.ask("config", "--blob", f"{commit}:.gitmodules", "--null", "--list", bad_is_empty=True)
     settings = dict(entry.partition("\n")[::2] for entry in listed.split("\0"))
     names = {value: key.removesuffix(".path") for key, value in settings.items() if key.endswith(".path")}
@@ -152,11 +156,13 @@ def _address(own: Repository, url: str, place: str) -> Repository:
         url = split._replace(path=posixpath.normpath(f"{split.path}/{url}")).geturl()
     try:  # a name that begins with `-`, a command (`ext::`) and the like end here
         url = parse(url, git=True).url
-    except Invalid as error:
-        raise Invalid(f"{where}: {error.what}", "submit a clone in which the submodules are there") from None
+    except UsageError as error:
+        raise UsageError(
+            f"{where}: {error.what}", "submit a clone in which the submodules are there"
+        ) from None
     host, own_host = (urllib.parse.urlsplit(address)[:2] for address in (url, own.url))
     if host[0] == "file" and own_host[0] != "file":
-        raise Invalid(f"{where}: {shown(url)} would be on this machine")
+        raise UsageError(f"{where}: {shown(url)} would be on this machine")
     # What opens one host is no business of another.
     credentials = (
         own.credentials if host == own_host else Credentials(known_hosts=own.credentials.known_hosts)

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from ..errors import Invalid, SubmitError, Unreachable
+from ..errors import FlowerbedError, UnreachableError, UsageError
 from ..text import plain
 from .address import Credentials, Repository, shown
 
@@ -58,26 +58,26 @@ class Git:
         self._environment = _environment(repository, folder.parent)
 
     def run(self, *arguments: str) -> None:
-        """Run a command. Raises Invalid, Unreachable."""
+        """Run a command. Raises UsageError, UnreachableError."""
         with self.output(*arguments) as stream:
             stream.read(1)
 
     def ask(self, *arguments: str, bad_is_empty: bool = False) -> str:
-        """Return what a command prints, without white space around it. Raises Invalid, Unreachable."""
+        """Return what a command prints, stripped. Raises UsageError, UnreachableError."""
         try:
             with self.output(*arguments) as stream:
                 text = stream.read(LARGEST_ANSWER + 1)
-        except Invalid:
+        except UsageError:
             if bad_is_empty:
                 return ""
             raise
         if len(text) > LARGEST_ANSWER:
-            raise Invalid(f"{self.repository.url}: it has too many names in it")
+            raise UsageError(f"{self.repository.url}: it has too many names in it")
         return text.decode("utf-8", "replace").strip()
 
     @contextlib.contextmanager
     def output(self, *arguments: str) -> Iterator[IO[bytes]]:
-        """Give what a command prints, while it runs. Raises Invalid, Unreachable when it fails."""
+        """Give what a command prints, while it runs. Raises UsageError, UnreachableError when it fails."""
         errors = self.folder.parent / "errors"
         where = [] if arguments[0] == "init" else [f"--git-dir={self.folder}"]
         with errors.open("wb") as log:
@@ -107,19 +107,19 @@ class Git:
         if code and code != -signal.SIGPIPE:
             raise self._failure(arguments[0], errors)
 
-    def _failure(self, verb: str, errors: Path) -> Invalid | Unreachable:
+    def _failure(self, verb: str, errors: Path) -> UsageError | UnreachableError:
         with errors.open("rb") as file:
             file.seek(max(0, errors.stat().st_size - 4096))
             lines = _plain_lines(file.read().decode("utf-8", "replace"))
         said = "; ".join(lines[-4:]) or f"git {verb} failed"
         what = f"{self.repository.url}: {said}"
         if any(text in said for text in DENIED):
-            return Unreachable(what, _who(self.repository))
+            return UnreachableError(what, _who(self.repository))
         if any(text in said for text in EXHAUSTED):
-            return Invalid(what, f"git needs more than {MOST_MEMORY:,} bytes of memory for it")
+            return UsageError(what, f"git needs more than {MOST_MEMORY:,} bytes of memory for it")
         if verb in {"fetch", "ls-remote"} and not any(text in said for text in MISSING):
-            return Unreachable(what, "is the address right, and can it be reached from here?")
-        return Invalid(what)
+            return UnreachableError(what, "is the address right, and can it be reached from here?")
+        return UsageError(what)
 
 
 class _Watch:
@@ -129,7 +129,7 @@ class _Watch:
         self._process, self._folder, self._deadline = process, folder, deadline
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
-        self.error: SubmitError | None = None
+        self.error: FlowerbedError | None = None
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -143,9 +143,11 @@ class _Watch:
         while not over:
             over = self._over.wait(0.1)  # one look more when it is
             if time.monotonic() > self._deadline:
-                self.error = Unreachable("it takes too long", "try again; --fetch-timeout gives it more time")
+                self.error = UnreachableError(
+                    "it takes too long", "try again; --fetch-timeout gives it more time"
+                )
             elif _size(self._folder) > LARGEST_REPOSITORY:
-                self.error = Invalid(
+                self.error = UsageError(
                     f"more than {LARGEST_REPOSITORY:,} bytes", "a smaller repository is needed"
                 )
             if self.error:

@@ -61,10 +61,10 @@ def request(
 ) -> Request:
     """Return what the flags ask for: `given` by name with underscores, `config` with config and settings.
 
-    Raises Invalid.
+    Raises UsageError.
     """
     # Imported late: `flowerbed --help` reads the texts above, and shall be quick.
-    from ..errors import Invalid
+    from ..errors import UsageError
     from .request import Request
 
     names = ("ref", "path", "sha256", "token_file", "username", "ssh_key", "known_hosts")
@@ -74,9 +74,11 @@ def request(
     pieces = [name for name in ("client", "server") if given.get(name)]
     extra = [flag for flag, *_ in PIECES if given.get(flag.replace("-", "_")) and flag not in pieces]
     if len(pieces) == 1 or (extra and not pieces):
-        raise Invalid(f"--{(pieces or extra)[0]} makes an app of pieces", "give both --client and --server")
+        raise UsageError(
+            f"--{(pieces or extra)[0]} makes an app of pieces", "give both --client and --server"
+        )
     if not pieces and not app:
-        raise Invalid("which app?", "name an app folder, a .fab file, an archive or an address")
+        raise UsageError("which app?", "name an app folder, a .fab file, an archive or an address")
     return Request(
         app=app or "",
         inline=_inline(given, config) if pieces else None,

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import Invalid
+from ..errors import UsageError
 from . import archive as archives
 from .request import (
     SECRETS,
@@ -34,13 +34,13 @@ def _silent(_: str) -> None:
 def prepared(request: Request, say: Callable[[str], None] = _silent) -> Iterator[Prepared]:
     """Give the app as a folder or file that `app.load` takes; what was fetched is gone afterwards.
 
-    `say` hears what is being fetched. Raises Invalid and Unreachable; what others say of the temporary folder
-    meanwhile says the app's own address instead.
+    `say` hears what is being fetched. Raises UsageError and UnreachableError; what others say of the
+    temporary folder meanwhile says the app's own address instead.
     """
     try:
         fetching = _needs_fetching(request)
     except OSError as error:
-        raise Invalid(f"{request.app[:200]!r}: {error.strerror}") from None
+        raise UsageError(f"{request.app[:200]!r}: {error.strerror}") from None
     if not fetching:
         yield _recorded(_local(request), request)
         return
@@ -49,12 +49,12 @@ def prepared(request: Request, say: Callable[[str], None] = _silent) -> Iterator
         try:
             found = _recorded(_fetch(request, Path(scratch), say), request)
             yield found
-        except Invalid as error:
+        except UsageError as error:
             name = found.source.location if found else "the app"
             here = str(found.path if found else scratch)
             if here not in error.what:
                 raise
-            raise Invalid(error.what.replace(here, name), error.remedy) from None
+            raise UsageError(error.what.replace(here, name), error.remedy) from None
 
 
 def _fetch(request: Request, scratch: Path, say: Callable[[str], None]) -> Prepared:
@@ -64,7 +64,7 @@ def _fetch(request: Request, scratch: Path, say: Callable[[str], None]) -> Prepa
         return fetched(request, scratch, say)
     except OSError as error:
         what = f"the app cannot be fetched into {scratch.parent}: {error.strerror or error}"
-        raise Invalid(what, "TMPDIR=FOLDER names another place") from None
+        raise UsageError(what, "TMPDIR=FOLDER names another place") from None
 
 
 def _needs_fetching(request: Request) -> bool:
@@ -86,7 +86,7 @@ def _local(request: Request) -> Prepared:
     app, parts = Path(request.app), archives.safe_parts(request.path)
     refuse_useless(request, "a folder or file that is here", "ref", "submodules", *SECRETS)
     if not app.exists():
-        raise Invalid(
+        raise UsageError(
             f"{request.app}: no such app", "name an app folder, a .fab file, an archive or an address"
         )
     if app.is_dir():
@@ -100,11 +100,11 @@ def _local(request: Request) -> Prepared:
 
 
 def _recorded(found: Prepared, request: Request) -> Prepared:
-    """Return an app with the record of where it was fetched from before, if there is one. Raises Invalid."""
+    """Return an app with the record of where it was fetched from before, if any. Raises UsageError."""
     file = request.record
     if not file:
         return found
     try:
         return Prepared(found.path, Source(**json.loads(file.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError) as error:
-        raise Invalid(f"{file}: is not the record of a source: {error}") from None
+        raise UsageError(f"{file}: is not the record of a source: {error}") from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import Invalid
+from ..errors import UsageError
 from . import address as addresses
 
 if TYPE_CHECKING:
@@ -76,18 +76,18 @@ def is_remote(request: Request) -> bool:
 
 
 def sha256_of(file: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal. Raises Invalid."""
+    """Return a file's SHA-256 in hexadecimal. Raises UsageError."""
     try:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
-        raise Invalid(f"{file}: {error.strerror}") from None
+        raise UsageError(f"{file}: {error.strerror}") from None
 
 
 def checked_sha256(location: str, found: str, wanted: str) -> str:
-    """Return the SHA-256 found. Raises Invalid if another one was wanted."""
+    """Return the SHA-256 found. Raises UsageError if another one was wanted."""
     if wanted and wanted.lower() != found:
-        raise Invalid(
+        raise UsageError(
             f"{location}: its SHA-256 is {found}, not {wanted}", "is it the right one, and complete?"
         )
     return found
@@ -96,4 +96,4 @@ def checked_sha256(location: str, found: str, wanted: str) -> str:
 def refuse_useless(request: Request, what: str, *names: str) -> None:
     """Refuse flags that would have no effect: whoever gives them expects one."""
     if given := [f"--{name.replace('_', '-')}" for name in names if getattr(request, name)]:
-        raise Invalid(f"{what} takes no {', '.join(given)}", "leave it out")
+        raise UsageError(f"{what} takes no {', '.join(given)}", "leave it out")

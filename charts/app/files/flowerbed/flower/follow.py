@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .client import FlowerClient
-from .errors import Refused, SubmitError
+from .errors import FlowerbedError, RefusedError
 from .nodes import Node, node_list, present
 from .queue import NOT_BEGUN, Queue
 from .replies import Replies
@@ -114,7 +114,7 @@ class LogFollower:
         for _ in range(5):
             try:
                 return self._read(self._hand_on)
-            except SubmitError as error:
+            except FlowerbedError as error:
                 if not passing(error):
                     break
                 time.sleep(POLL)
@@ -123,7 +123,7 @@ class LogFollower:
     def _follow(self) -> None:
         # A stream also ends whole when the SuperLink shuts down, so an end is no reason to stop.
         while not self._over.is_set():
-            with contextlib.suppress(SubmitError):  # whoever asks for the status tells what is wrong
+            with contextlib.suppress(FlowerbedError):  # whoever asks for the status tells what is wrong
                 self._read(self._hand_on_unless_over)
             self._over.wait(POLL)
 
@@ -188,7 +188,7 @@ class Follower:
         """Return the nodes that were online during the run; none where they cannot be asked for."""
         if self._run is None:
             return ()
-        with contextlib.suppress(SubmitError):
+        with contextlib.suppress(FlowerbedError):
             return present(node_list(self._client), self._run.running_at, self._run.finished_at)
         return ()
 
@@ -206,7 +206,7 @@ class Follower:
                 if not stop(self._client, self._run_id) and (finished := self._look()):
                     return finished
                 self._status, reason = "stopped", "interrupted; the run was stopped"
-            except SubmitError as error:
+            except FlowerbedError as error:
                 reason = f"interrupted; the run goes on, it could not be stopped: {error.what}"
         return self._outcome(self._status, reason, INTERRUPTED)
 
@@ -224,7 +224,7 @@ class Follower:
         try:
             [run] = runs(self._client, self._run_id)
             self._run = run
-        except SubmitError as error:
+        except FlowerbedError as error:
             return self._missed(error)
         if self._misses > 1:
             self._how.say("the SuperLink answers again")
@@ -248,9 +248,9 @@ class Follower:
             self._how.say(f"run {self._run_id} {waiting}")
         self._waiting = waiting or self._waiting
 
-    def _missed(self, error: SubmitError) -> Outcome | None:
+    def _missed(self, error: FlowerbedError) -> Outcome | None:
         """Bear with an absent SuperLink for a while; say so once, and not for a single lost answer."""
-        if isinstance(error, Refused) and error.code == NO_RUN:
+        if isinstance(error, RefusedError) and error.code == NO_RUN:
             reason = "the SuperLink no longer knows the run: it was restarted without its database"
             return self._outcome("unknown", reason, FAILED)
         if not passing(error):
@@ -272,7 +272,7 @@ class Follower:
         """Say once that a run does not begin; give up when there is a limit for it."""
         if self._status not in NOT_BEGUN:
             return None
-        with contextlib.suppress(SubmitError):
+        with contextlib.suppress(FlowerbedError):
             if place := self._queue.look(self._client, self._run):
                 self._how.say(f"run {self._run_id} {place}")
         limit, waited = self._how.pending_timeout, time.monotonic() - self._queue.stuck_since
@@ -293,7 +293,7 @@ class Follower:
     def _given_up(self, why: str, what: str) -> Outcome:
         """Return the outcome at a limit: `what` becomes of the run, or it is stopped with its federation."""
         if self._how.ephemeral:
-            with contextlib.suppress(SubmitError):
+            with contextlib.suppress(FlowerbedError):
                 if stop(self._client, self._run_id):
                     return self._outcome("stopped", f"{why}; the run was stopped", TIMED_OUT)
             what = "the run ends with its federation"

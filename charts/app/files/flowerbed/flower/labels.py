@@ -32,23 +32,23 @@ class Labels:
 
 
 def labels(name: str | None = None, tags: Iterable[str] = (), note: str | None = None) -> Labels:
-    """Return the labels that a user gives, each tag once. Raises Invalid for one that cannot be."""
+    """Return the labels that a user gives, each tag once. Raises UsageError for one that cannot be."""
     # Imported late: `flowerbed --help` reads the texts above, and shall be quick.
-    from .errors import Invalid
+    from .errors import UsageError
 
     found = tuple(dict.fromkeys(tags))
     for word, what in [(name, "name"), *((tag, "tag") for tag in found)]:
         if word is not None and not _WORD.fullmatch(word):
-            raise Invalid(f"{plain(word)[:200]!r} cannot be the {what} of a run", f"use {_HELP}")
+            raise UsageError(f"{plain(word)[:200]!r} cannot be the {what} of a run", f"use {_HELP}")
     if name is not None and (name == "latest" or name.isdecimal()):
         kind = (
             "digits alone are the beginning of an id" if name.isdecimal() else "it stands for the newest run"
         )
-        raise Invalid(f"{name[:100]!r} cannot be the name of a run: {kind}", "choose another")
+        raise UsageError(f"{name[:100]!r} cannot be the name of a run: {kind}", "choose another")
     if len(found) > MOST_TAGS:
-        raise Invalid(f"{len(found)} tags for one run", f"give {MOST_TAGS} at most")
+        raise UsageError(f"{len(found)} tags for one run", f"give {MOST_TAGS} at most")
     if note is not None and (len(note) > LONGEST_NOTE or screened(note, colors=False) != note):
-        raise Invalid(
+        raise UsageError(
             "the note is too long, or has control characters", f"write {LONGEST_NOTE} characters at most"
         )
     return Labels(name=name or "", tags=found, note=note or "")

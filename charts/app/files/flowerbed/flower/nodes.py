@@ -12,7 +12,7 @@ from typing import Any
 
 from .app.run_config import Scalar
 from .client import FlowerClient, messages
-from .errors import Refused
+from .errors import RefusedError
 
 # Flower has no key of its own for it. Its strategies' arguments, and apps with them, say `min_train_nodes`,
 # `min-available-clients`, `min-nodes` and the like.
@@ -67,14 +67,14 @@ def wanted(config: Mapping[str, Scalar]) -> tuple[str, int]:
 
 
 def too_few(client: FlowerClient, config: Mapping[str, Scalar]) -> Iterator[str]:
-    """Yield a warning if fewer nodes are online than an app waits for. Raises Unreachable.
+    """Yield a warning if fewer nodes are online than an app waits for. Raises UnreachableError.
 
     No reason not to start it: nodes may come. One call, made only where the config says a number.
     """
     key, number = wanted(config)
     if number < 1:
         return
-    with contextlib.suppress(Refused):  # starting the run will tell
+    with contextlib.suppress(RefusedError):  # starting the run will tell
         online = sum(node.status == "online" for node in node_list(client))
         if online < number:
             verb = "is" if online == 1 else "are"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 
 from .client import FlowerClient
-from .errors import SubmitError
+from .errors import FlowerbedError
 
 
 class Opening:
@@ -14,18 +14,18 @@ class Opening:
 
     def __init__(self, client: FlowerClient) -> None:
         self._client = client
-        self._error: SubmitError | None = None
+        self._error: FlowerbedError | None = None
         self._thread = threading.Thread(target=self._open, daemon=True)
         self._thread.start()
 
     def _open(self) -> None:
         try:
             self._client.connect()
-        except SubmitError as error:
+        except FlowerbedError as error:
             self._error = error
 
     def wait(self) -> None:
-        """Return when the connection stands. Raises Unreachable."""
+        """Return when the connection stands. Raises UnreachableError."""
         self._thread.join()
         if self._error:
             raise self._error

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from .connection import Connection
-from .errors import Invalid
+from .errors import UsageError
 from .labels import NAME_HELP, NOTE_HELP, TAG_HELP, Labels, labels
 from .source.options import APP_HELP, add_to
 
@@ -18,28 +18,28 @@ EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachab
 
 
 def seconds(text: str) -> float:
-    """Read a duration such as 90, 90s, 10m or 2h. Raises Invalid."""
+    """Read a duration such as 90, 90s, 10m or 2h. Raises UsageError."""
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text)
     if not found:
-        raise Invalid(f"{text!r} is not a duration", "write 90, 90s, 10m or 2h")
+        raise UsageError(f"{text!r} is not a duration", "write 90, 90s, 10m or 2h")
     return float(found[1]) * {"h": 3600, "m": 60}.get(found[2], 1)
 
 
 def share(text: str | None, *, all_of_them: bool = False) -> float:
-    """Read the share of good replies that a run needs, as of `--min-replies`. Raises Invalid."""
+    """Read the share of good replies that a run needs, as of `--min-replies`. Raises UsageError."""
     if all_of_them:
         return 1.0
     if text is None:
         return 0.0
     if not re.fullmatch(r"0?\.[0-9]{1,9}|[01](?:\.0{1,9})?", text):
-        raise Invalid(f"--min-replies {text} is not a share", "write a number from 0 to 1, such as 0.8")
+        raise UsageError(f"--min-replies {text} is not a share", "write a number from 0 to 1, such as 0.8")
     return float(text)
 
 
 def key_of(key: str | None, *, ci: bool) -> str | None:
-    """Return the key of a submission: `--key`, or with `--ci` an empty one. Raises Invalid."""
+    """Return the key of a submission: `--key`, or with `--ci` an empty one. Raises UsageError."""
     if key == "":
-        raise Invalid("--key needs a name", "--ci takes app, run config and user alone for the key")
+        raise UsageError("--key needs a name", "--ci takes app, run config and user alone for the key")
     return "" if ci and key is None else key
 
 
@@ -93,19 +93,21 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def labels_of(arguments: argparse.Namespace) -> Labels:
-    """Return the labels that a command line gives the run. Raises Invalid."""
+    """Return the labels that a command line gives the run. Raises UsageError."""
     found = labels(arguments.name, arguments.tags, arguments.note)
     if found != Labels() and not arguments.record:
-        raise Invalid("--name, --tag and --note are kept in the run's record", "give --record FOLDER as well")
+        raise UsageError(
+            "--name, --tag and --note are kept in the run's record", "give --record FOLDER as well"
+        )
     return found
 
 
 def connection_of(arguments: argparse.Namespace) -> Connection:
-    """Return the connection that a command line names. Raises Invalid."""
+    """Return the connection that a command line names. Raises UsageError."""
     names = [field.name for field in dataclasses.fields(Connection) if field.name != "file"]
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     if arguments.connection:
         return dataclasses.replace(Connection.load(arguments.connection), **given)
     if "address" not in given:
-        raise Invalid("where to?", "give --connection FILE or --address HOST:PORT")
+        raise UsageError("where to?", "give --connection FILE or --address HOST:PORT")
     return Connection(**given)

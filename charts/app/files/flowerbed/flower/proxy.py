@@ -18,7 +18,7 @@ import socket
 import urllib.parse
 from dataclasses import dataclass
 
-from .errors import Invalid
+from .errors import UsageError
 from .text import printable
 
 NAMES = ("https_proxy", "all_proxy")  # the first that is set; lower case goes before upper case
@@ -56,7 +56,8 @@ class Proxy:
 def connected(host: str, port: int, timeout: float) -> socket.socket:
     """Return a connection to a TLS server, through the proxy where one is meant for it.
 
-    `timeout` (seconds) bounds each wait. Raises OSError (of a proxy ProxyError), Invalid for an unusable one.
+    `timeout` (seconds) bounds each wait. Raises OSError (of a proxy ProxyError), UsageError for one
+    that cannot be used.
     """
     proxy = proxy_for(host, port)
     if proxy is None:
@@ -104,7 +105,7 @@ def _remedy(status: int, proxy: Proxy, target: str) -> str:
 
 
 def proxy_for(host: str, port: int) -> Proxy | None:
-    """Return the proxy that the environment names for a TLS server, None for none. Raises Invalid."""
+    """Return the proxy that the environment names for a TLS server, None for none. Raises UsageError."""
     found = next(((name, text) for name in NAMES if (text := _variable(name))), None)
     if found is None or _is_loopback(host) or _excluded(host.lower(), port):
         return None
@@ -174,17 +175,17 @@ def _is_address(text: str) -> bool:
 
 
 def _parsed(text: str, variable: str) -> Proxy:
-    """Return a proxy from its address. Raises Invalid, which does not show it: a password may be in it."""
+    """Return a proxy from its address. Raises UsageError, which does not show it: a password may be in it."""
     remedy = "write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT"
     try:
         split = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
         host, port = split.hostname, split.port or DEFAULT_PORT
     except ValueError:
-        raise Invalid(f"{variable}: is not the address of a proxy", remedy) from None
+        raise UsageError(f"{variable}: is not the address of a proxy", remedy) from None
     if split.scheme != "http":
-        raise Invalid(f"{variable}: a proxy by {printable(split.scheme)} is not supported", remedy)
+        raise UsageError(f"{variable}: a proxy by {printable(split.scheme)} is not supported", remedy)
     if not host or not host.isprintable():
-        raise Invalid(f"{variable}: is not the address of a proxy", remedy)
+        raise UsageError(f"{variable}: is not the address of a proxy", remedy)
     user = urllib.parse.unquote(split.username or "")
     password = urllib.parse.unquote(split.password or "")
     pair = base64.b64encode(f"{user}:{password}".encode()).decode()

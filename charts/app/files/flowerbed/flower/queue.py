@@ -21,7 +21,7 @@ class Queue:
         self._said = ""
 
     def look(self, client: FlowerClient, run: Any) -> str:  # noqa: ANN401  (Flower's message)
-        """Return what to say of a run that has not begun, "" where nothing is new. Raises SubmitError."""
+        """Return what to say of a run that has not begun, "" where nothing is new. Raises FlowerbedError."""
         others = [one for one in runs(client, limit=MOST) if one.run_id != run.run_id]
         going = sum(one.status.status in GOING for one in others)
         before = sum(one.status.status == "pending" and one.pending_at < run.pending_at for one in others)

@@ -25,7 +25,7 @@ from .app.app import App
 from .app.run_config import Scalar
 from .artifacts import artifacts
 from .environment import command_line, environment
-from .errors import Invalid
+from .errors import UsageError
 from .json_text import dumps
 from .labels import Labels
 from .runs import Outcome
@@ -81,7 +81,7 @@ def submission(  # noqa: PLR0913, PLR0917  (what is known comes from everywhere)
 class FolderRecord(Watcher):
     """Writes the record; what cannot be written is told to `say`, once, and is never the run's end.
 
-    Raises Invalid where the folder cannot be made or written to.
+    Raises UsageError where the folder cannot be made or written to.
     """
 
     def __init__(
@@ -98,9 +98,9 @@ class FolderRecord(Watcher):
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise Invalid(f"--record {root}: {error.strerror}") from None
+            raise UsageError(f"--record {root}: {error.strerror}") from None
         if not os.access(root, os.W_OK | os.X_OK):
-            raise Invalid(f"--record {root}: cannot be written to")
+            raise UsageError(f"--record {root}: cannot be written to")
 
     def started(self, run_id: int, app: App, source: Source, overrides: dict[str, Scalar]) -> None:
         """Begin the record of a run."""

@@ -11,7 +11,7 @@ from typing import Any
 from .app.app import App
 from .app.run_config import Scalar
 from .client import FlowerClient, messages
-from .errors import Refused, SubmitError, Unreachable
+from .errors import FlowerbedError, RefusedError, UnreachableError
 from .text import colorless, printable
 
 COMPLETED, FAILED, UNREACHABLE, STOPPED, TIMED_OUT, INTERRUPTED = 0, 1, 3, 4, 5, 130
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def start(client: FlowerClient, app: App, config: dict[str, Scalar]) -> int:
-    """Start a run and return its id. Raises Refused, or Unreachable."""
+    """Start a run and return its id. Raises RefusedError, or UnreachableError."""
     control = messages()
     request = control.StartRunRequest(federation=client.connection.federation)
     request.fab.hash_str, request.fab.content = app.hash, app.fab
@@ -58,11 +58,11 @@ def start(client: FlowerClient, app: App, config: dict[str, Scalar]) -> int:
         setattr(request.override_config[key], field, value)
     try:
         reply = client.call("control/start-run", request, control.StartRunResponse)
-    except Unreachable as error:
+    except UnreachableError as error:
         remedy = "a run may have been started all the same: look at the list of runs before you try again"
-        raise Unreachable(error.what, remedy, lost=True) if error.lost else error from None
+        raise UnreachableError(error.what, remedy, lost=True) if error.lost else error from None
     if not reply.HasField("run_id"):
-        raise SubmitError(
+        raise FlowerbedError(
             f"{client.connection.address} started no run: {printable(reply.note) or 'it gave no reason'}"
         )
     return int(reply.run_id)
@@ -83,7 +83,7 @@ def stop(client: FlowerClient, run_id: int) -> bool:
     control = messages()
     try:
         client.call("control/stop-run", control.StopRunRequest(run_id=run_id), control.StopRunResponse)
-    except Refused as error:
+    except RefusedError as error:
         if error.code != RUN_FINISHED:
             raise
         return False
@@ -105,8 +105,8 @@ def plain(line: str) -> str:
     return text[prefix.end() :] if prefix else text
 
 
-def passing(error: SubmitError) -> bool:
+def passing(error: FlowerbedError) -> bool:
     """Return whether trying again may help: the SuperLink is away or in trouble."""
-    return isinstance(error, Unreachable) or (
-        isinstance(error, Refused) and (error.status >= 500 or error.status in {408, 429})
+    return isinstance(error, UnreachableError) or (
+        isinstance(error, RefusedError) and (error.status >= 500 or error.status in {408, 429})
     )

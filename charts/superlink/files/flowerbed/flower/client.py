@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from .connection import CLOCK, Connection, Renewed
-from .errors import Invalid, Refused, Unreachable
+from .errors import UnreachableError, UsageError, refusal
 from .proxy import connected
 from .text import printable
 
@@ -60,7 +60,7 @@ def flwr_without_init() -> Iterator[None]:
 def _bare_package() -> Iterator[None]:
     spec = importlib.util.find_spec("flwr")
     if spec is None or spec.submodule_search_locations is None:
-        raise Invalid("flwr is not installed for this Python", "pip install flwr")
+        raise UsageError("flwr is not installed for this Python", "pip install flwr")
     package = types.ModuleType("flwr")
     package.__path__ = list(spec.submodule_search_locations)
     sys.modules["flwr"] = package
@@ -86,7 +86,7 @@ class _Secure(http.client.HTTPConnection):
         self._patience, self._tls = timeout, tls
 
     def connect(self) -> None:
-        """Open the connection and shake hands. Raises OSError, Invalid."""
+        """Open the connection and shake hands. Raises OSError, UsageError."""
         plain = connected(self.host, self.port, self._patience)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -127,7 +127,7 @@ class FlowerClient:
         return self._renewed.connection
 
     def connect(self) -> None:
-        """Open the connection that the next call will use. Raises Unreachable."""
+        """Open the connection that the next call will use. Raises UnreachableError."""
         self.close()
         self._kept, self._kept_since = self._open(), time.monotonic()
 
@@ -146,7 +146,8 @@ class FlowerClient:
     ) -> Reply:
         """Send one request to `/v1/PATH` (such as "control/list-runs") and return its answer.
 
-        Raises Unreachable (whether the call had its effect is then unknown) or Refused. Never tries twice.
+        Raises UnreachableError (whether the call had its effect is then unknown) or RefusedError. Never tries
+        twice.
         """
         kept = self._kept
         if kept is None or kept.sock is None or time.monotonic() - self._kept_since > KEEP:
@@ -163,7 +164,7 @@ class FlowerClient:
         return message
 
     def stream(self, path: str, request: Message, response_type: type[Reply]) -> Iterator[Reply]:
-        """Yield the messages of a stream as they come. Raises Unreachable when it breaks, or Refused."""
+        """Yield a stream's messages as they come. Raises UnreachableError when it breaks, or RefusedError."""
         connection = self._open()
         with contextlib.closing(connection), self._failures():
             accept = {"Accept": STREAM_MEDIA, "Accept-Encoding": "identity"}
@@ -201,12 +202,12 @@ class FlowerClient:
         if response.status == 200 and response.headers.get_content_type() == media:
             return
         if response.status == 200:
-            raise Unreachable(f"{address} answers, but not as a SuperLink", "is the address right?")
+            raise UnreachableError(f"{address} answers, but not as a SuperLink", "is the address right?")
         code, detail = _read_error(response.read(LONGEST_ERROR_BODY))
         detail = printable(detail or response.reason)
         if response.status in AWAY:
-            raise Unreachable(f"{address}: the SuperLink is away ({detail}, HTTP {response.status})")
-        raise Refused(
+            raise UnreachableError(f"{address}: the SuperLink is away ({detail}, HTTP {response.status})")
+        raise refusal(
             response.status,
             code,
             detail,
@@ -215,7 +216,7 @@ class FlowerClient:
         )
 
     def _body(self, response: http.client.HTTPResponse) -> bytes:
-        """Return the whole answer. Raises Unreachable, IncompleteRead."""
+        """Return the whole answer. Raises UnreachableError, IncompleteRead."""
         body = self._bounded(response.read(LARGEST_ANSWER + 1))
         if response.length:  # unlike `read()`, a bounded read does not complain of an early end
             raise http.client.IncompleteRead(body, response.length)
@@ -225,7 +226,7 @@ class FlowerClient:
     def _bounded(self, body: bytes) -> bytes:
         if len(body) > LARGEST_ANSWER:
             what = f"{self.connection.address} sent a message of more than {LARGEST_ANSWER:,} bytes"
-            raise Unreachable(what, "is the address right?")
+            raise UnreachableError(what, "is the address right?")
         return body
 
     def _parse(self, response_type: type[Reply], body: bytes) -> Reply:
@@ -234,7 +235,7 @@ class FlowerClient:
         try:
             return response_type.FromString(body)
         except DecodeError:
-            raise Unreachable(f"{self.connection.address} sent what is not Flower's protobuf") from None
+            raise UnreachableError(f"{self.connection.address} sent what is not Flower's protobuf") from None
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
@@ -244,24 +245,24 @@ class FlowerClient:
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from None
 
-    def _unreachable(self, error: Exception) -> Unreachable:
+    def _unreachable(self, error: Exception) -> UnreachableError:
         address, refused = self.connection.address, isinstance(error, ssl.SSLError)
         if isinstance(error, ssl.SSLCertVerificationError):
             said = error.verify_message.rstrip(".")
             remedy = _OVERDUE.get(said, "check the address and the root certificates")
-            return Unreachable(f"{address}: the server's certificate is not trusted: {said}", remedy)
+            return UnreachableError(f"{address}: the server's certificate is not trusted: {said}", remedy)
         # A gateway that refuses a certificate may cut the connection off before its alert is read.
         cut = isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
         if (refused or cut) and (overdue := self.connection.overdue()):
-            return Unreachable(f"{address}: {overdue[0]}", overdue[1], lost=cut)
+            return UnreachableError(f"{address}: {overdue[0]}", overdue[1], lost=cut)
         if isinstance(error, ssl.SSLError):
-            return Unreachable(f"{address}: TLS failed: {_tls_reason(error)}")
+            return UnreachableError(f"{address}: TLS failed: {_tls_reason(error)}")
         if isinstance(error, socket.gaierror):
-            return Unreachable(f"{address}: the host's name is unknown ({error.strerror})")
+            return UnreachableError(f"{address}: the host's name is unknown ({error.strerror})")
         if isinstance(error, TimeoutError):
-            return Unreachable(f"{address}: no answer within {self.timeout:g} s", lost=True)
+            return UnreachableError(f"{address}: no answer within {self.timeout:g} s", lost=True)
         reason = getattr(error, "strerror", None) or printable(str(error)) or type(error).__name__
-        return Unreachable(f"{address}: {reason}", getattr(error, "remedy", ""), lost=True)
+        return UnreachableError(f"{address}: {reason}", getattr(error, "remedy", ""), lost=True)
 
 
 def _read_error(body: bytes) -> tuple[int, str]:

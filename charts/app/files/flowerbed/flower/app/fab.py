@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..errors import Invalid
+from ..errors import UsageError
 from ..text import plain
 from .build import LARGEST_FAB
 from .checks import table, told
@@ -54,31 +54,31 @@ DAMAGED = (
 class FabFile:
     """A FAB whose entries are safe and are those of its manifest; `sizes` of its files, in bytes by path.
 
-    Raises Invalid with every problem found.
+    Raises UsageError with every problem found.
     """
 
     def __init__(self, fab: bytes) -> None:
         if fab.count(DIRECTORY_ENTRY) > MOST_ENTRIES:
-            raise Invalid(f"it holds more than {MOST_ENTRIES:,} files", "pack the app alone")
+            raise UsageError(f"it holds more than {MOST_ENTRIES:,} files", "pack the app alone")
         if not fab.startswith(FIRST):
-            raise Invalid("not a FAB: it does not begin as a zip archive does", "build it with flwr build")
+            raise UsageError("not a FAB: it does not begin as a zip archive does", "build it with flwr build")
         try:
             self._archive = zipfile.ZipFile(io.BytesIO(fab))
             entries = self._archive.infolist()
             if problems := told(_problems(entries, self._archive.start_dir)):
-                raise Invalid("\n".join(problems))
+                raise UsageError("\n".join(problems))
             found = {entry.filename: self._digest(entry) for entry in entries}
             listed = self.read(CONTENT, LARGEST_FAB) or b""
         except DAMAGED as error:
-            raise Invalid(f"not a FAB: {plain(str(error) or 'it is damaged')}") from None
+            raise UsageError(f"not a FAB: {plain(str(error) or 'it is damaged')}") from None
         found.pop(CONTENT, None)
         lines = sorted(f"{name},{digest},{size * 8}" for name, (digest, size) in found.items())
         if sorted(listed.decode(errors="replace").splitlines()) != lines:
-            raise Invalid(f"its files are not those that {CONTENT} lists", "build it again: flwr build")
+            raise UsageError(f"its files are not those that {CONTENT} lists", "build it again: flwr build")
         self.sizes = {name: size for name, (_, size) in found.items()}
 
     def read(self, name: str, limit: int) -> bytes | None:
-        """Return a file's content, None where there is none. Raises Invalid if it is longer than `limit`."""
+        """Return a file's content, None for none. Raises UsageError if it is longer than `limit`."""
         try:
             entry = self._archive.getinfo(name)
         except KeyError:
@@ -86,7 +86,7 @@ class FabFile:
         with self._archive.open(entry) as file:
             content = b"".join(iter(lambda: file.read(CHUNK), b"")) if entry.file_size <= limit else None
         if content is None:
-            raise Invalid(f"{name} is {entry.file_size:,} bytes long; at most {limit:,} are read")
+            raise UsageError(f"{name} is {entry.file_size:,} bytes long; at most {limit:,} are read")
         return content
 
     def _digest(self, entry: zipfile.ZipInfo) -> tuple[str, int]:

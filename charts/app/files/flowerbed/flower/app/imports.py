@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from ..errors import Invalid
+from ..errors import UsageError
 from .checks import LARGEST_MODULE
-from .syntax import Import, SyntaxTrouble, compiled, imports
+from .syntax import CompileError, Import, compiled, imports
 
 MOST_SOURCE = 4 * 1024 * 1024  # bytes of all modules together; what is beyond is not looked at
 COMPILED = (".so", ".pyd")
@@ -28,8 +28,8 @@ FLOWER = "flwr"
 class Files:
     """An app's files by path: those in the FAB, and all that are `here`, links to directories too.
 
-    `read` gives a packed file's content and raises Invalid for a longer one than its limit, `reason` says why
-    the first of files that is here does not get into the FAB.
+    `read` gives a packed file's content and raises UsageError for a longer one than its limit, `reason` says
+    why the first of files that is here does not get into the FAB.
     """
 
     packed: Mapping[str, int]
@@ -178,12 +178,12 @@ class _Reader:
             return
         try:
             source = self._files.read(path, min(LARGEST_MODULE, self._left)) or b""
-        except Invalid:
+        except UsageError:
             return  # larger than any that is looked at
         self._left -= len(source)
         try:
             tree = self.found.modules[path] = compiled(source)
-        except SyntaxTrouble as error:
+        except CompileError as error:
             line = f":{error.line}" if error.line else ""
             self.found.modules[path] = ast.Module([], [])
             certain = certain and self._same_python

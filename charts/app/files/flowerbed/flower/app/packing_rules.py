@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import Invalid
+from ..errors import UsageError
 from ..text_files import SAVE
 from .checks import table
 from .fab import KINDS
@@ -127,7 +127,7 @@ def _matches(pattern: str, file: str) -> bool:
 def _gitignore(folder: Path) -> bytes:
     try:
         return read_file(folder / GITIGNORE, LARGE) or b""
-    except Invalid:  # a link, which Flower does not follow, or larger than any
+    except UsageError:  # a link, which Flower does not follow, or larger than any
         return b""
 
 

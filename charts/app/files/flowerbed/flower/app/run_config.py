@@ -14,7 +14,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import Invalid
+from ..errors import UsageError
 from ..text_files import read_toml
 
 Scalar = bool | int | float | str
@@ -50,7 +50,7 @@ def overrides(
     """Return what `--config FILE` and then each `--set KEY=VALUE` change in an app's config.
 
     `read` are keys that its code reads and does not declare, with what it takes without them, if known.
-    Raises Invalid with all unknown keys and all values of another type than the default's.
+    Raises UsageError with all unknown keys and all values of another type than the default's.
     """
     # What is known of a key: its value without the setting, None where there is none.
     known = {**(read or {}), **defaults}
@@ -60,7 +60,7 @@ def overrides(
     result = {key: _fit(value, known.get(key)) for key, (_, value) in given.items()}
     problems += [problem for key in given for problem in _problems(key, *given[key], known)]
     if problems:
-        raise Invalid("\n".join(problems))
+        raise UsageError("\n".join(problems))
     return result
 
 

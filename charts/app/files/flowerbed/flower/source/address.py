@@ -14,7 +14,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import Invalid
+from ..errors import UsageError
 from ..text import plain
 
 GIT_SCHEMES = ("https", "ssh", "file")
@@ -46,7 +46,7 @@ class Repository:
 
     def __post_init__(self) -> None:
         if self.ref and not REF.fullmatch(self.ref):
-            raise Invalid(f"{plain(self.ref)!r} is no branch, tag or commit")
+            raise UsageError(f"{plain(self.ref)!r} is no branch, tag or commit")
 
     @property
     def scheme(self) -> str:
@@ -72,19 +72,19 @@ def is_address(text: str) -> bool:
 
 
 def parse(text: str, *, git: bool = False) -> Address:
-    """Take an address apart; `git`: it is a repository's, whatever it looks like. Raises Invalid."""
+    """Take an address apart; `git`: it is a repository's, whatever it looks like. Raises UsageError."""
     url, _, fragment = _without_scp(text).partition("#")
     extra = dict(urllib.parse.parse_qsl(fragment))
     unknown = sorted(set(extra) - {"subdirectory", "sha256", "egg"})
     if unknown or (fragment and not extra):
         named = f": {plain(', '.join(unknown))}" if unknown else ""
-        raise Invalid(f"{shown(url)}: unknown after `#`{named}", "write #subdirectory=FOLDER")
+        raise UsageError(f"{shown(url)}: unknown after `#`{named}", "write #subdirectory=FOLDER")
     path, sha256 = extra.get("subdirectory", ""), extra.get("sha256", "")
     git = git or bool(re.match(r"git\+|ssh:|[^?]*\.git(@[^?]*)?$", url))
     if not git:
         return Address(url=checked_url(url, WEB_SCHEMES), git=False, path=path, sha256=sha256)
     if sha256:
-        raise Invalid(f"{shown(text)}: a repository has no sha256", "name a full commit")
+        raise UsageError(f"{shown(text)}: a repository has no sha256", "name a full commit")
     found = re.fullmatch(r"(?:git\+)?([a-z]+://[^/]*/.*?)(?:@([^@]*))?", url, re.DOTALL)
     url, ref = (found[1], found[2] or "") if found else (url.removeprefix("git+"), "")
     return Address(url=checked_url(url, GIT_SCHEMES), git=True, ref=ref, path=path)
@@ -96,33 +96,33 @@ def _without_scp(text: str) -> str:
 
 
 def checked_url(url: str, schemes: tuple[str, ...], where: str = "") -> str:
-    """Return an address that can be fetched from. Raises Invalid, which shows no password."""
+    """Return an address that can be fetched from. Raises UsageError, which shows no password."""
     bare = f"{where}{shown(url)!r}"
     if not url.isprintable() or " " in url:
-        raise Invalid(f"{bare}: an address has no spaces and no control characters")
+        raise UsageError(f"{bare}: an address has no spaces and no control characters")
     try:
         split = urllib.parse.urlsplit(url)
         port, host = split.port, split.hostname or ""
     except ValueError:
-        raise Invalid(f"{bare} is not an address") from None
+        raise UsageError(f"{bare} is not an address") from None
     if split.scheme not in schemes:
-        raise Invalid(f"{bare}: an app cannot be fetched like this", f"use {', '.join(schemes)}")
+        raise UsageError(f"{bare}: an app cannot be fetched like this", f"use {', '.join(schemes)}")
     if split.password is not None or (split.username is not None and split.scheme != "ssh"):
-        raise Invalid(
+        raise UsageError(
             f"{bare}: credentials in an address are seen by everybody",
             "put the token into a file instead; --token-file names it, --username its user",
         )
     if schemes == GIT_SCHEMES and "?" in url:
-        raise Invalid(
+        raise UsageError(
             f"{bare}: a repository's address has no query, which programs and logs would show",
             "put a token into a file instead; --token-file names it",
         )
     if split.scheme == "file" and (host or not split.path.startswith("/")):
-        raise Invalid(f"{bare}: write file:///PATH, from the root on")
+        raise UsageError(f"{bare}: write file:///PATH, from the root on")
     if split.scheme != "file" and (not host or port == 0 or host.startswith("-")):
-        raise Invalid(f"{bare} names no host")
+        raise UsageError(f"{bare} names no host")
     if (split.username or "").startswith("-"):
-        raise Invalid(f"{bare} names no user")
+        raise UsageError(f"{bare} names no user")
     return url
 
 

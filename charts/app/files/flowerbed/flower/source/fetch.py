@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-from ..errors import Invalid
+from ..errors import UsageError
 from . import address as addresses
 from . import archive as archives
 from .download import authorization, download, read_secret
@@ -32,7 +32,7 @@ PACKED = frozenset({".py", ".toml", ".md", ".yaml", ".yml", ".json", ".jsonl"})
 
 
 def fetched(request: Request, scratch: Path, say: Callable[[str], None]) -> Prepared:
-    """Fetch the app into a folder that is ours. Raises Invalid, Unreachable."""
+    """Fetch the app into a folder that is ours. Raises UsageError, UnreachableError."""
     to = scratch / "app"
     if request.inline is not None:
         _check_inline(request)
@@ -50,7 +50,7 @@ def fetched(request: Request, scratch: Path, say: Callable[[str], None]) -> Prep
     for key in ("ref", "path", "sha256"):
         said, flag = getattr(address, key), getattr(request, key)
         if said and flag and said != flag:
-            raise Invalid(f"{addresses.shown(text)}: --{key} {flag} says otherwise", "say it once")
+            raise UsageError(f"{addresses.shown(text)}: --{key} {flag} says otherwise", "say it once")
         request = replace(request, **{key: said or flag})
     say(f"fetching {addresses.shown(text)}")
     fetch = _from_git if address.git else _from_web
@@ -59,7 +59,7 @@ def fetched(request: Request, scratch: Path, say: Callable[[str], None]) -> Prep
 
 def _check_inline(request: Request) -> None:
     if request.app:
-        raise Invalid(
+        raise UsageError(
             f"{addresses.shown(request.app)}: an app is either named, or made of --client and --server",
             "drop one",
         )
@@ -86,13 +86,13 @@ def _credentials(request: Request, scheme: str) -> addresses.Credentials:
     useless = {"https": ("ssh_key", "known_hosts"), "ssh": ("token_file", "username"), "file": SECRETS}
     refuse_useless(request, f"{scheme}:", *useless[scheme])
     if request.username and not request.token_file:
-        raise Invalid("--username without --token-file", "name the file with the token or password")
+        raise UsageError("--username without --token-file", "name the file with the token or password")
     for file in (request.token_file, request.ssh_key, request.known_hosts):
         if file and not file.is_file():
-            raise Invalid(f"{file}: no such file")
+            raise UsageError(f"{file}: no such file")
     key = request.ssh_key
     if key and key.stat().st_uid == os.getuid() and key.stat().st_mode & 0o077:
-        raise Invalid(
+        raise UsageError(
             f"{key}: others on this machine may read this key, so ssh will not take it", f"chmod 600 {key}"
         )
     if request.token_file:
@@ -109,11 +109,11 @@ def _from_web(request: Request, url: str, to: Path) -> Prepared:
     refuse_useless(request, "an archive", "ref", "submodules", "ssh_key", "known_hosts")
     shown = addresses.shown(url)
     if url.startswith("http:") and not request.sha256:
-        raise Invalid(
+        raise UsageError(
             f"{shown}: without TLS anybody on the way can change the app", "write https, or add --sha256"
         )
     if url.startswith("http:") and request.token_file:
-        raise Invalid(f"{shown}: without TLS everybody on the way would see the token", "write https")
+        raise UsageError(f"{shown}: without TLS everybody on the way would see the token", "write https")
     header = authorization(request.token_file, request.username) if request.token_file else ""
     file = to.with_name("download.fab")
     found = download(url, file, header, timeout=request.timeout)
@@ -129,8 +129,8 @@ def _unpacked(request: Request, file: Path, to: Path, source: Source) -> Prepare
             refuse_useless(request, "a .fab", "path")
             return Prepared(file, replace(source, kind="fab"))
         folder = archives.app_folder(to, request.path)
-    except Invalid as error:
-        raise Invalid(f"{source.location}: {error.what}", error.remedy) from None
+    except UsageError as error:
+        raise UsageError(f"{source.location}: {error.what}", error.remedy) from None
     _refuse_lfs(folder, source.location)
     return Prepared(folder, replace(source, path=request.path))
 
@@ -140,7 +140,7 @@ def _refuse_lfs(folder: Path, location: str) -> None:
     found = [str(file.relative_to(folder)) for file in files if _begins_with(file, LFS_POINTER)]
     if found:
         names = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
-        raise Invalid(
+        raise UsageError(
             f"{location}: the repository has only Git LFS pointers in place of {names}",
             "keep code outside of Git LFS, or submit a clone in which `git lfs pull` was run",
         )

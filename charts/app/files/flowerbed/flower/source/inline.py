@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from ..app.run_config import flatten, settings_of
-from ..app.syntax import SyntaxTrouble, compiled, imports
-from ..errors import Invalid
+from ..app.syntax import CompileError, compiled, imports
+from ..errors import UsageError
 from ..text_files import read_toml
 
 LARGEST_PIECE = 10 * 1024 * 1024  # bytes of a file; Flower takes FABs of this size (flwr 1.41)
@@ -48,18 +48,18 @@ class Inline:
 
 
 def run_config(file: Path | None, settings: tuple[str, ...]) -> dict[str, Any]:
-    """Return the defaults of an app that has none yet: what the user sets. Raises Invalid."""
+    """Return the defaults of an app that has none yet: what the user sets. Raises UsageError."""
     values: dict[str, Any] = read_toml(file) if file else {}
     if wrong := flatten(values)[1]:
-        raise Invalid(f"{file}: {wrong[0]} must be true, false, a number or a string")
+        raise UsageError(f"{file}: {wrong[0]} must be true, false, a number or a string")
     given, problems = settings_of(settings, None)
     if problems:
-        raise Invalid("\n".join(problems))
+        raise UsageError("\n".join(problems))
     return flatten(values)[0] | {key: value for key, (_, value) in given.items()}
 
 
 def write_app(inline: Inline, folder: Path) -> None:
-    """Write the pieces as an app into a new folder. Raises Invalid with all that is wrong."""
+    """Write the pieces as an app into a new folder. Raises UsageError with all that is wrong."""
     import tomli_w  # comes with flwr
 
     folder.mkdir()
@@ -70,11 +70,11 @@ def write_app(inline: Inline, folder: Path) -> None:
     for side in KINDS:
         try:
             components[f"{side}app"] = _component(side, getattr(inline, side), folder)
-        except Invalid as error:
+        except UsageError as error:
             problems.append(f"--{side}: {error}")
     requirements, wrong = _requirements(inline.requirements)
     if problems := [*problems, *wrong, *_hidden(folder), *_left_beside(inline, folder)]:
-        raise Invalid("\n".join(problems))
+        raise UsageError("\n".join(problems))
     app: dict[str, Any] = {"publisher": inline.publisher, "components": dict(sorted(components.items()))}
     if inline.config:
         app["config"] = inline.config
@@ -84,7 +84,7 @@ def write_app(inline: Inline, folder: Path) -> None:
 
 
 def _component(side: str, said: str, folder: Path) -> str:
-    """Write a side's code, unless it lies there already, and return its MODULE:OBJECT. Raises Invalid."""
+    """Write a side's code, unless it lies there already, and return its MODULE:OBJECT. Raises UsageError."""
     if "\n" in said:
         (folder / f"{side}_app.py").write_text(said, encoding="utf-8")
         return f"{side}_app:{_object(side, said)}"
@@ -92,7 +92,7 @@ def _component(side: str, said: str, folder: Path) -> str:
     place = place if colon else said
     if place.endswith(".py"):
         if problems := list(_copy(Path(place), folder)):
-            raise Invalid("\n".join(problems))
+            raise UsageError("\n".join(problems))
         module = Path(place).stem
         return f"{module}:{(name if colon else '') or _object(side, _text(folder / f'{module}.py'))}"
     if not colon:
@@ -103,13 +103,13 @@ def _component(side: str, said: str, folder: Path) -> str:
         )
         if len(where) != 1:
             what = f"{' and '.join(where)} have" if where else "no module has"
-            raise Invalid(f"{what} an object {said!r}", "write FILE.py, FILE.py:OBJECT or MODULE:OBJECT")
+            raise UsageError(f"{what} an object {said!r}", "write FILE.py, FILE.py:OBJECT or MODULE:OBJECT")
         return f"{where[0]}:{said}"
     return said  # MODULE:OBJECT; the app's checks look it up
 
 
 def _object(side: str, code: str) -> str:
-    """Return the name that the code gives to its one ClientApp or ServerApp. Raises Invalid."""
+    """Return the name that the code gives to its one ClientApp or ServerApp. Raises UsageError."""
     kind = KINDS[side]
     found = [
         target.id
@@ -121,7 +121,7 @@ def _object(side: str, code: str) -> str:
     ]
     if len(found) != 1:
         several = f"several objects: {', '.join(found)}" if found else f"no object made by {kind}(…)"
-        raise Invalid(f"its code has {several}", "name it: FILE.py:OBJECT")
+        raise UsageError(f"its code has {several}", "name it: FILE.py:OBJECT")
     return found[0]
 
 
@@ -135,14 +135,14 @@ def _tree(code: str) -> ast.Module:
         with warnings.catch_warnings(action="ignore"):
             return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise Invalid(f"line {getattr(error, 'lineno', 1)} does not parse: {error}") from None
+        raise UsageError(f"line {getattr(error, 'lineno', 1)} does not parse: {error}") from None
 
 
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise Invalid(f"{file.name}: is not UTF-8") from None
+        raise UsageError(f"{file.name}: is not UTF-8") from None
 
 
 def _copy(source: Path, folder: Path) -> Iterator[str]:
@@ -190,7 +190,7 @@ def _left_beside(inline: Inline, folder: Path) -> Iterator[str]:
     """Yield which modules that the pieces import lie beside them and are no pieces themselves."""
     for piece in (*map(_file, (inline.client, inline.server)), *inline.modules):
         if piece and (folder / piece.name).is_file():
-            with contextlib.suppress(SyntaxTrouble):
+            with contextlib.suppress(CompileError):
                 for item in imports(compiled((folder / piece.name).read_bytes())):
                     if item.certain and not item.level and (module := _beside(piece, item.module, folder)):
                         what = f"imports {item.module}, which is no piece of the app"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..client import FlowerClient, flwr_without_init
 from ..connection import Connection
-from ..errors import Refused, SubmitError
+from ..errors import FlowerbedError, RefusedError
 from ..text import write
 from .supernode import flower_options, roots
 
@@ -32,12 +32,12 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with FlowerClient(connection, timeout=10.0) as client:
             client.call("fleet/pull-messages", PullMessagesRequest(), PullMessagesResponse)
-    except Refused as refusal:
+    except RefusedError as refusal:
         if refusal.status == UNSIGNED:
             write(sys.stdout, f"{connection.address} is a SuperLink: it asks for a node's signature\n")
             return 0
         said = str(refusal)
-    except SubmitError as error:
+    except FlowerbedError as error:
         said = str(error)
     else:
         said = (
