@@ -23,6 +23,7 @@ from flowerbed.kubernetes.changes import is_missing
 from flowerbed.kubernetes.objects import INSTANCE
 from flowerbed.kubernetes.parties import Commands, parties
 from flowerbed.kubernetes.programs import Command, Programs, find_programs
+from flowerbed.project import Project
 
 VERBS = ("install", "upgrade", "template", "status", "uninstall")
 
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         plan = load_plan(options.federation)
-        bundles = options.federation.resolve().parent / "bundles" / plan.name
+        bundles = Project(options.federation).bundles(plan.name)
         (party,) = parties(plan, bundles, [options.party])
         if options.verb in {"install", "upgrade", "template"}:
             generate(plan, bundles)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowerbed import runs
+from flowerbed.project import Project
 from flowerbed.python_words import in_python, pairs
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Federation:
 
         plan = load_plan(file)
         found = connection_file(state_of(file, plan.name).path, user)
-        return cls(runs.load_connection(found), plan, file.resolve().parent / "runs")
+        return cls(runs.load_connection(found), plan, Project(file).records)
 
     def submit(  # noqa: PLR0913  (each is a flag of the command line)
         self,

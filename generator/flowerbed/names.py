@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-# Ports of the gateway, by audience (design: the SuperLink pod), and behind it.
+# Ports of the gateway, by audience (design: the SuperLink pod).
 FLEET_PORT = 9092
 CONTROL_PORT = 9093
 RUNTIME_PORT = 9091
-READINESS_PORT = 8080
-METRICS_PORT = 8404
-SUPERLINK_PORT = 8000
 # Port of a SuperNode's own Runtime API (flwr 1.41: `flower-supernode --port`).
 SUPERNODE_RUNTIME_PORT = 9094
 

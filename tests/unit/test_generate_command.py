@@ -51,8 +51,8 @@ def test_json_names_every_file(file: Path, tmp_path: Path, capsys: Capture) -> N
     written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {".lock"}
     assert answer.pop("folder") == str(folder)
     assert set(answer.pop("created")) == written
-    nothing = ("updated", "unchanged", "removed", "removed-keys", "left", "troubles")
-    assert answer == {name: [] for name in nothing} | {"hand-out": ["users/analyst"]}
+    nothing = ("updated", "unchanged", "removed", "removed_keys", "left", "troubles")
+    assert answer == {name: [] for name in nothing} | {"hand_out": ["users/analyst"]}
 
 
 def test_a_relative_folder_counts_from_here(

@@ -14,13 +14,13 @@ from flowerbed.cli.common import (
     FileArgument,
     FileOption,
     JsonOption,
-    bundle_folder,
     narrate,
     say,
     say_json,
     warn_of_images,
     warn_of_troubles,
 )
+from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
     if dry_run:
         _dry_run(path, plan, parties, party or (), json=json)
         return 0
-    bundles = bundle_folder(path, plan.name)
+    bundles = Project(path).bundles(plan.name)
     report = _generate(plan, bundles)
     parties = with_revoked(parties, plan, read_record(plan, bundles), bundles)
     audiences = (plan.superlink.fleet, plan.superlink.control)
@@ -86,7 +86,7 @@ def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
         narrate("interrupted; what was done stays, and `flowerbed apply` goes on from there")
         raise
     if json:
-        facts = {"troubles": report.troubles, "hand-out": report.hand_out}
+        facts = {"troubles": report.troubles, "hand_out": report.hand_out}
         say_json({"name": plan.name, "ready": not applying.exit_code(found), "parties": found, **facts})
     else:
         _show_applied(plan, found)

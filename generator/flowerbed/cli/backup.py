@@ -15,13 +15,13 @@ from flowerbed.cli.common import (
     FileArgument,
     FileOption,
     JsonOption,
-    bundle_folder,
     declaration_file,
     narrate,
     say,
     say_json,
 )
 from flowerbed.errors import UsageError
+from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,7 +162,7 @@ def _loaded(file: Path | None, option: Path | None, *, cluster: bool, local: boo
 def _coordinator(plan: Plan, path: Path) -> Party:
     from flowerbed.kubernetes.parties import COORDINATOR, parties
 
-    return parties(plan, bundle_folder(path, plan.name), [COORDINATOR])[0]
+    return parties(plan, Project(path).bundles(plan.name), [COORDINATOR])[0]
 
 
 def _described(manifest: Manifest) -> str:

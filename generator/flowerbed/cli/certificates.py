@@ -8,12 +8,12 @@ from flowerbed.cli.common import (
     FileArgument,
     FileOption,
     JsonOption,
-    bundle_folder,
     declaration_file,
     narrate,
     say,
     say_json,
 )
+from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ def certificates(file: FileArgument = None, option: FileOption = None, json: Jso
 
     path = declaration_file(file, option)
     plan = load_plan(path)
-    found = inventory(plan, bundle_folder(path, plan.name))
+    found = inventory(plan, Project(path).bundles(plan.name))
     usable = all(each.state in USABLE for each in found if each.file)
     if json:
         say_json({"usable": usable, "certificates": found})

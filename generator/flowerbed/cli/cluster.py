@@ -14,7 +14,6 @@ from flowerbed.cli.common import (
     FileArgument,
     FileOption,
     JsonOption,
-    bundle_folder,
     declaration_file,
     narrate,
     say,
@@ -22,6 +21,7 @@ from flowerbed.cli.common import (
     warn_of_images,
 )
 from flowerbed.errors import FlowerbedError, UsageError
+from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,7 +103,7 @@ def status(  # noqa: PLR0913, PLR0917  (one parameter an option)
     from flowerbed.kubernetes.status import status as ask
 
     warn_of_images(plan, path)
-    found = ask(find_programs(), plan, bundle_folder(path, plan.name), parties)
+    found = ask(find_programs(), plan, Project(path).bundles(plan.name), parties)
     if json:
         say_json(found)
     else:
@@ -145,7 +145,7 @@ def doctor(
     from flowerbed.kubernetes.programs import find_programs
 
     path, plan, parties = selected(file, option, party)
-    findings = examine(find_programs(), plan, bundle_folder(path, plan.name), parties)
+    findings = examine(find_programs(), plan, Project(path).bundles(plan.name), parties)
     if json:
         say_json({"healthy": healthy(findings), "findings": findings})
     else:
@@ -166,7 +166,7 @@ def selected(
 
     path = declaration_file(file, option)
     plan = load_plan(path)
-    return path, plan, parties(plan, bundle_folder(path, plan.name), names or ())
+    return path, plan, parties(plan, Project(path).bundles(plan.name), names or ())
 
 
 @contextlib.contextmanager
@@ -177,7 +177,7 @@ def generated_aside(
     from flowerbed.bundles import generate
     from flowerbed.kubernetes.parties import parties
 
-    bundles = bundle_folder(path, plan.name)
+    bundles = Project(path).bundles(plan.name)
     with tempfile.TemporaryDirectory(prefix="flowerbed-") as folder:  # 0700: it holds keys for a moment
         copy = Path(folder) / plan.name
         if bundles.exists():

@@ -40,16 +40,6 @@ def declaration_file(argument: Path | None, option: Path | None = None) -> Path:
     return argument or option or DEFAULT_FILE
 
 
-def bundle_folder(file: Path, name: str) -> Path:
-    """Return where a federation's bundles are: `bundles/NAME` beside its declaration."""
-    return file.resolve().parent / "bundles" / name
-
-
-def state_folder(file: Path, name: str) -> Path:
-    """Return where a local federation keeps its state: `.flowerbed/NAME` beside its declaration."""
-    return file.resolve().parent / ".flowerbed" / name
-
-
 def say(text: str = "") -> None:
     """Print a result."""
     write(sys.stdout, f"{text}\n")

@@ -11,16 +11,15 @@ import typer
 from flowerbed.cli.common import (
     FileOption,
     JsonOption,
-    bundle_folder,
     declaration_file,
     narrate,
     say,
     say_json,
-    state_folder,
 )
 from flowerbed.cli.runs import ConnectionOption
 from flowerbed.cli.verbs import Verb
 from flowerbed.errors import LocalError, UsageError
+from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from flowerbed.access import ConnectionDetails
@@ -102,13 +101,13 @@ def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Conn
     declaration = declaration_file(file)
     plan = load_plan(declaration)
     try:
-        return load_connection(connection_file(state_folder(declaration, plan.name), user)), plan.name
+        return load_connection(connection_file(Project(declaration).state(plan.name), user)), plan.name
     except LocalError:
         users = {one.name: one for one in plan.users}
         if user and user not in users:
             remedy = f"declared are: {', '.join(users) or 'none'}"
             raise UsageError(f"there is no user {user!r}", where=str(declaration), remedy=remedy) from None
-        bundles = bundle_folder(declaration, plan.name)
+        bundles = Project(declaration).bundles(plan.name)
         kept = bundles / "users" / (user or first_user(plan, bundles)) / "connection.toml"
         if not kept.is_file():
             remedy = "`flowerbed generate` makes the bundles, `flowerbed up` a federation on this machine"

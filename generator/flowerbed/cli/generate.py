@@ -13,7 +13,6 @@ from flowerbed.cli.common import (
     FileArgument,
     FileOption,
     JsonOption,
-    bundle_folder,
     declaration_file,
     narrate,
     say,
@@ -21,6 +20,7 @@ from flowerbed.cli.common import (
     warn_of_images,
     warn_of_troubles,
 )
+from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from flowerbed.bundles import GenerateReport
@@ -61,13 +61,12 @@ def generate(
 
     path = declaration_file(file, option)
     plan = load_plan(path)
-    folder = output / plan.name if output else bundle_folder(path, plan.name)
+    folder = output / plan.name if output else Project(path).bundles(plan.name)
     warn_of_images(plan, path)
     report = write_bundles(plan, folder, prune=prune, tell=_tell)
     warn_of_troubles(report)
     if as_json:
-        facts = {key.replace("_", "-"): value for key, value in asdict(report).items()}
-        say_json({"folder": str(folder)} | facts | {"hand-out": report.hand_out})
+        say_json({"folder": str(folder)} | asdict(report) | {"hand_out": report.hand_out})
     else:
         for line in _lines(folder, report):
             say(line)

@@ -11,6 +11,7 @@ import typer
 
 from flowerbed.cli.common import declaration_file, narrate
 from flowerbed.errors import FlowerbedError
+from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from flowerbed.flower.app.app import App
@@ -28,7 +29,7 @@ RecordsOption = Annotated[
 
 def records_folder(records: Path | None, file: Path | None) -> Path:
     """Return the folder of all records: the one named, else `runs` beside the declaration or here."""
-    return records or declaration_file(file).resolve().parent / "runs"
+    return records or Project(declaration_file(file)).records
 
 
 class Keeper:

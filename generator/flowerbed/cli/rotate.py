@@ -11,7 +11,6 @@ import typer
 from flowerbed.cli.common import (
     FileOption,
     JsonOption,
-    bundle_folder,
     declaration_file,
     narrate,
     say,
@@ -20,6 +19,7 @@ from flowerbed.cli.common import (
 )
 from flowerbed.cli.verbs import Verbs
 from flowerbed.errors import IdentityError, UsageError
+from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from flowerbed.plan import Plan, Tenant
@@ -173,7 +173,7 @@ def _loaded(option: Path | None) -> tuple[Plan, Path]:
 
     path = declaration_file(None, option)
     plan = load_plan(path)
-    folder = bundle_folder(path, plan.name)
+    folder = Project(path).bundles(plan.name)
     read_record(plan, folder)  # refuses another federation's folder
     if not (folder / "coordinator").exists():
         raise UsageError(

@@ -18,10 +18,10 @@ from flowerbed.cli.common import (
     narrate,
     say,
     say_json,
-    state_folder,
 )
 from flowerbed.cli.records import Keeper, RecordsOption, records_folder
 from flowerbed.errors import LocalError, UnreachableError, UsageError
+from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from flowerbed.flower.connection import Connection
@@ -175,7 +175,7 @@ def find_connection(
 def connection_reader(
     file: Path | None, connection: Path | None, user: str | None, given: dict[str, object] | None = None
 ) -> Callable[[], Connection]:
-    """Return what reads the connection that the options name, as often as it is called; that raises UsageError.
+    """Return what reads the connection that the options name, each time it is called.
 
     Raises UsageError, DeclarationError, or UnreachableError where no local federation runs.
     """
@@ -196,7 +196,7 @@ def _local_connection(file: Path | None, user: str | None) -> Path:
     from flowerbed.declaration import load_plan
 
     declaration = declaration_file(file)
-    state = state_folder(declaration, load_plan(declaration).name)
+    state = Project(declaration).state(load_plan(declaration).name)
     try:
         return local.connection_file(state, user)
     except LocalError as error:

@@ -46,12 +46,6 @@ class NodeKey:
             raise IdentityError(key, where=where, remedy=remedy)
         return cls(private, _spki(key.public_key()))
 
-    @property
-    def openssh_public(self) -> bytes:
-        """Return the public key as one OpenSSH line, which `flwr supernode register` takes."""
-        key = serialization.load_pem_public_key(self.public)
-        return key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-
 
 def _parsed(private: bytes) -> ec.EllipticCurvePrivateKey | str:
     """Return the key, or what is wrong with it."""

@@ -42,6 +42,7 @@ from flowerbed.images.wheels import (
     wheels,
 )
 from flowerbed.plan import Component, Image, Plan
+from flowerbed.project import Project
 
 State = Literal["unchanged", "built", "pushed", "planned"]
 
@@ -92,7 +93,7 @@ def build(
     refuses. Images that were done before an error stay recorded; nothing else stays.
     """
     options = options or BuildOptions()
-    folder = declaration.resolve().parent
+    folder = Project(declaration).directory
     for component in components:
         image, where = inputs_of(plan, component, folder).image, f"images.{component}"
         if options.push and not image.repository:
@@ -106,7 +107,7 @@ def build(
             )
     if options.sign:
         signer()
-    with _alone(folder / ".flowerbed" / plan.name / "build") as logs:
+    with _alone(Project(declaration).state(plan.name) / "build") as logs:
         return [_Build(plan, declaration, logs, options, tell).run(component) for component in components]
 
 
@@ -116,7 +117,7 @@ def preview(
     """Return what `build` would make, with its lock, and write nothing. Raises as `build`."""
     made = []
     for component in components:
-        inputs = inputs_of(plan, component, declaration.resolve().parent)
+        inputs = inputs_of(plan, component, Project(declaration).directory)
         locked = lock(inputs, declaration, tell=tell)
         entry = read_record(declaration, plan.name).images.get(component)
         target = target_of(plan, inputs, locked, known_base(inputs.image, entry) or inputs.image.base)
@@ -138,7 +139,7 @@ class _Build:
         """Bring one component's image up to date."""
         record = read_record(self._declaration, self._plan.name)
         entry = None if self._options.update else record.images.get(component)
-        inputs = inputs_of(self._plan, component, self._declaration.resolve().parent)
+        inputs = inputs_of(self._plan, component, Project(self._declaration).directory)
         locked = lock(inputs, self._declaration, update=self._options.update, tell=self._tell)
         base = known_base(inputs.image, entry)
         if base and entry and not locked.fresh:
@@ -161,7 +162,7 @@ class _Build:
         component, inputs = target.inputs.component, target.inputs
         log = self._logs / f"{component}.log"
         log.unlink(missing_ok=True)
-        secrets = tuple(_secrets(inputs.image, self._declaration.resolve().parent))
+        secrets = tuple(_secrets(inputs.image, Project(self._declaration).directory))
         found = wheels(inputs, target.lock, self._tell) if builder.needs_wheels else None
         # Beside the wheels: links between folders take one file system.
         place = found.parent if found else self._logs

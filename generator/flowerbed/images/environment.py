@@ -21,6 +21,7 @@ from flowerbed.images.record import lock_file
 from flowerbed.images.tools import Outcome, Tell, run, uv
 from flowerbed.images.wheels import cache_folder
 from flowerbed.plan import Component, Plan
+from flowerbed.project import Project
 
 _MODE = 0o644
 
@@ -32,7 +33,7 @@ def environments(plan: Plan, declaration: Path, tell: Tell) -> dict[Component, P
     """
     found = {}
     for component in plan.images:
-        inputs = inputs_of(plan, component, declaration.resolve().parent)
+        inputs = inputs_of(plan, component, Project(declaration).directory)
         if len(inputs.requirements) > 1:
             made = lock(inputs, declaration, tell=tell)
             found[component] = _environment(inputs, made, tell)

@@ -10,6 +10,7 @@ from flowerbed.images.locking import kept_lock
 from flowerbed.images.record import Entry, read_record
 from flowerbed.images.target import known_base, target_of
 from flowerbed.plan import Component, Plan
+from flowerbed.project import Project
 
 
 def unbuilt(plan: Plan, declaration: Path) -> list[str]:
@@ -29,7 +30,7 @@ def _said(plan: Plan, component: Component, declaration: Path, entry: Entry | No
     if entry is None or not entry.image:
         return f"declared, but not pushed yet: Flower's own runs in its place; {remedy}"
     try:
-        inputs = inputs_of(plan, component, declaration.resolve().parent)
+        inputs = inputs_of(plan, component, Project(declaration).directory)
     except UsageError as error:
         return f"what it is made from cannot be read: {' '.join(str(error).split())}"
     locked, base = kept_lock(inputs, declaration), known_base(inputs.image, entry)

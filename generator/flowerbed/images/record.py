@@ -11,9 +11,8 @@ from flowerbed.errors import UsageError
 from flowerbed.files import read_file, write_atomic
 from flowerbed.images.reference import parse
 from flowerbed.plan import BuiltImage, Component, Frozen
+from flowerbed.project import Project
 
-RECORD_FILE = "images.lock.yaml"
-LOCKS_FOLDER = "images.lock"
 HEAD = "# Which image was built from what, by `flowerbed build`. Commit it: the values name these digests.\n"
 _MODE = 0o644
 
@@ -42,12 +41,12 @@ class Record(Frozen, frozen=True, forbid_unknown_fields=True):
 
 def record_file(declaration: Path) -> Path:
     """Return where the record of a declaration lies."""
-    return declaration.resolve().parent / RECORD_FILE
+    return Project(declaration).image_record
 
 
 def lock_file(declaration: Path, component: str) -> Path:
     """Return where the locked dependencies of a component lie: pip's form, every line with hashes."""
-    return declaration.resolve().parent / LOCKS_FOLDER / f"{component}.txt"
+    return Project(declaration).image_lock(component)
 
 
 def read_record(declaration: Path, federation: str) -> Record:

@@ -162,12 +162,7 @@ _WAYS = {
 
 
 def _endpoint(endpoint: EndpointStatus) -> Iterator[str]:
-    way = {
-        "dialled": "answers",
-        "port-forward": "answers through a port-forward",
-        "not reached": "NOT reached",
-    }
-    yield f"  {endpoint.audience:<8} {endpoint.address} ({endpoint.exposure}): {way[endpoint.how]}"
+    yield f"  {endpoint.audience:<8} {endpoint.address} ({endpoint.exposure}): {_WAYS[endpoint.how]}"
     if endpoint.fingerprint:
         names = ", ".join(endpoint.tls_names[:3]) + (" ..." if len(endpoint.tls_names) > 3 else "")
         yield f"           names {names}"

@@ -28,6 +28,7 @@ from flowerbed.local.state import (
 )
 from flowerbed.local.supervise import BUSY, Options
 from flowerbed.plan import Plan
+from flowerbed.project import Project
 
 Tell = Callable[[str], None]
 # How long, in seconds, a supervisor may take to end its parts in order, and a guardian in its place.
@@ -140,7 +141,7 @@ def down(state: StateFolder) -> bool:
 
 def down_all(file: Path) -> list[str]:
     """Take down what runs from a declaration, under whatever name it had then; return the names."""
-    folders = [StateFolder(path) for path in sorted((file.resolve().parent / ".flowerbed").glob("*"))]
+    folders = [StateFolder(path) for path in Project(file).states()]
     ended = []
     for state in folders:
         record = _awaited(state)

@@ -32,6 +32,7 @@ from flowerbed.connection import CONNECTION_FILE
 from flowerbed.errors import LocalError
 from flowerbed.files import PRIVATE_MODE, read_file, write_atomic
 from flowerbed.plan import Plan
+from flowerbed.project import Project
 
 MARK_NAME = "FLOWERBED_STATE"
 RUN_FOLDERS = "superexec/runs"  # working folders of ServerApps, one for each run
@@ -136,7 +137,7 @@ class StateFolder:
 
 def state_of(file: Path, federation: str) -> StateFolder:
     """Return where the local federation of a declaration keeps its state."""
-    return StateFolder(file.resolve().parent / ".flowerbed" / federation)
+    return StateFolder(Project(file).state(federation))
 
 
 def digest(plan: Plan) -> str:

@@ -40,6 +40,7 @@ from flowerbed.local.state import (
 )
 from flowerbed.local.supervisor import Asked, Supervisor, Tell
 from flowerbed.plan import Component, Plan
+from flowerbed.project import Project
 
 BUSY = 75  # sysexits.h: EX_TEMPFAIL, somebody else is starting it
 TIMEOUT = 120.0
@@ -175,7 +176,7 @@ def _write(site: Site, file: Path, tell: Callable[[str], None]) -> None:
     from flowerbed import bundles, identities
     from flowerbed.local.files import write_files
 
-    folder = file.resolve().parent / "bundles" / site.plan.name
+    folder = Project(file).bundles(site.plan.name)
     troubles = bundles.generate(site.plan, folder).troubles
     for trouble in troubles:
         tell(f"problem: {trouble}")
