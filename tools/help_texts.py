@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "tests" / "snapshots" / "help.txt"
@@ -44,7 +45,7 @@ def texts() -> Iterator[str]:
     from flowerbed.cli.main import app
 
     command, runner = get_command(app), CliRunner()
-    for verb in ("", *sorted(getattr(command, "commands", ()))):
+    for verb in sorted(verbs(command)):
         said = runner.invoke(command, [*verb.split(), "--help"], prog_name="flowerbed").output
         yield headed(f"flowerbed {verb}".strip(), said)
     script = ROOT / "scripts" / "submit.py"
@@ -56,6 +57,13 @@ def texts() -> Iterator[str]:
         env=os.environ | WIDE,
     )
     yield headed("scripts/submit.py", said.stdout)
+
+
+def verbs(command: Any, words: str = "") -> Iterator[str]:  # noqa: ANN401  (click's, of any version)
+    """Yield a command's words, and those of all that stand below it."""
+    yield words
+    for name in getattr(command, "commands", ()):
+        yield from verbs(command.get_command(None, name), f"{words} {name}".strip())
 
 
 def headed(command: str, text: str) -> str:

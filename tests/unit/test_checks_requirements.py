@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from submit_apps import pyproject, write_app
 
@@ -17,6 +18,7 @@ from flowerbed.flower.app.app import load
 from flowerbed.flower.app.requirements import (
     FEDERATION,
     LINE,
+    _needs,
     canonical,
     declared_images,
     for_federation,
@@ -145,3 +147,16 @@ def test_two_flowers_are_refused_as_flower_does(tmp_path: Path) -> None:
 def test_dependencies_are_put_right_for_the_federation(before: list[str], after: list[str]) -> None:
     """One requirement of Flower's line, with all extras; what is right already stays as it is."""
     assert for_federation(before) == after
+
+
+def test_what_flower_brings_is_what_its_metadata_says() -> None:
+    """The lines of the metadata, read as they stand, give what the standard library and packaging give."""
+
+    def needs(project: str) -> set[str]:
+        found = (Requirement(text) for text in importlib.metadata.requires(project) or [])
+        plain = (one for one in found if one.marker is None or one.marker.evaluate({"extra": ""}))
+        return {canonical(one.name) for one in plain}
+
+    for project in ("flwr", "cryptography", "httpx", "typer", "pytest", "hypothesis"):
+        assert _needs(project) == needs(project), project
+    assert _needs("no-such-project") == set()

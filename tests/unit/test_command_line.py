@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from flowerbed import __version__
-from flowerbed.cli import main
+from flowerbed.cli import catalog, main
 
 VERBS = sorted(typer.main.get_command(main.app).commands)  # type: ignore[attr-defined]
 README = Path(__file__).parents[2] / "README.md"
@@ -114,3 +114,22 @@ def test_help_and_check_import_nothing_heavy(module: str, tmp_path: Path) -> Non
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_catalog_has_each_verbs_own_help() -> None:
+    """`flowerbed --help` reads no verb: what it lists is the beginning of each verb's own help."""
+    for name, (_, text) in catalog.VERBS.items():
+        own = (catalog.load(name).help or "").partition("\n\n")[0]
+        assert " ".join(own.split()) == text, name
+
+
+def test_the_list_of_verbs_reads_none() -> None:
+    """Help and completion of verbs' names import no verb's module."""
+    code = (
+        "import sys; from flowerbed.cli.main import run; run(['--help'])\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('flowerbed.cli.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].split() == [
+        f"flowerbed.cli.{name}" for name in ("catalog", "common", "flwr_words", "main", "verbs")
+    ]

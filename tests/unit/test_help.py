@@ -15,7 +15,8 @@ def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tup
     """Yield each verb with its words, the verbs of groups included."""
     if path:
         yield " ".join(path), command
-    for name, inner in getattr(command, "commands", {}).items():
+    for name in getattr(command, "commands", {}):
+        inner = command.get_command(click.Context(command), name)  # type: ignore[attr-defined]
         yield from commands(inner, (*path, name))
 
 

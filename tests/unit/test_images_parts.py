@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from typer.main import get_command
 
+from flowerbed.cli.catalog import load
 from flowerbed.cli.main import app
 from flowerbed.declaration import load_plan
 from flowerbed.errors import UsageError
@@ -233,7 +234,7 @@ def test_each_command_of_the_page_is_one(line: str) -> None:
 
 def test_every_option_of_build_is_described() -> None:
     """What `build` can be told is in the text."""
-    options = {name for one in get_command(app).commands["build"].params for name in one.opts}
+    options = {name for one in load("build").params for name in one.opts}
     assert {name for name in options if name.startswith("--")} - {"--file"} - set(
         re.findall(r"--[a-z-]+", PAGE)
     ) == set()

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from typer.main import get_command
 
 import flowerbed.local
+from flowerbed.cli.catalog import load
 from flowerbed.cli.main import app
 from flowerbed.declaration import load_plan
 from flowerbed.local.supervise import TIMEOUT
@@ -37,7 +38,7 @@ def test_there_are_commands() -> None:
 
 def test_every_option_of_up_is_described() -> None:
     """What `up` can be told is in the text, with its right default."""
-    options = {option for parameter in get_command(app).commands["up"].params for option in parameter.opts}
+    options = {option for parameter in load("up").params for option in parameter.opts}
     described = {option for option in options if option.startswith("--") and option in TEXT}
     assert described >= {"--detach", "--timeout", "--no-gateway"}
     assert f"`--timeout` seconds ({TIMEOUT:g})" in TEXT

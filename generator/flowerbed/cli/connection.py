@@ -17,7 +17,7 @@ from flowerbed.cli.common import (
     say_json,
 )
 from flowerbed.cli.runs import ConnectionOption
-from flowerbed.cli.verbs import Verb
+from flowerbed.cli.verbs import Verb, of
 from flowerbed.errors import LocalError, UsageError
 from flowerbed.project import Project
 
@@ -45,6 +45,7 @@ class WithCommand(Verb):
         return [*super().collect_usage_pieces(context), "[-- COMMAND...]"]
 
 
+@of(WithCommand)
 def connection(  # noqa: PLR0913, PLR0917  (one parameter an option)
     context: typer.Context,
     user: Annotated[

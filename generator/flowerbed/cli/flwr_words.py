@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from typer.core import TyperGroup
 
+from flowerbed.cli.catalog import Catalog
 from flowerbed.errors import UsageError
 
 COMMANDS = {
@@ -29,7 +29,7 @@ OPTIONS = {
 }
 
 
-class Commands(TyperGroup):
+class Commands(Catalog):
     """The verbs, which lead users of `flwr` to the right one."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401  (click's, of any version)

@@ -11,28 +11,6 @@ import click
 import typer
 
 from flowerbed import __version__
-from flowerbed.cli import (
-    apply,
-    artifacts,
-    attach,
-    backup,
-    build,
-    certificates,
-    cluster,
-    compare,
-    connection,
-    declare,
-    generate,
-    label,
-    local,
-    report,
-    retry,
-    rotate,
-    run_list,
-    runs,
-    submit,
-    sweep,
-)
 from flowerbed.cli.common import narrate
 from flowerbed.cli.flwr_words import OPTIONS, Commands
 from flowerbed.cli.verbs import Verbs
@@ -52,38 +30,6 @@ app = Verbs(
         "130 interrupted."
     ),
 )
-for verb in (
-    declare.init,
-    declare.check,
-    declare.schema,
-    declare.helper,
-    generate.generate,
-    build.build,
-    local.up,
-    local.down,
-    apply.apply,
-    cluster.diff,
-    cluster.status,
-    cluster.doctor,
-    backup.backup,
-    backup.restore,
-    submit.submit,
-    sweep.sweep,
-    attach.attach,
-    retry.retry,
-    runs.logs,
-    runs.stop,
-    report.report,
-    artifacts.artifacts,
-    certificates.certificates,
-):
-    app.command()(verb)
-app.command(cls=connection.WithCommand)(connection.connection)
-run_list.runs.command()(compare.compare)
-run_list.runs.command()(label.label)
-app.add_typer(run_list.runs, name="runs")
-app.add_typer(rotate.rotate, name="rotate")
-app.add_typer(rotate.revoke, name="revoke")
 
 
 def _print_version(value: bool) -> None:

@@ -34,6 +34,19 @@ def _help_of(annotation: object) -> str | None:
     return next((info.help for info in infos), None)
 
 
+CLASS = "__click_class__"
+
+
+def of(kind: type[Verb]) -> Callable[[CommandFunctionType], CommandFunctionType]:
+    """Return the decorator that makes a function a verb of a class of its own."""
+
+    def mark(function: CommandFunctionType) -> CommandFunctionType:
+        setattr(function, CLASS, kind)
+        return function
+
+    return mark
+
+
 class Verbs(typer.Typer):
     """A group of verbs."""
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LINE = "1.41"
 FEDERATION = f">={LINE},<1.42"
 _PATCHES = 100
+# Of the metadata of a package: a requirement's name, and its marker.
+_REQUIRES = re.compile(r"(?m)^Requires-Dist: ([A-Za-z0-9._-]+)[^;\n]*(?:; *([^\n]+))?$")
 
 
 def wrong_requirements(dependencies: Any) -> Iterator[str]:  # noqa: ANN401  (whatever stands in TOML)
@@ -243,12 +245,26 @@ def _meets(specifier: SpecifierSet) -> bool:
 
 @functools.cache
 def _needs(project: str) -> frozenset[str]:
-    """Return what a project that is installed here needs without extras, by name."""
+    """Return what a project that is installed here needs without extras, by name.
+
+    The lines are read as they stand: `metadata.requires` parses whole descriptions, which takes
+    ten times as long.
+    """
     try:
-        texts = metadata.requires(project) or []
+        text = metadata.distribution(project).read_text("METADATA") or ""
     except metadata.PackageNotFoundError:
         return frozenset()
-    return frozenset(_name(item) for item in _readable(texts)[0] if _applies(item))
+    found = _REQUIRES.findall(text.partition("\n\n")[0])
+    return frozenset(canonical(name) for name, marker in found if _holds(marker))
+
+
+def _holds(marker: str) -> bool:
+    """Return whether a requirement with this marker ("": without) counts here, without extras."""
+    if not marker or "extra" in marker:
+        return not marker
+    from packaging.markers import Marker
+
+    return Marker(marker).evaluate()
 
 
 @functools.cache
