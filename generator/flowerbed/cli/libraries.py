@@ -28,10 +28,7 @@ def libraries_of(given: dict[str, Any]) -> Libraries | None:
     Images of the declared federation bring what they have locked; without them a federation on this machine
     runs with this Python.
     """
-    from flowerbed.cli.common import declaration_file
-    from flowerbed.declaration import load_plan
     from flowerbed.flower.app.requirements import declared_images, this_python
-    from flowerbed.images.environment import provided
 
     elsewhere = given["connection"] or given["address"]
     if given.get("local"):
@@ -41,6 +38,10 @@ def libraries_of(given: dict[str, Any]) -> Libraries | None:
         )
     if elsewhere and not given["file"]:
         return None
+    from flowerbed.cli.common import declaration_file
+    from flowerbed.declaration import load_plan
+    from flowerbed.images.environment import provided
+
     try:
         declaration = declaration_file(given["file"])
         locked = provided(load_plan(declaration), declaration)
