@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import yaml
 from chart_release import HELMS, Release, render
+from cryptography.hazmat.primitives import serialization
 
 from flowerbed.bundles import generate
 from flowerbed.declaration import load_plan
 from flowerbed.identities import NodeKey
 from flowerbed.plan import Plan
 
-BROUGHT = NodeKey.generate().openssh_public.decode().strip()
+KEY = serialization.load_pem_public_key(NodeKey.generate().public)
+BROUGHT = KEY.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 # Declarations by what is special about them; `superlink` and `tenant` are what they say of either.
 SETUPS: dict[str, tuple[str, str, str]] = {
     "plain": ("", "", "nodes: 2"),
