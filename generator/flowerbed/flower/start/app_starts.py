@@ -60,14 +60,24 @@ class Places:
         if (place := self.take()) is not None:
             os.close(place)
             return True
-        return any(time.time() - file.stat().st_mtime > LONGEST for file in self._files)
+        return bool(self._overdue())
 
     def await_one(self) -> int | None:
-        """Return a place as `take` does, after some patience."""
+        """Return a place as `take` does, after some patience; None also where one has been given up.
+
+        That one counts anew for the process that starts now. Else, while one process is late, all others
+        would start at once, be late for that, and be started again.
+        """
         limit = time.monotonic() + PATIENCE
-        while (place := self.take()) is None and self.free() is False and time.monotonic() < limit:
+        while (place := self.take()) is None and time.monotonic() < limit:
+            if overdue := self._overdue():
+                os.utime(overdue[0])
+                break
             time.sleep(PAUSE)
         return place
+
+    def _overdue(self) -> list[Path]:
+        return [file for file in self._files if time.time() - file.stat().st_mtime > LONGEST]
 
 
 def cpus() -> int:
