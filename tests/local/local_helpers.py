@@ -123,13 +123,15 @@ def flowerbed(*arguments: object, environment: Mapping[str, str] | None = None) 
     return [sys.executable, "-m", "flowerbed", *map(str, arguments)]
 
 
-def run(*arguments: object, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a verb to its end."""
+def run(
+    *arguments: object, environment: Mapping[str, str] | None = None, limit: float = LIMIT + 30
+) -> subprocess.CompletedProcess[str]:
+    """Run a verb to its end, which comes within `limit` seconds."""
     return subprocess.run(
         flowerbed(*arguments),
         capture_output=True,
         text=True,
-        timeout=LIMIT + 30,
+        timeout=limit,
         env={**os.environ, **(environment or {})},
         check=False,
     )

@@ -9,7 +9,8 @@ sys.path.append(str(Path(__file__).parents[1] / "unit"))
 from submit_apps import CLIENT, PYPROJECT, SERVER  # isort: skip
 
 # `faults` are pairs NODE=FAULT, which come true in `phase`; `server` is a fault of the ServerApp; `nodes` are
-# ids of those to be asked, all if empty. With `asking` the ServerApp sends messages itself.
+# ids of those to be asked, all if empty. With `asking` the ServerApp sends messages itself. `limit` counts
+# from when `answers` nodes have replied, however long their processes take to start.
 CONFIG = """\
 rounds = 0
 evaluation = 0.0
@@ -21,6 +22,7 @@ server = ""
 metrics = true
 asking = false
 limit = 3600.0
+answers = 0
 loss = "0.5"
 ticks = 4"""
 
@@ -39,14 +41,27 @@ def again():
 
 
 class Chosen:
-    def __init__(self, grid, nodes):
-        self.grid, self.nodes = grid, nodes
+    def __init__(self, grid, nodes, answers):
+        self.grid, self.nodes, self.answers = grid, nodes, answers
 
     def __getattr__(self, name):
         return getattr(self.grid, name)
 
     def get_node_ids(self):
         return self.nodes or self.grid.get_node_ids()
+
+    def send_and_receive(self, messages, *, timeout):
+        if not self.answers:
+            return self.grid.send_and_receive(messages, timeout=timeout)
+        waiting, replies, end = set(self.grid.push_messages(messages)), [], None
+        while waiting and (end is None or time.monotonic() < end):
+            time.sleep(0.5)
+            for reply in self.grid.pull_messages(waiting):
+                waiting.remove(reply.metadata.reply_to_message_id)
+                replies.append(reply)
+            if end is None and len(replies) >= self.answers:
+                end = time.monotonic() + timeout
+        return replies
 
 
 class Figureless(FedAvg):
@@ -77,7 +92,7 @@ def fail(config):
 
 ROUNDS = """\
     fail(config)
-    grid = Chosen(grid, [int(node) for node in config["nodes"].split()])
+    grid = Chosen(grid, [int(node) for node in config["nodes"].split()], config["answers"])
     if config["rounds"]:
         nodes = int(config["min-nodes"])
         strategy = (FedAvg if config["metrics"] else Figureless)(
@@ -135,7 +150,7 @@ def fail(context, phase):
     if fault == "SIGSEGV":
         ctypes.string_at(0)
     if fault == "slow":
-        time.sleep(config["limit"] + 10)
+        time.sleep(3600)
     return fault
 """
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from local_helpers import run
+from local_helpers import LIMIT, run
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
 from submit_apps import PYPROJECT, SERVER, write_app
@@ -31,8 +31,10 @@ def test_the_app_has_what_its_file_asks_for(app: Path, tmp_path: Path) -> None:
     file = tmp_path / "requirements.txt"
     file.write_text(f"{PACKAGE}==1.0.0\n")
     records = ("--records", tmp_path / "runs")
-    done = run("submit", app, "--local", "--nodes", 1, "--json", "--with", file, *records)
+    # Flower and all that it needs may have to be loaded first.
+    done = run("submit", app, "--local", "--nodes", 1, "--json", "--with", file, *records, limit=3 * LIMIT)
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("locking 2 packages") == 1
     assert json.loads(done.stdout.splitlines()[-1])["status"] == "completed"
     assert "\n1.0.0\n" in done.stderr
     assert PACKAGE not in sys.modules

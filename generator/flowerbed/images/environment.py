@@ -16,7 +16,7 @@ from pathlib import Path
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import make_private_folder, read_file
 from flowerbed.images.inputs import Inputs, inputs_of, sha256
-from flowerbed.images.locking import Lock, index_flags, lock, write_lock
+from flowerbed.images.locking import Lock, index_flags, kept_lock, lock, write_lock
 from flowerbed.images.record import lock_file
 from flowerbed.images.tools import Outcome, Tell, run, uv
 from flowerbed.images.wheels import cache_folder
@@ -29,13 +29,17 @@ _MODE = 0o644
 def environments(plan: Plan, declaration: Path, tell: Tell) -> dict[Component, Path]:
     """Return the Python of every component whose image adds packages to Flower's; the rest run as they are.
 
-    Locks and environments that are missing are made. Raises UsageError, or FlowerbedError without an index.
+    Locks and environments that are missing are made; components that ask for the same share one lock.
+    Raises UsageError, or FlowerbedError without an index.
     """
     found = {}
+    locks: dict[str, Lock] = {}
     for component in plan.images:
         inputs = inputs_of(plan, component, Project(declaration).directory)
         if len(inputs.requirements) > 1:
-            made = lock(inputs, declaration, tell=tell)
+            made = kept_lock(inputs, declaration) or locks.get(inputs.digest)
+            made = made or lock(inputs, declaration, tell=tell)
+            locks[inputs.digest] = made
             found[component] = _environment(inputs, made, tell)
             write_lock(made, declaration, component)
     return found

@@ -14,6 +14,8 @@ from flowerbed.declaration import load_plan
 from flowerbed.errors import UsageError
 from flowerbed.local.start import Federation, up
 from flowerbed.local.state import state_of
+from flowerbed.plan import Component
+from flowerbed.project import Project
 
 NAME = "local"
 NODE_LIMIT = 64  # processes of one machine; more is a simulation's work
@@ -57,6 +59,7 @@ def _is_file(name: str) -> bool:
 def locked(packages: Sequence[str], tell: Callable[[str], None] = _silent) -> Mapping[str, Sequence[str]]:
     """Return the versions by name that apps will have with these packages; their environment is made.
 
+    A federation that this process then starts with the same packages has the same versions.
     Raises UsageError for what is no requirement, FlowerbedError where no index answers.
     """
     from flowerbed.images.environment import environments, provided
@@ -65,8 +68,21 @@ def locked(packages: Sequence[str], tell: Callable[[str], None] = _silent) -> Ma
         file = Path(folder) / "federation.yaml"
         file.write_text(declaration(1, packages), encoding="utf-8")
         plan = load_plan(file)
-        environments(plan, file, tell)
+        made = environments(plan, file, tell)
+        lock = Project(file).image_lock
+        _locks[tuple(packages)] = {component: lock(component).read_text("utf-8") for component in made}
         return provided(plan, file)
+
+
+# By packages: the locks that `locked` made, by component.
+_locks: dict[tuple[str, ...], dict[Component, str]] = {}
+
+
+def _write_locks(file: Path, packages: Sequence[str]) -> None:
+    for component, text in _locks.get(tuple(packages), {}).items():
+        path = Project(file).image_lock(component)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 @contextmanager
@@ -92,6 +108,7 @@ def throwaway(
     janitor = _janitor(folder, state_of(file, NAME).mark)
     try:
         file.write_text(declaration(nodes, packages), encoding="utf-8")
+        _write_locks(file, packages)
         federation = up(load_plan(file), file, tell=tell)
         try:
             yield federation
