@@ -7,8 +7,10 @@ that starts a command into that command's peak (`ru_maxrss` survives exec), so t
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
+import re
 import signal
 import statistics
 import subprocess
@@ -24,6 +26,7 @@ from typing import BinaryIO
 
 # A Python that may not keep its compiled modules compiles all of them at each start.
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+AFTER = 5.0  # seconds for which the rest of stdout is read, which a process left behind may keep open
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -41,7 +44,7 @@ class Command:
 
     `limit` is in seconds; `check` gets what the command wrote to stdout and raises if that is wrong. A
     command that times a part of itself prints that, and `figure` reads the seconds from its stdout: they then
-    stand in the place of the wall time.
+    stand in the place of the wall time. `answer` is what its stdout has when it has said what was asked.
     """
 
     argv: Sequence[str]
@@ -50,14 +53,19 @@ class Command:
     prepare: Callable[[], None] = _nothing
     check: Callable[[str], None] = _nothing
     figure: Callable[[str], float] | None = None
+    answer: re.Pattern[str] | None = None
     limit: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One run: wall and CPU time in seconds, peak memory in MB (10^6 bytes), and its stdout."""
+    """One run: wall and CPU time in seconds, peak memory in MB (10^6 bytes), and its stdout.
+
+    `answered`: seconds until stdout had the answer, all of them where the command names none.
+    """
 
     seconds: float
+    answered: float
     cpu_seconds: float
     peak_mb: float
     output: str
@@ -69,6 +77,7 @@ class Summary:
 
     runs: int
     seconds: float
+    answered: float
     fastest: float
     slowest: float
     cpu_seconds: float
@@ -78,11 +87,12 @@ class Summary:
 def run_once(command: Command) -> Sample:
     """Run a command to its end and return what it took; raises BenchError if it fails or takes too long."""
     command.prepare()
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors:
         started = time.perf_counter()
-        code, usage = _spawn_and_wait(command, output, errors)
+        code, usage, output = _spawn_and_wait(command, errors)
         seconds = time.perf_counter() - started
-        text, complaint = _text(output), _text(errors)
+        errors.seek(0)
+        text, complaint = output.text, errors.read().decode(errors="replace")
     if code:
         raise BenchError(
             f"{' '.join(command.argv)}: exit {code} after {seconds:.1f} s\n{(complaint or text)[-2000:]}"
@@ -90,19 +100,40 @@ def run_once(command: Command) -> Sample:
     command.check(text)
     if command.figure:
         seconds = command.figure(text)
-    return Sample(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, text)
+    answered = output.answered - started if command.answer else seconds
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return Sample(seconds, answered, cpu_seconds, usage.ru_maxrss * 1024 / 1e6, text)
 
 
-def _spawn_and_wait(command: Command, output: BinaryIO, errors: BinaryIO) -> tuple[int, struct_rusage]:
+class _Output(threading.Thread):
+    """Reads a command's stdout to its end; `answered` is when that had the answer."""
+
+    def __init__(self, stream: BinaryIO, answer: re.Pattern[str] | None) -> None:
+        super().__init__()
+        self.text, self.answered = "", math.nan
+        self._stream, self._answer = stream, answer
+
+    def run(self) -> None:
+        """Read line by line."""
+        for line in self._stream:
+            self.text += line.decode(errors="replace")
+            if math.isnan(self.answered) and self._answer and self._answer.search(self.text):
+                self.answered = time.perf_counter()
+
+
+def _spawn_and_wait(command: Command, errors: BinaryIO) -> tuple[int, struct_rusage, _Output]:
     process = subprocess.Popen(
         list(command.argv),
         cwd=command.cwd,
         env={**_ENVIRONMENT, **command.env},
         stdin=subprocess.DEVNULL,
-        stdout=output,
+        stdout=subprocess.PIPE,
         stderr=errors,
         start_new_session=True,
     )
+    assert process.stdout is not None  # it is a pipe
+    output = _Output(process.stdout, command.answer)
+    output.start()
     # The group, so that a command's own children end with it.
     guard = threading.Timer(command.limit, os.killpg, (process.pid, signal.SIGKILL))
     guard.start()
@@ -114,12 +145,8 @@ def _spawn_and_wait(command: Command, output: BinaryIO, errors: BinaryIO) -> tup
     finally:
         guard.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage
-
-
-def _text(stream: BinaryIO) -> str:
-    stream.seek(0)
-    return stream.read().decode(errors="replace")
+    output.join(AFTER)
+    return process.returncode, usage, output
 
 
 def summarize(samples: Sequence[Sample]) -> Summary:
@@ -128,6 +155,7 @@ def summarize(samples: Sequence[Sample]) -> Summary:
     return Summary(
         runs=len(samples),
         seconds=statistics.median(seconds),
+        answered=statistics.median(sample.answered for sample in samples),
         fastest=min(seconds),
         slowest=max(seconds),
         cpu_seconds=statistics.median(sample.cpu_seconds for sample in samples),

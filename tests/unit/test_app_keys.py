@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,12 @@ from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load, load_for_run
 from flowerbed.flower.app.fab import FabFile
 from flowerbed.flower.app.reads import Key, keys_read
+from flowerbed.flower.app.syntax import compiled
 
 
 def read(*lines: str) -> dict[str, Key]:
     source = "\n".join(("def main(context):", *(f"    {line}" for line in lines)))
-    return keys_read({"a.py": ast.parse(source)})
+    return keys_read({"a.py": compiled(source.encode())})
 
 
 @pytest.mark.parametrize(

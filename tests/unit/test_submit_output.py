@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from submit_apps import write_app
 
-from flowerbed.cli.common import say_json
+from flowerbed.cli.json_results import say_json
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = {

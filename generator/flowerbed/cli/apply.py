@@ -16,10 +16,10 @@ from flowerbed.cli.common import (
     JsonOption,
     narrate,
     say,
-    say_json,
     warn_of_images,
     warn_of_troubles,
 )
+from flowerbed.cli.json_results import say_json
 from flowerbed.project import Project
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from flowerbed.cli.common import (
     declaration_file,
     narrate,
     say,
-    say_json,
 )
+from flowerbed.cli.json_results import say_json
 from flowerbed.errors import UsageError
 from flowerbed.project import Project
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say, say_json
+from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say
+from flowerbed.cli.json_results import say_json
 from flowerbed.plan import Component
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from flowerbed.cli.common import (
     declaration_file,
     narrate,
     say,
-    say_json,
 )
+from flowerbed.cli.json_results import say_json
 from flowerbed.project import Project
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from flowerbed.cli.common import (
     declaration_file,
     narrate,
     say,
-    say_json,
     warn_of_images,
 )
+from flowerbed.cli.json_results import say_json
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.project import Project
 

@@ -5,15 +5,12 @@ Results go to stdout, narration and progress to stderr, so that output can be pi
 
 from __future__ import annotations
 
-import codecs
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowerbed import documents
 from flowerbed.flower.text import write
 
 if TYPE_CHECKING:
@@ -63,12 +60,3 @@ def warn_of_troubles(report: GenerateReport) -> None:
     """Narrate every party whose identity cannot be used; all others' bundles were written."""
     for trouble in report.troubles:
         narrate(f"problem: {trouble}")
-
-
-def say_json(value: object) -> None:
-    """Print a result for programs. Keys are snake_case; a plan keeps the declaration's own words."""
-    text = documents.encode(value).decode()
-    if codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8":
-        # What the console cannot print is escaped: a replaced character would be another value.
-        text = json.dumps(json.loads(text), indent=2) + "\n"
-    sys.stdout.write(text)

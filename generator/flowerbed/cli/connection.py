@@ -14,8 +14,8 @@ from flowerbed.cli.common import (
     declaration_file,
     narrate,
     say,
-    say_json,
 )
+from flowerbed.cli.json_results import say_json
 from flowerbed.cli.runs import ConnectionOption
 from flowerbed.cli.verbs import Verb, of
 from flowerbed.errors import LocalError, UsageError

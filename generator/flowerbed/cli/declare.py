@@ -15,9 +15,9 @@ from flowerbed.cli.common import (
     declaration_file,
     narrate,
     say,
-    say_json,
     warn_of_images,
 )
+from flowerbed.cli.json_results import say_json
 
 if TYPE_CHECKING:
     from flowerbed.plan import Endpoint, Plan

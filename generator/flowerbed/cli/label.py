@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.cli.common import FileOption, JsonOption, narrate, say, say_json
+from flowerbed.cli.common import FileOption, JsonOption, narrate, say
+from flowerbed.cli.json_results import say_json
 from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
 from flowerbed.flower.text import printable

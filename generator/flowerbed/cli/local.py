@@ -16,8 +16,8 @@ from flowerbed.cli.common import (
     declaration_file,
     narrate,
     say,
-    say_json,
 )
+from flowerbed.cli.json_results import say_json
 
 if TYPE_CHECKING:
     from flowerbed.local.health import Status

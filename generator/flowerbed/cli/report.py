@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say, say_json
+from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say
+from flowerbed.cli.json_results import say_json
 from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
 

@@ -14,9 +14,9 @@ from flowerbed.cli.common import (
     declaration_file,
     narrate,
     say,
-    say_json,
     warn_of_troubles,
 )
+from flowerbed.cli.json_results import say_json
 from flowerbed.cli.verbs import Verbs
 from flowerbed.errors import IdentityError, UsageError
 from flowerbed.project import Project

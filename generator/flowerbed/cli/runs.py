@@ -17,8 +17,8 @@ from flowerbed.cli.common import (
     declaration_file,
     narrate,
     say,
-    say_json,
 )
+from flowerbed.cli.json_results import say_json
 from flowerbed.cli.records import Keeper, RecordsOption, records_folder
 from flowerbed.errors import LocalError, UnreachableError, UsageError
 from flowerbed.project import Project

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flowerbed.cli.common import FileOption, JsonOption, narrate, say, say_json
+from flowerbed.cli.common import FileOption, JsonOption, narrate, say
+from flowerbed.cli.json_results import say_json
 from flowerbed.cli.label_options import NoteOption, TagOption
 from flowerbed.cli.libraries import libraries_of
 from flowerbed.cli.records import RecordsOption, records_folder

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .app.app import App, load_for_run
@@ -63,7 +64,7 @@ class Order:
     outcome: Path | None = None
     libraries: Libraries | None = None
     fix: bool = False
-    started: Callable[[int, App, Source, dict[str, Scalar]], None] | None = None
+    started: Callable[[int, App, Source, dict[str, Scalar]], None] = lambda *_: None
     reload: Callable[[], Connection] | None = None
     node_errors: Callable[[str], Mapping[str, str]] = lambda _: {}
     watcher: Watcher = dataclasses.field(default_factory=Watcher)
@@ -122,9 +123,8 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
             _warn(too_few(client, {**app.defaults, **config}))
             status = "unknown"
             run_id, how = _start(client, sent, config, order)
-            if order.started:
-                order.started(run_id, app, found.source, config)
-            outcome = _follow(client, run_id, order, how)
+            tell = partial(order.started, run_id, app, found.source, config)
+            outcome = _follow(client, run_id, order, how, tell)
     except FlowerbedError as error:
         say(f"error: {error}")
         lost = isinstance(error, UnreachableError) and error.lost
@@ -193,7 +193,10 @@ def _start(client: FlowerClient, app: App, config: dict[str, Scalar], order: Ord
     return started.run_id, "has this key already at" if started.found else "was started by"
 
 
-def _follow(client: FlowerClient, run_id: int, order: Order, how: str) -> Outcome:
+def _follow(
+    client: FlowerClient, run_id: int, order: Order, how: str, known: Callable[[], None] = lambda: None
+) -> Outcome:
+    """Say a run's id, let `known` hear of it, and follow it to its outcome."""
     repeats = Repeats()
 
     def narrate(text: str) -> None:
@@ -215,6 +218,7 @@ def _follow(client: FlowerClient, run_id: int, order: Order, how: str) -> Outcom
     try:
         answer(str(run_id))
         say(f"run {run_id} {how} {client.connection.address}")
+        known()
         if order.detach:
             return follower.detached()
         with order.watcher:

@@ -1,6 +1,6 @@
 """What an app's code names: keys of the run config, files beside it, records that Flower gave up.
 
-Read from its trees; nothing is run. What may never be carried out makes no problem, only a warning.
+Read from its modules; nothing is run. What may never be carried out makes no problem, only a warning.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import PurePosixPath
 
 from .imports import Files
 from .run_config import Scalar
-from .syntax import catches
+from .syntax import Module, catches
 
-Trees = Mapping[str, ast.Module]
+Modules = Mapping[str, Module]
 RUN_CONFIG = "run_config"
 KEY_ERRORS = frozenset({"KeyError", "LookupError", "Exception", "BaseException"})
 # Of functions that write to a path: `torch.save`, `np.savez`, `json.dump`, `Path.write_text`, `frame.to_csv`.
@@ -44,12 +44,12 @@ class Key:
     default: Scalar | None = None
 
 
-def keys_read(trees: Trees) -> dict[str, Key]:
+def keys_read(modules: Modules) -> dict[str, Key]:
     """Return the keys that an app's code reads by name from `context.run_config`."""
     found: dict[str, Key] = {}
-    for path, tree in trees.items():
-        names = _config_names(tree)
-        for node, certain in _guarded(tree):
+    for path, module in modules.items():
+        names = _config_names(module)
+        for node, certain in _guarded(module):
             for key, needed, default in _key_of(node, names):
                 # One look before it, or one reading with a default, and it need not be there.
                 known = found.get(key, Key(f"{path}:{getattr(node, 'lineno', 1)}", needed=True))
@@ -71,16 +71,16 @@ def undeclared(keys: Mapping[str, Key], config: Mapping[str, Scalar]) -> Iterato
             yield f"{read.where} reads the run config's {key!r}, which is not declared: {hint}"
 
 
-def files_named(trees: Trees, files: Files) -> Iterator[str]:
+def files_named(modules: Modules, files: Files) -> Iterator[str]:
     """Yield which files that code names by a literal path do not get into the FAB, each once."""
     left = sorted(files.here - set(files.packed))
     by_name: dict[str, list[str]] = {}
     for file in left:
         by_name.setdefault(file.rpartition("/")[2], []).append(file)
-    written = {text.removeprefix("./") for tree in trees.values() for text in _written(tree)}
+    written = {text.removeprefix("./") for module in modules.values() for text in _written(module)}
     told: set[str] = set()
-    for path, tree in trees.items():
-        for node in _texts(tree):
+    for path, module in modules.items():
+        for node in _texts(module):
             text = str(node.value).removeprefix("./")
             if text in written:  # there from an earlier run
                 continue
@@ -93,13 +93,15 @@ def files_named(trees: Trees, files: Files) -> Iterator[str]:
                     )
 
 
-def packed_and_named(trees: Trees, files: Files) -> frozenset[str]:
+def packed_and_named(modules: Modules, files: Files) -> frozenset[str]:
     """Return which files of the FAB code names by a literal path."""
     by_name: dict[str, list[str]] = {}
     for file in files.packed:
         by_name.setdefault(file.rpartition("/")[2], []).append(file)
     texts = (
-        (path, str(node.value).removeprefix("./")) for path, tree in trees.items() for node in _texts(tree)
+        (path, str(node.value).removeprefix("./"))
+        for path, module in modules.items()
+        for node in _texts(module)
     )
     return frozenset(
         file
@@ -109,17 +111,17 @@ def packed_and_named(trees: Trees, files: Files) -> frozenset[str]:
     )
 
 
-def renamed(trees: Trees) -> Iterator[str]:
+def renamed(modules: Modules) -> Iterator[str]:
     """Yield which records the code makes that Flower cannot send any more, each once a module."""
-    for path, tree in trees.items():
+    for path, module in modules.items():
         told = set()
         imported = {
             alias.asname or alias.name: alias.name
-            for node in ast.walk(tree)
+            for node in module.nodes
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("flwr")
             for alias in node.names
         }
-        for node in ast.walk(tree):
+        for node in module.nodes:
             name = _called(node, imported)
             if name in RENAMED and name not in told:
                 told.add(name)
@@ -137,26 +139,26 @@ def _called(node: ast.AST, imported: Mapping[str, str]) -> str:
             return ""
 
 
-def _texts(tree: ast.Module) -> Iterator[ast.Constant]:
+def _texts(module: Module) -> Iterator[ast.Constant]:
     """Yield the strings of a module that may be a path to a file: one line, with a suffix."""
-    for node in ast.walk(tree):
+    for node in module.nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = node.value
             if 0 < len(text) < 256 and PurePosixPath(text).suffix and "\n" not in text:
                 yield node
 
 
-def _written(tree: ast.Module) -> Iterator[str]:
+def _written(module: Module) -> Iterator[str]:
     """Yield the strings that a module writes to as paths, directly or by a name that it gives to one."""
     names = set()
-    for node in ast.walk(tree):
+    for node in module.nodes:
         if isinstance(node, ast.Call) and _writes(node):
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Name):
                     names.add(inner.id)
                 elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                     yield inner.value
-    for node in ast.walk(tree):
+    for node in module.nodes:
         if not isinstance(node, ast.Assign) or not _is_path(node.value):
             continue
         if any(isinstance(target, ast.Name) and target.id in names for target in node.targets):
@@ -193,26 +195,26 @@ def _is_named(file: str, text: str, module: str) -> bool:
     return file in {text, beside.as_posix()} or file.endswith(f"/{text}")
 
 
-def _guarded(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
+def _guarded(module: Module) -> Iterator[tuple[ast.AST, bool]]:
     """Yield every node, and whether no handler catches a missing key there."""
     caught = {
         id(inner)
-        for node in ast.walk(tree)
+        for node in module.nodes
         if isinstance(node, ast.Try) and any(catches(handler.type, KEY_ERRORS) for handler in node.handlers)
         for statement in node.body
         for inner in ast.walk(statement)
     }
-    return ((node, id(node) not in caught) for node in ast.walk(tree))
+    return ((node, id(node) not in caught) for node in module.nodes)
 
 
-def _config_names(tree: ast.Module) -> set[str]:
+def _config_names(module: Module) -> set[str]:
     """Return the names that a module gives to the run config alone."""
     stored = Counter(
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        node.id for node in module.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )
-    arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    arguments = {node.arg for node in module.nodes if isinstance(node, ast.arg)}
     given: Counter[str] = Counter()
-    for node in ast.walk(tree):
+    for node in module.nodes:
         if isinstance(node, ast.Assign | ast.AnnAssign) and _is_run_config(node.value, set()):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             given.update(target.id for target in targets if isinstance(target, ast.Name))

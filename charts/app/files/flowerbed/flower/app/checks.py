@@ -195,7 +195,7 @@ def _wrong_component(reference: object, read: Read, here: Collection[str], *, sa
     if source is None:
         return f"there is no {files[0]} and no {files[1]}{_cause(module, read, here)}"
     try:
-        tree = compiled(source)
+        tree = compiled(source).tree
     except CompileError as error:
         if not same_python:
             return ""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from .checks import LARGEST_MODULE
-from .syntax import CompileError, Import, compiled, imports
+from .syntax import CompileError, Import, Module, compiled, imports
 
 MOST_SOURCE = 4 * 1024 * 1024  # bytes of all modules together; what is beyond is not looked at
 COMPILED = (".so", ".pyd")
@@ -40,13 +40,13 @@ class Files:
 
 @dataclass(slots=True)
 class Closure:
-    """The modules that an app imports of its own, as trees by path, and what is wrong with them.
+    """The modules that an app imports of its own, by path, and what is wrong with them.
 
     `outside` are the top-level names of others that are imported for certain, and where; `of_flower` the
     imports from Flower, each with its module's path.
     """
 
-    modules: dict[str, ast.Module] = field(default_factory=dict)
+    modules: dict[str, Module] = field(default_factory=dict)
     outside: dict[str, str] = field(default_factory=dict)
     of_flower: list[tuple[str, Import]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -182,15 +182,15 @@ class _Reader:
             return  # larger than any that is looked at
         self._left -= len(source)
         try:
-            tree = self.found.modules[path] = compiled(source)
+            module = self.found.modules[path] = compiled(source)
         except CompileError as error:
             line = f":{error.line}" if error.line else ""
-            self.found.modules[path] = ast.Module([], [])
+            self.found.modules[path] = Module(ast.Module([], []))
             certain = certain and self._same_python
             self._tell(f"{path}{line}: Python does not compile it: {error}", certain=certain)
             return
-        self._names[path] = frozenset(_mentioned(tree))
-        for item in imports(tree):
+        self._names[path] = frozenset(_mentioned(module))
+        for item in imports(module):
             self._waiting[0 if certain and item.certain else 1].append((path, _as(item, certain=certain)))
 
     def _tell(self, text: str, *, certain: bool, key: tuple[str, ...] = ()) -> None:
@@ -204,9 +204,9 @@ def _as(item: Import, *, certain: bool) -> Import:
     return replace(item, certain=item.certain and certain)
 
 
-def _mentioned(tree: ast.Module) -> Iterator[str]:
+def _mentioned(module: Module) -> Iterator[str]:
     """Yield the names that a module's text has, in whatever role but as a string."""
-    for node in ast.walk(tree):
+    for node in module.nodes:
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name):
                 yield name

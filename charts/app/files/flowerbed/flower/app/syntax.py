@@ -36,8 +36,16 @@ class Import:
     guarded: bool = False
 
 
-def compiled(source: bytes) -> ast.Module:
-    """Return a module's tree. Raises CompileError, also for what only compiling finds."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Module:
+    """A module's tree, and every node in it. Walking is slow, so it is done once."""
+
+    tree: ast.Module
+    nodes: tuple[ast.AST, ...] = ()
+
+
+def compiled(source: bytes) -> Module:
+    """Return a module as it is written. Raises CompileError, also for what only compiling finds."""
     try:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(source)
@@ -46,20 +54,20 @@ def compiled(source: bytes) -> ast.Module:
         raise CompileError(error.lineno or 0, error.msg) from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise CompileError(0, str(error)) from None
-    return tree
+    return Module(tree, tuple(ast.walk(tree)))
 
 
-def imports(tree: ast.Module) -> Iterator[Import]:
+def imports(module: Module) -> Iterator[Import]:
     """Yield every import of a module, those of a type checker and of a script's own start left out."""
     guarded = {
         part
-        for node in ast.walk(tree)
+        for node in module.nodes
         if isinstance(node, ast.Try) and any(catches(one.type, IMPORT_ERRORS) for one in node.handlers)
         for statement in [*node.body, *node.handlers]
         for part in ast.walk(statement)
         if isinstance(part, ast.Import | ast.ImportFrom)
     }
-    for node, certain in statements(tree, IMPORT_ERRORS):
+    for node, certain in statements(module.tree, IMPORT_ERRORS):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(node.lineno, 0, alias.name, (), certain, node in guarded)
