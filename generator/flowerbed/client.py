@@ -18,7 +18,7 @@ from flowerbed.python_words import in_python, pairs
 
 if TYPE_CHECKING:
     from flowerbed.flower.connection import Connection
-    from flowerbed.flower.follow import Following
+    from flowerbed.flower.follow import FollowOptions
     from flowerbed.flower.runs import Outcome
     from flowerbed.flower.source.inline import Inline
     from flowerbed.flower.source.request import Request
@@ -58,7 +58,7 @@ class Federation:
         found = connection_file(state_of(file, plan.name).path, user)
         return cls(runs.load_connection(found), plan, Project(file).records)
 
-    def submit(  # noqa: PLR0913  (each is a flag of the command line)
+    def submit(
         self,
         app: Path | str | Inline | Request,
         *,
@@ -206,12 +206,11 @@ class Run:
         With `progress`, the rounds are shown meanwhile in a notebook or on a terminal; elsewhere each change
         of the run's status is a line on stderr. None shows them in a notebook only.
         """
-        from flowerbed.flower.follow import SILENTLY
+        from flowerbed.flower.follow import FollowOptions
         from flowerbed.live import progress_of
 
         watcher, say = progress_of(progress)
-        how = replace(
-            SILENTLY,
+        how = FollowOptions(
             say=say,
             timeout=timeout,
             unreachable_timeout=unreachable_timeout,
@@ -231,13 +230,13 @@ class Run:
 
         return rounds(self._followed)
 
-    def _followed(self, watcher: Watcher, how: Following | None = None) -> Outcome:
-        from flowerbed.flower.follow import SILENTLY
+    def _followed(self, watcher: Watcher, how: FollowOptions | None = None) -> Outcome:
+        from flowerbed.flower.follow import FollowOptions
         from flowerbed.flower.runs import ENDS
         from flowerbed.local.node_logs import client_errors
 
         said = partial(client_errors, self.federation.connection)
-        how = replace(how or SILENTLY, log=watcher.hear, look=watcher.look, node_errors=said)
+        how = replace(how or FollowOptions(), log=watcher.hear, look=watcher.look, node_errors=said)
         with in_python(), watcher:
             outcome = runs.follow(self.federation.connection, self.run_id, how)
         watcher.end(outcome)

@@ -192,7 +192,7 @@ def stop(connection: Connection, run_id: str) -> bool:
         return flower_runs.stop(client, run_number(run_id))
 
 
-def submit(  # noqa: PLR0913  (each is a flag of the command line)
+def submit(
     connection: Connection,
     app: Path | str | Inline | Request | Prepared,
     *,
@@ -221,7 +221,7 @@ def submit(  # noqa: PLR0913  (each is a flag of the command line)
         else:
             marked = flower_resume.resuming(packed, files or {})
             marked = flower_idempotency.keyed(marked, key, flower_idempotency.user_of(connection), overrides)
-            patience = flower_follow.SILENTLY.unreachable_timeout
+            patience = flower_follow.FollowOptions().unreachable_timeout
             run_id = flower_idempotency.start_once(client, marked, overrides, patience, lambda _: None).run_id
     if started:
         started(run_id, packed, found.source, overrides)
@@ -237,11 +237,11 @@ def _prepared(app: Path | str | Inline | Request | Prepared) -> AbstractContextM
 
 
 def follow(
-    connection: Connection, run_id: str, following: flower_follow.Following = flower_follow.SILENTLY
+    connection: Connection, run_id: str, options: flower_follow.FollowOptions | None = None
 ) -> flower_runs.Outcome:
     """Follow a run that was started before, its log from the beginning, and return its outcome."""
     with _client(connection) as client:
-        return flower_follow.follow(client, run_number(run_id), following)
+        return flower_follow.follow(client, run_number(run_id), options or flower_follow.FollowOptions())
 
 
 def run_number(run_id: str) -> int:

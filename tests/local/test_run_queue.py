@@ -10,7 +10,7 @@ import pytest
 from submit_federation import Federation, running, submit, ticks
 
 from flowerbed import runs
-from flowerbed.flower.follow import Following
+from flowerbed.flower.follow import FollowOptions
 
 from submit_apps import write_app  # isort: skip  (found through submit_federation)
 
@@ -38,7 +38,7 @@ def test_one_at_a_time_in_their_order(federation: Federation, app: Path) -> None
     ids = [begun(federation, app, "--set", "ticks=40") for _ in range(3)]
     said: list[str] = []
     # The time that a run may be pending does not count while another one goes on.
-    following = Following(say=said.append, log=lambda _: None, pending_timeout=15)
+    following = FollowOptions(say=said.append, log=lambda _: None, pending_timeout=15)
     outcome = runs.follow(federation.connection(), ids[-1], following)
     assert (outcome.exit_code, outcome.status) == (0, "completed")
     assert f"run {ids[-1]} waits: 1 run before it, 1 running" in said
@@ -55,7 +55,7 @@ def test_all_at_once_where_there_is_no_limit(federation: Federation, app: Path) 
     federation.start_superexec()
     ids = [begun(federation, app, "--set", "ticks=40") for _ in range(6)]
     outcomes = [
-        runs.follow(federation.connection(), run_id, Following(say=lambda _: None, log=lambda _: None))
+        runs.follow(federation.connection(), run_id, FollowOptions(say=lambda _: None, log=lambda _: None))
         for run_id in ids
     ]
     assert {outcome.status for outcome in outcomes} == {"completed"}

@@ -95,7 +95,7 @@ def test_timed_out(federation: Federation, app: Path) -> None:
     assert (code, outcome["reason"]) == (5, "not finished after 2 s; the run goes on")
     # Pending, where the processes of other runs are starting before it.
     assert last_word(federation, outcome["run_id"]) in {"pending", "starting", "running"}
-    assert f"flowerbed stop {outcome['run_id']}" in errors
+    assert f"`flwr stop {outcome['run_id']}` stops it" in errors
     runs.stop(federation.connection(), outcome["run_id"])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from submit_apps import pyproject, write_app
 
+from flowerbed.cli.flags import LocalFlags, WhereFlags
 from flowerbed.cli.libraries import libraries_of
 from flowerbed.flower.app.app import load_for_run
 from flowerbed.flower.app.requirements import Libraries
@@ -41,29 +42,31 @@ def warned(folder: Path, libraries: Libraries | None) -> str:
 
 def test_only_what_the_images_lack_is_told(declaration: Path, tmp_path: Path) -> None:
     """What the locks have is there; without images both would be missing."""
-    libraries = libraries_of({"file": declaration, "connection": None, "address": None})
+    libraries = libraries_of(WhereFlags(file=declaration), LocalFlags())
     assert "the app needs scikit-learn, which the declared images do not have" in warned(
         tmp_path / "app", libraries
     )
     assert "the app needs scikit-learn, torch, which a plain Flower image" in warned(tmp_path / "app", None)
 
 
-@pytest.mark.parametrize("given", [{"connection": Path("c.toml")}, {"address": "example.org:443"}])
-def test_another_federation_has_other_images(given: dict[str, object], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "where", [WhereFlags(connection=Path("c.toml")), WhereFlags(address="example.org:443")]
+)
+def test_another_federation_has_other_images(where: WhereFlags) -> None:
     """With a connection of one's own nothing is known, unless the declaration is named beside it."""
-    assert libraries_of({"file": None, "connection": None, "address": None, **given}) is None
+    assert libraries_of(where, LocalFlags()) is None
 
 
 def test_a_wrong_or_missing_declaration_is_no_reason_not_to_submit(tmp_path: Path) -> None:
     """It is advice only."""
     (tmp_path / "wrong.yaml").write_text("version: 7\n")
     for name in ("wrong.yaml", "missing.yaml"):
-        assert libraries_of({"file": tmp_path / name, "connection": None, "address": None}) is None
+        assert libraries_of(WhereFlags(file=tmp_path / name), LocalFlags()) is None
 
 
 def test_versions_of_the_images_are_compared(declaration: Path, tmp_path: Path) -> None:
     """A requirement that the locked version does not meet is told with both; one that it meets is not."""
-    libraries = libraries_of({"file": declaration, "connection": Path("c.toml"), "address": None})
+    libraries = libraries_of(WhereFlags(file=declaration, connection=Path("c.toml")), LocalFlags())
     for wanted, told in (("torch==1.5.*", True), ("torch>=2", False)):
         app = write_app(tmp_path / str(told), pyproject('["flwr>=1.41"]', f'["flwr>=1.41", "{wanted}"]'))
         expected = (
@@ -77,9 +80,8 @@ def test_a_federation_on_this_machine_runs_with_this_python(tmp_path: Path) -> N
     """What is installed here is there; what is not, or in another version, is told, Python too."""
     file = tmp_path / "federation.yaml"
     file.write_text(FEDERATION.partition("images:")[0])
-    nowhere = {"file": None, "connection": None, "address": None}
-    for given in ({**nowhere, "file": file}, {**nowhere, "local": True, "packages": None}):
-        libraries = libraries_of(given)
+    for where, machine in ((WhereFlags(file=file), LocalFlags()), (WhereFlags(), LocalFlags(local=True))):
+        libraries = libraries_of(where, machine)
         found = app_warnings(tmp_path / "a", '"pytest>=1", "pytest-nowhere", "ruff==0.0.1"', libraries)
         assert found[0].startswith("the app needs pytest-nowhere, which this Python does not have")
         assert found[1].startswith("the app asks for ruff==0.0.1, but this Python has ruff ")

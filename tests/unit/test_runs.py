@@ -14,7 +14,7 @@ from flowerbed.cli.run_table import Column, aligned, elapsed
 from flowerbed.errors import NotAllowedError, UnreachableError, UsageError
 from flowerbed.flower.client import MEDIA, messages
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.submission import seconds
+from flowerbed.flower.duration import seconds
 from flowerbed.records.query import Row
 
 TIMES = ("pending_at", "starting_at", "running_at", "finished_at")

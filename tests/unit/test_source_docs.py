@@ -14,12 +14,13 @@ from submit_apps import CLIENT, SERVER
 
 from flowerbed.cli import main
 from flowerbed.flower import options as flower_options
+from flowerbed.flower.flags import flags_of, taken
 from flowerbed.flower.source import address as addresses
 from flowerbed.flower.source import archive as archives
 from flowerbed.flower.source import download as downloads
 from flowerbed.flower.source import git_process as git
 from flowerbed.flower.source import request as sources
-from flowerbed.flower.source.options import HELP, request
+from flowerbed.flower.source.options import SourceFlags
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"`(flowerbed submit [^`]+)`", DOCUMENT)
@@ -30,7 +31,7 @@ def test_commands(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Each command of the table is understood, and its addresses are such."""
     monkeypatch.chdir(tmp_path)
     arguments = flower_options.parser("").parse_args(shlex.split(command.replace("HEX", "0" * 64))[2:])
-    asked = request(arguments.app, vars(arguments), float, vars(arguments))
+    asked = taken(SourceFlags, vars(arguments)).request(arguments.app)
     if addresses.is_address(asked.app):
         address = addresses.parse(asked.app)
         assert address.git == asked.app.startswith("git+")
@@ -76,7 +77,7 @@ def test_figures(figure: str) -> None:
 
 def test_every_flag_is_there() -> None:
     """Each flag of a source is in the document."""
-    flags = {f"--{name.replace('_', '-')}" for name in HELP}
+    flags = {word for one in flags_of(SourceFlags) for word in one.words}
     assert flags <= set(re.findall(r"--[a-z0-9-]+", DOCUMENT))
 
 

@@ -13,7 +13,7 @@ from submit_apps import CLIENT, SERVER, write_app
 from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load
 from flowerbed.flower.source.inline import FLOWER, Inline, run_config
-from flowerbed.flower.source.options import request
+from flowerbed.flower.source.options import SourceFlags
 from flowerbed.flower.source.prepare import prepared
 from flowerbed.flower.source.request import Request, Source
 
@@ -158,7 +158,7 @@ def test_run_config(tmp_path: Path) -> None:
 )
 def test_flags_that_do_not_fit(pieces: Path, app: str | None, given: dict[str, Any], said: str) -> None:
     """A flag that would have no effect is refused."""
-    with pytest.raises(UsageError, match=said), prepared(request(app, given, float, {})):
+    with pytest.raises(UsageError, match=said), prepared(SourceFlags(**given).request(app)):
         pass
 
 
@@ -167,7 +167,7 @@ def test_a_record_that_was_made_before(tmp_path: Path) -> None:
     record = tmp_path / "source.json"
     record.write_text('{"kind": "git", "location": "https://git.example.org/x.git", "commit": "0"}')
     app = str(write_app(tmp_path / "app"))
-    with prepared(request(app, {"source_record": record}, float, {})) as found:
+    with prepared(SourceFlags(source_record=record).request(app)) as found:
         assert found.source == Source(kind="git", location="https://git.example.org/x.git", commit="0")
     record.write_text('{"kind": "git"}')
     with pytest.raises(UsageError, match="is not the record"), prepared(Request(app=app, record=record)):

@@ -10,7 +10,7 @@ import pytest
 from flowerbed.flower import follow as flower_follow
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.follow import Follower, Following
+from flowerbed.flower.follow import Follower, FollowOptions
 
 LIMIT = 30.0  # seconds
 NOBODY = Connection(address="127.0.0.1:1", insecure=True)
@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def follower(clock: Clock) -> Iterator[Follower]:
-    following = Following(say=lambda _: None, log=lambda _: None, unreachable_timeout=LIMIT)
+    following = FollowOptions(say=lambda _: None, log=lambda _: None, unreachable_timeout=LIMIT)
     with FlowerClient(NOBODY) as client:
         yield Follower(client, 7, following)
 

@@ -32,7 +32,7 @@ def tenant_texts(
     }
 
 
-def coordinator_texts(  # noqa: PLR0913, PLR0917  (each is a fact of its own)
+def coordinator_texts(
     head: Plan,
     users: Mapping[str, str],
     public_keys: Mapping[str, str],

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _AS_MEANT = frozenset({"ready", "revoked"})
 
 
-def apply(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def apply(
     file: FileArgument = None,
     option: FileOption = None,
     party: PartyOption = None,

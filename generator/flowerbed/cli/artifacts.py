@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowerbed.records import Record
 
 
-def artifacts(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def artifacts(
     run: RunArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,

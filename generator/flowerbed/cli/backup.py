@@ -35,7 +35,7 @@ LocalOption = Annotated[bool, typer.Option("--local", help="The local federation
 ClusterOption = Annotated[bool, typer.Option("--cluster", help="The federation on Kubernetes.")]
 
 
-def backup(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def backup(
     file: FileArgument = None,
     option: FileOption = None,
     output: Annotated[
@@ -80,7 +80,7 @@ def backup(  # noqa: PLR0913, PLR0917  (one parameter an option)
     return 0
 
 
-def restore(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def restore(
     source: Annotated[Path, typer.Argument(metavar="BACKUP", help="A file that `flowerbed backup` wrote.")],
     option: FileOption = None,
     cluster: ClusterOption = False,

@@ -115,7 +115,7 @@ def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
             say(line)
 
 
-def _cluster_builder(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def _cluster_builder(
     builder: str, context: str, namespace: str, secret: str, image: str, unconfined: bool
 ) -> ImageBuilder:
     from flowerbed.errors import UsageError

@@ -76,7 +76,7 @@ def _show_difference(found: Difference) -> None:
         narrate("nothing would change")
 
 
-def status(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def status(
     file: FileArgument = None,
     option: FileOption = None,
     cluster: Annotated[

@@ -46,7 +46,7 @@ class WithCommand(Verb):
 
 
 @of(WithCommand)
-def connection(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def connection(
     context: typer.Context,
     user: Annotated[
         str | None,

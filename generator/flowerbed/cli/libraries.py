@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowerbed.errors import FlowerbedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flowerbed.cli.flags import FederationFlags, LocalFlags
     from flowerbed.flower.app.requirements import Libraries
 
 
@@ -22,7 +23,7 @@ def with_packages(packages: Sequence[str]) -> Libraries:
     return replace(declared_images(locked(packages, narrate)), where="--with gives")
 
 
-def libraries_of(given: dict[str, Any]) -> Libraries | None:
+def libraries_of(where: FederationFlags, machine: LocalFlags) -> Libraries | None:
     """Return what is there where an app will run; None where nothing more than a Flower image is known.
 
     Images of the declared federation bring what they have locked; without them a federation on this machine
@@ -30,20 +31,18 @@ def libraries_of(given: dict[str, Any]) -> Libraries | None:
     """
     from flowerbed.flower.app.requirements import declared_images, this_python
 
-    elsewhere = given["connection"] or given["address"]
-    if given.get("local"):
+    elsewhere = where.connection or getattr(where, "address", None)
+    if machine.local:
         remedy = "`--with requirements.txt` or `--with PACKAGE` brings it for this run"
-        return (
-            with_packages(given["packages"]) if given["packages"] else replace(this_python(), remedy=remedy)
-        )
-    if elsewhere and not given["file"]:
+        return with_packages(machine.packages) if machine.packages else replace(this_python(), remedy=remedy)
+    if elsewhere and not where.file:
         return None
     from flowerbed.cli.common import declaration_file
     from flowerbed.declaration import load_plan
     from flowerbed.images.environment import provided
 
     try:
-        declaration = declaration_file(given["file"])
+        declaration = declaration_file(where.file)
         locked = provided(load_plan(declaration), declaration)
     except FlowerbedError:  # a wrong declaration is told by whoever needs it
         return None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowerbed.plan import Plan
 
 
-def up(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def up(
     file: FileArgument = None,
     option: FileOption = None,
     detach: Annotated[

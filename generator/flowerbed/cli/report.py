@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flowerbed.plan import Plan
 
 
-def report(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def report(
     run: RunArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,

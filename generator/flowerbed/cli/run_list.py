@@ -108,7 +108,7 @@ def list_them(  # noqa: PLR0913, PLR0917  (one parameter an option)
         narrate("no runs yet" if chosen == wanted_runs(limit=limit) else "no such runs")
 
 
-def wanted_runs(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def wanted_runs(
     status: list[Outcome] | None = None,
     app: str = "",
     since: str | None = None,
@@ -129,7 +129,7 @@ def wanted_runs(  # noqa: PLR0913, PLR0917  (one parameter an option)
     )
 
 
-def runs_known(  # noqa: PLR0913
+def runs_known(
     root: Path,
     chosen: Wanted,
     file: Path | None,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ConnectionOption = Annotated[
     Path | None,
-    typer.Option("--connection", metavar="FILE", help="connection.toml of a federation elsewhere."),
+    typer.Option("--connection", metavar="FILE", help="The connection.toml of a federation elsewhere."),
 ]
 COMPLETIONS = 50  # that a shell is given for a RUN
 UserOption = Annotated[
@@ -57,7 +57,7 @@ OptionalRuns = Annotated[
 ]
 
 
-def logs(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def logs(
     run: RunArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,
@@ -89,9 +89,9 @@ def logs(  # noqa: PLR0913, PLR0917  (one parameter an option)
         show(known.read_log(where, run))
         keeper.resume()
         return 0
-    from flowerbed.flower.follow import Following
+    from flowerbed.flower.follow import FollowOptions
 
-    outcome = known.follow(where, run, Following(say=narrate, log=show))
+    outcome = known.follow(where, run, FollowOptions(say=narrate, log=show))
     code = _concluded(outcome)
     keeper.resume()
     return code
@@ -105,7 +105,7 @@ def _concluded(outcome: Outcome) -> int:
     return outcome.exit_code
 
 
-def stop(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def stop(
     run: RunArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,
@@ -131,7 +131,7 @@ def stop(  # noqa: PLR0913, PLR0917  (one parameter an option)
         say(f"run {run} is stopped" if stopped else f"run {run} had finished before: {status}")
 
 
-def run_id_of(  # noqa: PLR0913  (a verb's own options)
+def run_id_of(
     run: str,
     root: Path,
     file: Path | None,

@@ -3,213 +3,143 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import typer
-
-from flowerbed.cli.common import FileOption, JsonOption, narrate, say
+from flowerbed.cli.common import narrate, say
+from flowerbed.cli.flags import LocalFlags, RecordFlags, WhereFlags
 from flowerbed.cli.json_results import say_json
-from flowerbed.cli.label_options import NoteOption, TagOption
 from flowerbed.cli.libraries import libraries_of
-from flowerbed.cli.records import RecordsOption, records_folder
-from flowerbed.cli.runs import ConnectionOption, UserOption, connection_reader
-from flowerbed.cli.source_options import (
-    AppArgument,
-    AppNameOption,
-    AppVersionOption,
-    ClientOption,
-    DryRunOption,
-    FetchTimeoutOption,
-    FixOption,
-    KnownHostsOption,
-    ModuleOption,
-    PathOption,
-    PublisherOption,
-    RefOption,
-    RequirementsOption,
-    ServerOption,
-    Sha256Option,
-    SourceRecordOption,
-    SshKeyOption,
-    SubmodulesOption,
-    TokenFileOption,
-    UsernameOption,
-)
-from flowerbed.cli.submit import (
-    CONNECTION,
-    AddressOption,
-    CertificateOption,
-    ConfigOption,
-    FederationOption,
-    InsecureOption,
-    InterruptOption,
-    KeyOption,
-    LocalOption,
-    MinRepliesOption,
-    NodesOption,
-    PlainOption,
-    RepliesOption,
-    RootOption,
-    UnreachableOption,
-    WithOption,
-    demand_federation,
-)
-from flowerbed.cli.sweep_work import worked_off
+from flowerbed.cli.records import records_folder
+from flowerbed.cli.runs import connection_reader
+from flowerbed.cli.submit import AppArgument, demand_federation, refuse_federation
+from flowerbed.cli.sweep_work import Way, worked_off
 from flowerbed.errors import UsageError
+from flowerbed.flower.flags import flag, switch
+from flowerbed.flower.labels import NOTE_HELP, TAG_HELP
+from flowerbed.flower.source.options import SourceFlags
 from flowerbed.flower.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flowerbed.flower.app.app import App
-    from flowerbed.flower.connection import Connection
+    from flowerbed.flower.submission import Reload
+    from flowerbed.sweeps.queue import Limits
     from flowerbed.sweeps.state import Sweep
 
-GridOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUES", help="Values of a key: lr=0.01,0.1 or 1..3; repeatable."),
-]
 
-ParallelOption = Annotated[
-    int, typer.Option("--parallel", min=1, metavar="N", help="Have N unfinished runs at most.")
-]
-BestOption = Annotated[
-    str | None,
-    typer.Option(
-        "--best", metavar="KEY[:max]", help="Name the run whose figure is the smallest, or largest."
-    ),
-]
-MaxRunsOption = Annotated[int, typer.Option("--max-runs", min=1, metavar="N", help="Allow N runs.")]
-RunTimeoutOption = Annotated[
-    str | None,
-    typer.Option("--timeout", metavar="TIME", help="Stop a run that runs longer: 90s, 10m, 2h."),
-]
-SweepNameOption = Annotated[
-    str | None,
-    typer.Option("--name", metavar="NAME", help="The sweep's name, its runs' tag; default: the app's."),
-]
-RetryOption = Annotated[
-    bool, typer.Option("--retry", help="Also run again what ended, and did not complete.")
-]
-RestartOption = Annotated[
-    bool, typer.Option("--restart", help="Begin the sweep anew, finished runs included.")
-]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepFlags:
+    """Which runs a sweep has, and how they are worked off."""
+
+    settings: tuple[str, ...] = flag(
+        "KEY=VALUES",
+        "values of a key: lr=0.01,0.1 or 1..3; repeatable",
+        words=("--set",),
+        repeatable=True,
+    )
+    config: Path | None = flag("FILE", "TOML file that overrides run config", kind=Path)
+    parallel: int = flag("N", "have N unfinished runs at most", kind=int, default=1, least=1)
+    best: str | None = flag("KEY[:max]", "name the run whose figure is the smallest, or largest")
+    max_runs: int = flag("N", "allow N runs", kind=int, default=1000, least=1)
+    timeout: str | None = flag("TIME", "stop a run that runs longer: 90s, 10m, 2h")
+    unreachable_timeout: str = flag("TIME", "bear so long with an absent SuperLink", default="5m")
+    on_interrupt: Literal["ask", "leave", "stop"] = flag(
+        "",
+        "what becomes of the run then; ask: leave it, unless a terminal's user says stop",
+        default="ask",
+        choices=("ask", "leave", "stop"),
+    )
+    min_replies: str | None = flag(
+        "SHARE", "exit code 1 if a phase of a round has a smaller share of good replies, such as 0.8"
+    )
+    require_all_replies: bool = switch("the same as --min-replies 1")
+    json: bool = switch("print one JSON document on stdout")
+    name: str | None = flag("NAME", "the sweep's name, its runs' tag; default: the app's")
+    tags: tuple[str, ...] = flag("TAG", TAG_HELP, words=("--tag",), repeatable=True)
+    note: str | None = flag("TEXT", NOTE_HELP)
+    retry: bool = switch("also run again what ended, and did not complete")
+    restart: bool = switch("begin the sweep anew, finished runs included")
+
+    def limits(self) -> Limits:
+        """Return how the runs are worked off. Raises UsageError."""
+        from flowerbed.flower.duration import seconds
+        from flowerbed.sweeps.queue import Limits
+
+        return Limits(
+            parallel=self.parallel,
+            timeout=seconds(self.timeout) if self.timeout else None,
+            patience=seconds(self.unreachable_timeout),
+        )
 
 
-def sweep(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def sweep(
     app: AppArgument = None,
-    file: FileOption = None,
-    connection: ConnectionOption = None,
-    user: UserOption = None,
-    address: AddressOption = None,
-    root_certificates: RootOption = None,
-    client_certificate: CertificateOption = None,
-    client_key: KeyOption = None,
-    insecure: InsecureOption = False,
-    federation: FederationOption = None,
-    settings: GridOption = None,
-    config: ConfigOption = None,
-    parallel: ParallelOption = 1,
-    best: BestOption = None,
-    max_runs: MaxRunsOption = 1000,
-    timeout: RunTimeoutOption = None,
-    unreachable_timeout: UnreachableOption = "5m",
-    on_interrupt: InterruptOption = "ask",
-    min_replies: MinRepliesOption = None,
-    require_all_replies: RepliesOption = False,
-    json: JsonOption = False,
-    name: SweepNameOption = None,
-    tags: TagOption = None,
-    note: NoteOption = None,
-    retry: RetryOption = False,
-    restart: RestartOption = False,
-    ref: RefOption = None,
-    path: PathOption = None,
-    sha256: Sha256Option = None,
-    submodules: SubmodulesOption = False,
-    token_file: TokenFileOption = None,
-    username: UsernameOption = None,
-    ssh_key: SshKeyOption = None,
-    known_hosts: KnownHostsOption = None,
-    fetch_timeout: FetchTimeoutOption = None,
-    source_record: SourceRecordOption = None,
-    client: ClientOption = None,
-    server: ServerOption = None,
-    module: ModuleOption = None,
-    requirements: RequirementsOption = None,
-    app_name: AppNameOption = None,
-    publisher: PublisherOption = None,
-    app_version: AppVersionOption = None,
-    fix: FixOption = False,
-    dry_run: DryRunOption = False,
-    local: LocalOption = False,
-    nodes: NodesOption = 2,
-    packages: WithOption = None,
-    records: RecordsOption = None,
-    plain: PlainOption = False,
+    *,
+    where: WhereFlags,
+    how: SweepFlags,
+    source: SourceFlags,
+    machine: LocalFlags,
+    kept: RecordFlags,
 ) -> int:
     """Submit an app once for each combination of run config values, at most N runs at a time.
 
     The same command resumes a sweep that was interrupted: finished runs are not run again.
     """
-    return _interruptible(dict(locals()))
-
-
-def _interruptible(given: dict[str, Any]) -> int:
     from flowerbed.flower.interrupts import interruptions
 
     with interruptions():
-        return _swept(given)
+        return _swept(app, where, how, source, machine, kept)
 
 
-def _swept(given: dict[str, Any]) -> int:
+def _swept(
+    app: str | None,
+    where: WhereFlags,
+    how: SweepFlags,
+    source: SourceFlags,
+    machine: LocalFlags,
+    kept: RecordFlags,
+) -> int:
     from flowerbed.flower.app.app import load_for_run
     from flowerbed.flower.labels import labels
-    from flowerbed.flower.options import seconds, share
-    from flowerbed.flower.source.options import request
+    from flowerbed.flower.options import share
     from flowerbed.flower.source.prepare import prepared
     from flowerbed.records.query import order
     from flowerbed.sweeps.flower import Submission
     from flowerbed.sweeps.grid import axes, check, combinations
-    from flowerbed.sweeps.queue import Limits
     from flowerbed.sweeps.state import claimed, fingerprint, opened
 
-    best = order(given["best"]) if given["best"] else None
-    told = labels(given["name"], given["tags"] or (), given["note"])
-    patience = seconds(given["unreachable_timeout"])
-    limits = Limits(
-        parallel=given["parallel"],
-        timeout=seconds(given["timeout"]) if given["timeout"] else None,
-        patience=patience,
-    )
-    least = share(given["min_replies"], all_of_them=given["require_all_replies"])
-    if not given["settings"]:
+    best = order(how.best) if how.best else None
+    called = labels(how.name, how.tags, how.note)
+    limits = how.limits()
+    least = share(how.min_replies, all_of_them=how.require_all_replies)
+    if not how.settings:
         raise UsageError("no values to try", remedy="give --set KEY=VALUE,VALUE or KEY=1..3")
-    found = axes(given["settings"], given["max_runs"])
+    found = axes(list(how.settings), how.max_runs)
     grid = combinations(found)
-    where = None if given["dry_run"] else _where(given)
-    root = records_folder(given["records"], None if given["local"] else given["file"])
-    with prepared(request(given["app"], given, seconds, {**given, "settings": grid[0]}), narrate) as ready:
-        fix = narrate if given["fix"] else None
-        app, _ = load_for_run(ready.path, None, (), libraries_of(given), fix)
-        check(found, app.defaults, given["config"], {key: read.default for key, read in app.reads.items()})
-        for text in app.warnings:
+    reload = None if source.dry_run else _reload(where, machine)
+    root = records_folder(kept.records, None if machine.local else where.file)
+    with prepared(source.request(app, how.config, grid[0]), narrate) as ready:
+        fix = narrate if source.fix else None
+        loaded, _ = load_for_run(ready.path, None, (), libraries_of(where, machine), fix)
+        check(found, loaded.defaults, how.config, {key: read.default for key, read in loaded.reads.items()})
+        for text in loaded.warnings:
             narrate(f"warning: {text}")
-        print_of_it = fingerprint(app.hash, given["config"], grid)
-        name = told.name or f"{app.title.partition('/')[2].partition(' ')[0]}-{print_of_it[:6]}"
-        if given["dry_run"]:
-            state, _ = opened(root, name, print_of_it, grid, restart=given["restart"])
-            return _previewed(state, app, json=given["json"])
+        print_of_it = fingerprint(loaded.hash, how.config, grid)
+        name = called.name or f"{loaded.title.partition('/')[2].partition(' ')[0]}-{print_of_it[:6]}"
+        if source.dry_run:
+            state, _ = opened(root, name, print_of_it, grid, restart=how.restart)
+            return _previewed(state, loaded, json=how.json)
         submitted = Submission(
-            app=app, source=ready.source, config=given["config"], tags=told.tags, note=told.note,
-            command=["flowerbed", *sys.argv[1:]], min_replies=least, patience=patience,
+            app=loaded, source=ready.source, config=how.config, tags=called.tags, note=called.note,
+            command=["flowerbed", *sys.argv[1:]], min_replies=least, patience=limits.patience,
         )  # fmt: skip
         with claimed(root, name):
-            state, old = opened(root, name, print_of_it, grid, restart=given["restart"])
-            _begun(root, state, old=old, local=given["local"], retry=given["retry"])
-            code = worked_off(state, submitted, limits, where, root, given)
-    return _concluded(root, state, best, code, json=given["json"])
+            state, old = opened(root, name, print_of_it, grid, restart=how.restart)
+            _begun(root, state, old=old, local=machine.local, retry=how.retry)
+            way = Way(reload=reload, machine=machine, on_interrupt=how.on_interrupt, plain=kept.plain)
+            code = worked_off(state, submitted, limits, root, way)
+    return _concluded(root, state, best, code, json=how.json)
 
 
 def _previewed(state: Sweep, app: App, *, json: bool) -> int:
@@ -226,16 +156,13 @@ def _previewed(state: Sweep, app: App, *, json: bool) -> int:
     return 0
 
 
-def _where(given: dict[str, Any]) -> Callable[[], Connection] | None:
-    """Return what reads the connection, None for a federation of the sweep's own."""
-    if given["local"]:
-        if named := [name for name in ("file", "connection", "user", *CONNECTION) if given[name]]:
-            words = ", ".join(f"--{name.replace('_', '-')}" for name in named)
-            raise UsageError(f"--local makes a federation of its own, which ends with the sweep: no {words}")
+def _reload(where: WhereFlags, machine: LocalFlags) -> Reload | None:
+    """Return what reads the connection, None for a federation of the sweep's own. Raises UsageError."""
+    if machine.local:
+        refuse_federation(where, "sweep")
         return None
-    demand_federation(given)
-    flags = {name: given[name] for name in CONNECTION if given[name]}
-    return connection_reader(given["file"], given["connection"], given["user"], flags)
+    demand_federation(where, machine)
+    return connection_reader(where.file, where.connection, where.user, where.overrides())
 
 
 def _begun(root: Path, state: Sweep, *, old: bool, local: bool, retry: bool) -> None:

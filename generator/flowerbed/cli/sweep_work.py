@@ -5,29 +5,36 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowerbed.cli.common import narrate
 from flowerbed.errors import FlowerbedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from flowerbed.flower.connection import Connection
+    from flowerbed.cli.flags import LocalFlags
+    from flowerbed.flower.follow import Interrupt
+    from flowerbed.flower.submission import Reload
     from flowerbed.sweeps.flower import Runs, Submission
     from flowerbed.sweeps.queue import Limits, Queue
     from flowerbed.sweeps.state import Sweep
 
 
-def worked_off(  # noqa: PLR0913, PLR0917
-    state: Sweep,
-    submitted: Submission,
-    limits: Limits,
-    where: Callable[[], Connection] | None,
-    root: Path,
-    given: dict[str, Any],
-) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Where runs are worked off, and what an interruption does to those under way.
+
+    `reload` reads the connection; without it there is a federation on this machine for the time of the sweep.
+    """
+
+    reload: Reload | None
+    machine: LocalFlags
+    on_interrupt: Interrupt
+    plain: bool
+
+
+def worked_off(state: Sweep, submitted: Submission, limits: Limits, root: Path, way: Way) -> int:
     """Run what has not ended, and return the exit code."""
     from flowerbed.cli.sweep_view import watched
     from flowerbed.flower.client import FlowerClient
@@ -41,16 +48,16 @@ def worked_off(  # noqa: PLR0913, PLR0917
         return state.exit_code
     try:
         with (
-            _connected(where, given["nodes"], given["packages"] or ()) as connect,
+            _connected(way) as connect,
             FlowerClient(connect(), reload=connect) as client,
         ):
             work, save = Runs(client, state, submitted, root, narrate), saver(root, state)
             queue = Queue(state, work, limits, save, narrate)
             try:
-                with watched(state, queue, plain=given["plain"]):
+                with watched(state, queue, plain=way.plain):
                     queue.run()
             except KeyboardInterrupt as interruption:
-                how = "stop" if given["local"] else given["on_interrupt"]
+                how = way.on_interrupt if way.reload else "stop"
                 _interrupted(root, state, queue, work, how, interruption)
                 save()
                 ignore_interruptions()
@@ -65,22 +72,20 @@ def worked_off(  # noqa: PLR0913, PLR0917
 
 
 @contextlib.contextmanager
-def _connected(
-    where: Callable[[], Connection] | None, nodes: int, packages: Sequence[str]
-) -> Iterator[Callable[[], Connection]]:
-    if where:
-        yield where
+def _connected(way: Way) -> Iterator[Reload]:
+    if way.reload:
+        yield way.reload
         return
     from flowerbed.local.throwaway import throwaway
     from flowerbed.runs import load_connection
 
-    with throwaway(nodes, narrate, wait=False, packages=packages) as federation:
+    with throwaway(way.machine.nodes, narrate, wait=False, packages=way.machine.packages) as federation:
         own = load_connection(federation.connection())
         yield lambda: own
 
 
-def _interrupted(  # noqa: PLR0913, PLR0917
-    root: Path, state: Sweep, queue: Queue, work: Runs, how: str, why: KeyboardInterrupt
+def _interrupted(
+    root: Path, state: Sweep, queue: Queue, work: Runs, how: Interrupt, why: KeyboardInterrupt
 ) -> None:
     """Stop the runs that are under way, or say that they go on, and how the sweep is resumed."""
     import signal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,11 @@ from .app.requirements import Libraries
 from .errors import FlowerbedError
 from .json_text import dumps
 from .runs import INTERRUPTED
-from .source.prepare import prepared
-from .source.request import Prepared, Request
+from .source.request import Prepared
 
 
 def preview(
-    request: Request,
+    app: AbstractContextManager[Prepared],
     config: tuple[Path | None, tuple[str, ...], Libraries | None, Callable[[str], None] | None],
     say: Callable[[str], None],
     *,
@@ -28,10 +28,10 @@ def preview(
     `config` are the arguments of `load_for_run` after the app's path; `say` hears progress and errors.
     """
     try:
-        with prepared(request, say) as found:
-            app, changed = load_for_run(found.path, *config)
-            values = {**app.defaults, **changed}
-            return 0, (_json if as_json else _text)(app, found, values)
+        with app as found:
+            loaded, changed = load_for_run(found.path, *config)
+            values = {**loaded.defaults, **changed}
+            return 0, (_json if as_json else _text)(loaded, found, values)
     except FlowerbedError as error:
         say(f"error: {error}")
         return error.exit_code, ""

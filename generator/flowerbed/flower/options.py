@@ -1,31 +1,114 @@
-"""The command line of `submit.py`: its flags, and what their values mean."""
+"""The flags of a submission, and what their values mean; those of an app's source lie with that."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from .connection import Connection
-from .errors import UsageError
+from .flags import add_flags, flag, switch
 from .labels import NAME_HELP, NOTE_HELP, TAG_HELP, Labels, labels
-from .source.options import APP_HELP, add_to
+from .source.options import APP_HELP, SourceFlags
+
+if TYPE_CHECKING:
+    from .follow import FollowOptions
 
 EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
 5 timed out (the run goes on), 130 interrupted"""
 
 
-def seconds(text: str) -> float:
-    """Read a duration such as 90, 90s, 10m or 2h. Raises UsageError."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text)
-    if not found:
-        raise UsageError(f"{text!r} is not a duration", "write 90, 90s, 10m or 2h")
-    return float(found[1]) * {"h": 3600, "m": 60}.get(found[2], 1)
+@dataclass(frozen=True, kw_only=True)
+class ConnectionFlags:
+    """Where a SuperLink is, and how to show who one is; they override what a connection file says."""
+
+    address: str | None = flag("HOST:PORT", "the SuperLink's control address")
+    root_certificates: Path | None = flag("FILE", "CA to trust; default: the system's", kind=Path)
+    client_certificate: Path | None = flag("FILE", "your certificate (PEM)", kind=Path)
+    client_key: Path | None = flag("FILE", "its key (PEM, not encrypted)", kind=Path)
+    insecure: bool = switch("plain HTTP")
+    federation: str | None = flag("NAME", "default: the SuperLink's only one")
+
+    def overrides(self) -> dict[str, Any]:
+        """Return those that are given, by the fields of a Connection."""
+        named = {one.name: getattr(self, one.name) for one in dataclasses.fields(ConnectionFlags)}
+        return {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartFlags:
+    """With what a run is started."""
+
+    settings: tuple[str, ...] = flag(
+        "KEY=VALUE", "override run config; repeatable", words=("--set",), repeatable=True
+    )
+    config: Path | None = flag("FILE", "TOML file that overrides run config", kind=Path)
+    key: str | None = flag("NAME", "attach to the run that this key has started, if any")
+    ci: bool = switch("the same without a name: one run of this app, config and user")
+    detach: bool = switch("end when the run is started")
+
+    def run_key(self) -> str | None:
+        """Return the key of the submission, with `--ci` an empty one. Raises UsageError."""
+        from .errors import UsageError
+
+        if self.key == "":
+            raise UsageError("--key needs a name", "--ci takes app, run config and user alone for the key")
+        return "" if self.ci and self.key is None else self.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowFlags:
+    """How long a run is followed, and what its outcome has to be."""
+
+    timeout: str | None = flag("TIME", "follow for so long at most: 90, 90s, 10m, 2h")
+    pending_timeout: str | None = flag("TIME", "the same for a run whose ServerApp nobody starts")
+    unreachable_timeout: str = flag("TIME", "bear so long with an absent SuperLink", default="5m")
+    on_interrupt: Literal["ask", "leave", "stop"] = flag(
+        "",
+        "what becomes of the run then; ask: leave it, unless a terminal's user says stop",
+        default="ask",
+        choices=("ask", "leave", "stop"),
+    )
+    min_replies: str | None = flag(
+        "SHARE", "exit code 1 if a phase of a round has a smaller share of good replies, such as 0.8"
+    )
+    require_all_replies: bool = switch("the same as --min-replies 1")
+    json: bool = switch("print the outcome as the last line on stdout")
+    outcome: Path | None = flag("FILE", "write the outcome as JSON to a file", kind=Path)
+
+    def options(self) -> FollowOptions:
+        """Return what the texts mean. Raises UsageError."""
+        from .duration import seconds
+        from .follow import FollowOptions
+
+        return FollowOptions(
+            timeout=seconds(self.timeout) if self.timeout else None,
+            pending_timeout=seconds(self.pending_timeout) if self.pending_timeout else None,
+            unreachable_timeout=seconds(self.unreachable_timeout),
+            on_interrupt=self.on_interrupt,
+            min_replies=share(self.min_replies, all_of_them=self.require_all_replies),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelFlags:
+    """What a run is called."""
+
+    name: str | None = flag("NAME", NAME_HELP)
+    tags: tuple[str, ...] = flag("TAG", TAG_HELP, words=("--tag",), repeatable=True)
+    note: str | None = flag("TEXT", NOTE_HELP)
+
+    def labels(self) -> Labels:
+        """Return the labels. Raises UsageError for one that cannot be."""
+        return labels(self.name, self.tags, self.note)
 
 
 def share(text: str | None, *, all_of_them: bool = False) -> float:
     """Read the share of good replies that a run needs, as of `--min-replies`. Raises UsageError."""
+    from .errors import UsageError
+
     if all_of_them:
         return 1.0
     if text is None:
@@ -35,78 +118,15 @@ def share(text: str | None, *, all_of_them: bool = False) -> float:
     return float(text)
 
 
-def key_of(key: str | None, *, ci: bool) -> str | None:
-    """Return the key of a submission: `--key`, or with `--ci` an empty one. Raises UsageError."""
-    if key == "":
-        raise UsageError("--key needs a name", "--ci takes app, run config and user alone for the key")
-    return "" if ci and key is None else key
-
-
 def parser(description: str) -> argparse.ArgumentParser:
     """Return the parser of `submit.py`'s command line."""
     made = argparse.ArgumentParser(description=description, epilog=EPILOG)
     add = made.add_argument
     add("app", nargs="?", metavar="APP", help=APP_HELP)
-    add_to(add)
+    add_flags(made, SourceFlags)
     add("--connection", type=Path, metavar="FILE", help="connection.toml; the flags below override it")
-    add("--address", metavar="HOST:PORT", help="the SuperLink's control address")
-    add("--root-certificates", type=Path, metavar="FILE", help="CA to trust (default: the system's)")
-    add("--client-certificate", type=Path, metavar="FILE", help="your certificate (PEM)")
-    add("--client-key", type=Path, metavar="FILE", help="its key (PEM, not encrypted)")
-    add("--insecure", action="store_true", default=None, help="plain HTTP")
-    add("--federation", metavar="NAME", help="default: the SuperLink's only one")
-    add(
-        "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="override run config"
-    )
-    add("--config", type=Path, metavar="FILE", help="TOML file that overrides run config")
-    add("--detach", action="store_true", help="end when the run is started")
-    add("--timeout", metavar="TIME", help="stop following after so long (90, 90s, 10m, 2h); the run goes on")
-    add("--pending-timeout", metavar="TIME", help="the same for a run whose ServerApp nobody starts")
-    add(
-        "--unreachable-timeout",
-        default="5m",
-        metavar="TIME",
-        help="how long to bear with an absent SuperLink",
-    )
-    add(
-        "--on-interrupt",
-        choices=["ask", "leave", "stop"],
-        default="ask",
-        help="what becomes of the run then; ask: leave it, unless a terminal's user says stop (default)",
-    )
-    add(
-        "--min-replies",
-        metavar="SHARE",
-        help="exit code 1 if a phase of a round has a smaller share of good replies, such as 0.8",
-    )
-    add("--require-all-replies", action="store_true", help="the same as --min-replies 1")
-    add("--key", metavar="NAME", help="attach to the run that this key has started, if there is one")
-    add("--ci", action="store_true", help="the same without a name: one run of this app, config and user")
-    add("--json", action="store_true", help="print the outcome as the last line on stdout")
-    add("--outcome", type=Path, metavar="FILE", help="write the outcome as JSON to a file")
+    for group in (ConnectionFlags, StartFlags, FollowFlags):
+        add_flags(made, group)
     add("--record", type=Path, metavar="FOLDER", help="keep a record of the run in FOLDER/RUN")
-    add("--name", metavar="NAME", help=f"with --record: {NAME_HELP}")
-    add("--tag", dest="tags", action="append", default=[], metavar="TAG", help=f"with --record: {TAG_HELP}")
-    add("--note", metavar="TEXT", help=f"with --record: {NOTE_HELP}")
+    add_flags(made, LabelFlags, "with --record: ")
     return made
-
-
-def labels_of(arguments: argparse.Namespace) -> Labels:
-    """Return the labels that a command line gives the run. Raises UsageError."""
-    found = labels(arguments.name, arguments.tags, arguments.note)
-    if found != Labels() and not arguments.record:
-        raise UsageError(
-            "--name, --tag and --note are kept in the run's record", "give --record FOLDER as well"
-        )
-    return found
-
-
-def connection_of(arguments: argparse.Namespace) -> Connection:
-    """Return the connection that a command line names. Raises UsageError."""
-    names = [field.name for field in dataclasses.fields(Connection) if field.name != "file"]
-    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    if arguments.connection:
-        return dataclasses.replace(Connection.load(arguments.connection), **given)
-    if "address" not in given:
-        raise UsageError("where to?", "give --connection FILE or --address HOST:PORT")
-    return Connection(**given)

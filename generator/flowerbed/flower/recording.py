@@ -48,7 +48,7 @@ class Submission:
     diff: bytes = b""
 
 
-def submission(  # noqa: PLR0913, PLR0917  (what is known comes from everywhere)
+def submission(
     app: App,
     source: Source,
     overrides: dict[str, Scalar],

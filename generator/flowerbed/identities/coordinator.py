@@ -128,7 +128,7 @@ def _server(kept: dict[tuple[str, ...], dict[str, bytes]], path: Path) -> Server
     )
 
 
-def _ensure_server(  # noqa: PLR0913, PLR0917  (all of them are this one's facts)
+def _ensure_server(
     plan: Plan,
     authority: CertificateAuthority | None,
     kept: ServerCertificate | None,

@@ -17,7 +17,7 @@ from flowerbed.identities.trust import server_authorities, trusted
 from flowerbed.plan import Plan, User
 
 
-def ensure_user(  # noqa: PLR0913  (each is a fact of its own)
+def ensure_user(
     plan: Plan,
     user: User,
     folder: Path,

@@ -12,19 +12,20 @@ def progress_of(progress: bool | None) -> tuple[Watcher, Callable[[str], None]]:
 
     None means in a notebook only, False nowhere, True wherever this process runs.
     """
-    from flowerbed.flower.follow import SILENTLY
-
-    silent = SILENTLY.say
     if progress is False:
-        return Watcher(), silent
+        return Watcher(), _unheard
     from flowerbed.live.notebook import NotebookTable, in_notebook
 
     if in_notebook():
-        return NotebookTable(), silent
+        return NotebookTable(), _unheard
     if progress is None:
-        return Watcher(), silent
+        return Watcher(), _unheard
     from flowerbed.flower.console import say
     from flowerbed.live.terminal import RoundsTable, watcher
 
     found = watcher(plain=False)
-    return found, silent if isinstance(found, RoundsTable) else say
+    return found, _unheard if isinstance(found, RoundsTable) else say
+
+
+def _unheard(_: str) -> None:
+    """Take what nobody wants to hear."""

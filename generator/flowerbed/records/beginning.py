@@ -24,7 +24,7 @@ from flowerbed.runs import submit
 class Keeper:
     """Begins the record of a run; warns if it cannot be written. Raises UsageError for a wrong label."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  (where, and three labels)
+    def __init__(
         self,
         connection: Connection,
         records: Path,
@@ -48,7 +48,7 @@ class Keeper:
             warnings.warn(f"no record of the run: {error}", stacklevel=4)
 
 
-def submit_again(  # noqa: PLR0913  (where, which one, and what else)
+def submit_again(
     connection: Connection,
     records: Path,
     plan: Plan | None,

@@ -45,7 +45,7 @@ class Captured:
     files: list[Artifact]
 
 
-def capture(  # noqa: PLR0913  (what is known comes from four places)
+def capture(
     connection: Connection,
     run_id: str,
     root: Path,
@@ -92,7 +92,7 @@ def begin(
     return capture(connection, str(run_id), root, submitted=submitted, plan=plan, with_log=False)
 
 
-def look(  # noqa: PLR0913  (what is known comes from four places)
+def look(
     connection: Connection,
     run_id: str,
     before: Record | None = None,

@@ -17,7 +17,7 @@ from flowerbed.records.model import Record
 from flowerbed.records.store import RECORD_FILE, folder_of, load, save
 
 
-def relabel(  # noqa: PLR0913  (one for each change)
+def relabel(
     root: Path,
     run_id: str,
     connect: Callable[[], Connection] | None = None,

@@ -59,7 +59,7 @@ def given_up(root: Path, point: Point) -> None:
 class Runs:
     """Starts, looks at, stops and records the runs of a sweep (`queue.Work`)."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  (what a run needs comes from as many places)
+    def __init__(
         self,
         client: FlowerClient,
         sweep: Sweep,

@@ -28,7 +28,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOURS = 24
 
 
-def superlink_values(  # noqa: PLR0913, PLR0917  (each is a fact of its own)
+def superlink_values(
     plan: Plan,
     users: Mapping[str, str],
     public_keys: Mapping[str, str],

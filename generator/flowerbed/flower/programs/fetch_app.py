@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FlowerbedError
-from ..source.options import add_to, request
+from ..flags import add_flags, taken
+from ..source.options import SourceFlags
 from ..source.prepare import prepared
 from ..source.request import Request
 from ..text import write
@@ -75,17 +76,17 @@ def main(argv: list[str]) -> int:
         shutil.copytree(argv[1], argv[2], ignore=shutil.ignore_patterns("..*"))  # the kubelet's own entries
         return 0
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    add_to(parser.add_argument)
+    add_flags(parser, SourceFlags)
     parser.add_argument("--credentials", type=Path)
     parser.add_argument("app")
     parser.add_argument("to", type=Path)
     arguments = parser.parse_args(argv)
-    given, address = vars(arguments), arguments.app
+    flags, address = taken(SourceFlags, vars(arguments)), arguments.app
     if arguments.credentials:
-        given |= credentials(arguments.credentials)
+        flags = dataclasses.replace(flags, **credentials(arguments.credentials))
         address = signed(address, arguments.credentials)
     try:
-        fetch(request(address, given, float, {}), arguments.to)
+        fetch(flags.request(address), arguments.to)
     except FlowerbedError as error:
         say(f"error: {error}")
         return error.exit_code

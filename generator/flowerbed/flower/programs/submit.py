@@ -9,49 +9,71 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
+from ..connection import Connection
 from ..console import open_console, say
-from ..errors import FlowerbedError
+from ..errors import FlowerbedError, UsageError
+from ..flags import taken
 from ..interrupts import ignore_interruptions
-from ..options import connection_of, key_of, labels_of, parser, seconds, share
+from ..labels import Labels
+from ..options import ConnectionFlags, FollowFlags, LabelFlags, StartFlags, parser
 from ..recording import FolderRecord
 from ..runs import INTERRUPTED
-from ..source.options import request
-from ..submission import Order, dry_run, submit
+from ..source.options import SourceFlags
+from ..submission import Reporting, SubmitOptions, dry_run, submit
 
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    arguments = parser((__doc__ or "").partition("\n")[0]).parse_args(argv)
+    given = parser((__doc__ or "").partition("\n")[0]).parse_args(argv)
+    source, start = taken(SourceFlags, vars(given)), taken(StartFlags, vars(given))
+    where, follow = taken(ConnectionFlags, vars(given)), taken(FollowFlags, vars(given))
     try:
-        connection = None if arguments.dry_run else connection_of(arguments)
-        order = Order(
-            app=request(arguments.app, vars(arguments), seconds, vars(arguments)),
-            config=arguments.config,
-            settings=tuple(arguments.settings),
-            detach=arguments.detach,
-            timeout=seconds(arguments.timeout) if arguments.timeout else None,
-            pending_timeout=seconds(arguments.pending_timeout) if arguments.pending_timeout else None,
-            unreachable_timeout=seconds(arguments.unreachable_timeout),
-            on_interrupt=arguments.on_interrupt,
-            min_replies=share(arguments.min_replies, all_of_them=arguments.require_all_replies),
-            fix=arguments.fix,
-            key=key_of(arguments.key, ci=arguments.ci),
-            json=arguments.json,
-            outcome=arguments.outcome,
-            reload=lambda: connection_of(arguments),
+        connection = None if source.dry_run else connection_of(given.connection, where)
+        what = SubmitOptions(
+            app=source.request(given.app, start.config, start.settings),
+            config=start.config,
+            settings=start.settings,
+            key=start.run_key(),
+            fix=source.fix,
+            detach=start.detach,
         )
-        told = labels_of(arguments)
-        if arguments.record:
+        how = follow.options()
+        reporting = Reporting(json=follow.json, outcome=follow.outcome)
+        labels = labels_of(taken(LabelFlags, vars(given)), given.record)
+        if given.record:
             record = FolderRecord(
-                arguments.record, say, told, ["submit.py", *(sys.argv[1:] if argv is None else argv)]
+                given.record, say, labels, ["submit.py", *(sys.argv[1:] if argv is None else argv)]
             )
-            order = dataclasses.replace(order, started=record.started, watcher=record)
+            reporting = dataclasses.replace(reporting, started=record.started, watcher=record)
     except FlowerbedError as error:
         say(f"error: {error}")
         return error.exit_code
-    return submit(connection, order) if connection else dry_run(order)
+    if connection is None:
+        return dry_run(what, as_json=follow.json)
+    return submit(connection, what, how, reporting, lambda: connection_of(given.connection, where))
+
+
+def connection_of(file: Path | None, where: ConnectionFlags) -> Connection:
+    """Return the connection that a file and flags name. Raises UsageError."""
+    given = where.overrides()
+    if file:
+        return dataclasses.replace(Connection.load(file), **given)
+    if "address" not in given:
+        raise UsageError("where to?", "give --connection FILE or --address HOST:PORT")
+    return Connection(**given)
+
+
+def labels_of(flags: LabelFlags, record: Path | None) -> Labels:
+    """Return the labels of a run, which its record keeps. Raises UsageError."""
+    found = flags.labels()
+    if found != Labels() and not record:
+        raise UsageError(
+            "--name, --tag and --note are kept in the run's record", "give --record FOLDER as well"
+        )
+    return found
 
 
 def main() -> NoReturn:

@@ -45,7 +45,7 @@ Interrupt = Literal["ask", "leave", "stop"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Following:
+class FollowOptions:
     """How to follow: times in seconds, `say` takes a line of narration, `log` a piece of the run's log.
 
     `on_interrupt`: "ask" asks on a terminal after Ctrl-C, and is "leave" everywhere else.
@@ -58,8 +58,8 @@ class Following:
     `look` takes the run's status and its ClientApps' seconds at each poll (`Watcher.look`).
     """
 
-    say: Callable[[str], None]
-    log: Callable[[str], None]
+    say: Callable[[str], None] = lambda _: None
+    log: Callable[[str], None] = lambda _: None
     timeout: float | None = None
     pending_timeout: float | None = None
     unreachable_timeout: float = 300.0
@@ -70,16 +70,9 @@ class Following:
     node_errors: Callable[[str], Mapping[str, str]] = lambda _: {}
 
 
-def _unheard(_: str) -> None:
-    """Take what nobody wants to hear."""
-
-
-SILENTLY = Following(say=_unheard, log=_unheard)
-
-
-def follow(client: FlowerClient, run_id: int, following: Following) -> Outcome:
+def follow(client: FlowerClient, run_id: int, options: FollowOptions) -> Outcome:
     """Follow a run, its log from the beginning, through interruptions too; return its outcome."""
-    follower = Follower(client, run_id, following)
+    follower = Follower(client, run_id, options)
     try:
         return follower.follow()
     except KeyboardInterrupt as interruption:
@@ -148,8 +141,8 @@ class LogFollower:
 class Follower:
     """Follows one run to its end, through absences of the SuperLink."""
 
-    def __init__(self, client: FlowerClient, run_id: int, following: Following) -> None:
-        self._client, self._run_id, self._how = client, run_id, following
+    def __init__(self, client: FlowerClient, run_id: int, options: FollowOptions) -> None:
+        self._client, self._run_id, self._how = client, run_id, options
         self._started = time.monotonic()
         self._status = "unknown"
         self._run: Any = None  # Flower's message on it, as it came last
@@ -159,7 +152,7 @@ class Follower:
         self._hinted = False
         self._waiting = ""
         self._queue = Queue()
-        self._reader = LogFollower(client, run_id, following.log)
+        self._reader = LogFollower(client, run_id, options.log)
         self._final: Outcome | None = None
 
     def follow(self) -> Outcome:

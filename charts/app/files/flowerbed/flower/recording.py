@@ -49,7 +49,7 @@ class Submission:
     diff: bytes = b""
 
 
-def submission(  # noqa: PLR0913, PLR0917  (what is known comes from everywhere)
+def submission(
     app: App,
     source: Source,
     overrides: dict[str, Scalar],

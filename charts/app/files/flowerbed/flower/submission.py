@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,13 +18,12 @@ from .connection import Connection
 from .console import answer, say, show
 from .dry_run import preview
 from .errors import FlowerbedError, UnreachableError
-from .follow import Follower, Following, Interrupt
+from .follow import Follower, FollowOptions
 from .idempotency import keyed, start_once, user_of
 from .interrupts import interruptions
 from .json_text import dumps
 from .nodes import too_few
 from .opening import Opening
-from .options import seconds
 from .repeats import Repeats
 from .resume import resuming
 from .runs import ENDS, INTERRUPTED, Outcome, runs, start
@@ -34,98 +32,152 @@ from .source.request import Prepared, Request, Source
 from .text import hanging
 from .watcher import Watcher
 
-__all__ = ["Order", "attach", "retell", "seconds", "submit"]
+# Reads a connection again, for when the SuperLink moves under a long run.
+Reload = Callable[[], Connection]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What to submit, and how to follow it (see `Following`): `outcome` is a file that gets it as JSON.
+class SubmitOptions:
+    """What to submit; with `detach` nobody follows the run.
 
     `libraries` are those of where the app will run (None: of a plain Flower image). With `fix` a corrected
-    copy of an app is submitted that Flower would refuse. `started` hears of the run as soon as it is known:
-    its id, the app, its source, what overrides the app's config. With a `key` the run is followed that the
-    same user started before with it, of the same app and run config, if there is one. `files` (by name) are
-    in the ServerApp's working folder when it begins. `reload` reads the connection again, for when the
-    SuperLink moves under a long run. `ephemeral`: the federation ends with the command.
+    copy of an app is submitted that Flower would refuse. With a `key` the run is followed that the same user
+    started before with it, of the same app and run config, if there is one. `files` (by name) are in the
+    ServerApp's working folder when it begins.
     """
 
-    app: Path | Request | Prepared | str
+    app: Request | Prepared
     config: Path | None = None
     settings: tuple[str, ...] = ()
-    detach: bool = False
-    timeout: float | None = None
-    pending_timeout: float | None = None
-    unreachable_timeout: float = 300.0
-    on_interrupt: Interrupt = "leave"
-    min_replies: float = 0.0
-    ephemeral: bool = False
-    key: str | None = None
-    files: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
-    json: bool = False
-    outcome: Path | None = None
     libraries: Libraries | None = None
     fix: bool = False
+    key: str | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    detach: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporting:
+    """Who hears of a run: `outcome` is a file that gets the outcome as JSON; with `json` stdout gets it, too.
+
+    `started` hears of the run as soon as it is known: its id, the app, its source, what overrides the app's
+    config. `watcher` hears of all that comes after that. `goes_on` says what can be done about a run that is
+    followed no longer, RUN for its id.
+    """
+
+    json: bool = False
+    outcome: Path | None = None
     started: Callable[[int, App, Source, dict[str, Scalar]], None] = lambda *_: None
-    reload: Callable[[], Connection] | None = None
-    node_errors: Callable[[str], Mapping[str, str]] = lambda _: {}
-    watcher: Watcher = dataclasses.field(default_factory=Watcher)
+    watcher: Watcher = field(default_factory=Watcher)
+    goes_on: str = "`flwr stop RUN` stops it, `flwr log RUN` shows its log"
 
 
-def submit(connection: Connection, order: Order) -> int:
+def submit(
+    connection: Connection,
+    what: SubmitOptions,
+    how: FollowOptions,
+    reporting: Reporting,
+    reload: Reload | None = None,
+) -> int:
     """Submit and follow; return the exit code, equal to the SuperLink's own word on the run."""
     with interruptions():
-        outcome = _attempt(connection, order)
-        _hand_in(outcome, order)
+        outcome = _attempt(connection, what, how, reporting, reload)
+        _hand_in(outcome, reporting)
     return outcome.exit_code
 
 
-def attach(connection: Connection, run_id: int, order: Order) -> int:
+def attach(
+    connection: Connection,
+    run_id: int,
+    how: FollowOptions,
+    reporting: Reporting,
+    reload: Reload | None = None,
+) -> int:
     """Follow a run that is there, as `submit` does; return its exit code."""
     with interruptions():
         try:
-            with FlowerClient(connection, reload=order.reload) as client:
+            with FlowerClient(connection, reload=reload) as client:
                 runs(client, run_id)  # an id that was never one is a wrong argument
-                outcome = _follow(client, run_id, order, "is at")
-            _conclude(outcome, order)
+                outcome = _followed(client, run_id, "is at", how, reporting.watcher)
+            _conclude(outcome, "" if how.ephemeral else reporting.goes_on)
         except FlowerbedError as error:
             say(f"error: {error}")
             outcome = Outcome(
                 run_id=str(run_id), status="unknown", reason=error.what, exit_code=error.exit_code
             )
-        _hand_in(outcome, order)
+        _hand_in(outcome, reporting)
     return outcome.exit_code
 
 
-def retell(outcome: Outcome, log: str, order: Order) -> int:
+def retell(outcome: Outcome, log: str, reporting: Reporting) -> int:
     """Say of a run that has ended what following it says, its log included; return its exit code."""
     with interruptions():
         answer(outcome.run_id)
         repeats = Repeats()
-        _log(log, order.watcher, repeats)
+        _log(log, reporting.watcher, repeats)
         show(repeats.rest())
-        _conclude(outcome, order)
-        _hand_in(outcome, order)
+        _conclude(outcome, reporting.goes_on)
+        _hand_in(outcome, reporting)
     return outcome.exit_code
 
 
-def _attempt(connection: Connection, order: Order) -> Outcome:
+def dry_run(what: SubmitOptions, *, as_json: bool) -> int:
+    """Pack the app and say on stdout what would be sent; return the exit code."""
+    with interruptions():
+        code, text = preview(_prepared(what.app), _loading(what), say, as_json=as_json)
+        answer(text) if text else None
+    return code
+
+
+def checked_first(what: SubmitOptions, reporting: Reporting, then: Callable[[SubmitOptions], int]) -> int:
+    """Check the app and its settings before `then` submits it, for where a federation is started for that.
+
+    Return the exit code.
+    """
+    try:
+        with _prepared(what.app) as found:
+            load_for_run(found.path, *_loading(what))
+            return then(replace(what, app=found))
+    except FlowerbedError as error:
+        say(f"error: {error}")
+        outcome = Outcome(run_id="", status="not-started", reason=error.what, exit_code=error.exit_code)
+    except KeyboardInterrupt:  # before the run, while its federation was being started
+        reason = "interrupted; no run was started"
+        say(reason)
+        outcome = Outcome(run_id="", status="not-started", reason=reason, exit_code=INTERRUPTED)
+    _hand_in(outcome, reporting)
+    return outcome.exit_code
+
+
+def _attempt(
+    connection: Connection,
+    what: SubmitOptions,
+    how: FollowOptions,
+    reporting: Reporting,
+    reload: Reload | None,
+) -> Outcome:
     status = "not-started"
     try:
-        with FlowerClient(connection, reload=order.reload) as client:
+        with FlowerClient(connection, reload=reload) as client:
             opening = Opening(client)
-            with _prepared(order) as found:
-                app, config = load_for_run(found.path, *_config(order))
-            sent = resuming(app, order.files)
+            with _prepared(what.app) as found:
+                app, config = load_for_run(found.path, *_loading(what))
+            sent = resuming(app, what.files)
             say(f"source: {found.source}")
-            if order.key is not None:
-                sent = keyed(sent, order.key, user_of(connection), config)
+            if what.key is not None:
+                sent = keyed(sent, what.key, user_of(connection), config)
             _introduce(sent)
             opening.wait()
             _warn(too_few(client, {**app.defaults, **config}))
             status = "unknown"
-            run_id, how = _start(client, sent, config, order)
-            tell = partial(order.started, run_id, app, found.source, config)
-            outcome = _follow(client, run_id, order, how, tell)
+            if what.key is None:
+                run_id, came = start(client, sent, config), "was started by"
+            else:
+                started = start_once(client, sent, config, how.unreachable_timeout, say)
+                run_id = started.run_id
+                came = "has this key already at" if started.found else "was started by"
+            tell = partial(reporting.started, run_id, app, found.source, config)
+            outcome = _followed(client, run_id, came, how, reporting.watcher, tell, detach=what.detach)
     except FlowerbedError as error:
         say(f"error: {error}")
         lost = isinstance(error, UnreachableError) and error.lost
@@ -134,95 +186,49 @@ def _attempt(connection: Connection, order: Order) -> Outcome:
     except KeyboardInterrupt:
         known = "no run was started" if status == "not-started" else "look at the list of runs"
         outcome = Outcome(run_id="", status=status, reason=f"interrupted; {known}", exit_code=INTERRUPTED)
-    _conclude(outcome, order)
+    _conclude(outcome, "" if how.ephemeral else reporting.goes_on)
     return outcome
 
 
-def dry_run(order: Order) -> int:
-    """Pack the app and say on stdout what would be sent; return the exit code."""
-    with interruptions():
-        code, text = preview(_request(order), _config(order), say, as_json=order.json)
-        answer(text) if text else None
-    return code
-
-
-def checked_first(order: Order, then: Callable[[Order], int]) -> int:
-    """Check the app and its settings before `then` submits it, for where a federation is started for that.
-
-    Return the exit code.
-    """
-    try:
-        with _prepared(order) as found:
-            load_for_run(found.path, *_config(order))
-            return then(dataclasses.replace(order, app=found))
-    except FlowerbedError as error:
-        say(f"error: {error}")
-        outcome = Outcome(run_id="", status="not-started", reason=error.what, exit_code=error.exit_code)
-    except KeyboardInterrupt:  # before the run, while its federation was being started
-        reason = "interrupted; no run was started"
-        say(reason)
-        outcome = Outcome(run_id="", status="not-started", reason=reason, exit_code=INTERRUPTED)
-    _hand_in(outcome, order)
-    return outcome.exit_code
-
-
-def _config(
-    order: Order,
+def _loading(
+    what: SubmitOptions,
 ) -> tuple[Path | None, tuple[str, ...], Libraries | None, Callable[[str], None] | None]:
+    """Return how `load_for_run` reads the app, after its path."""
     # What was checked first has been shown then.
-    shown = (lambda _: None) if isinstance(order.app, Prepared) else say
-    return order.config, order.settings, order.libraries, shown if order.fix else None
+    shown = (lambda _: None) if isinstance(what.app, Prepared) else say
+    return what.config, what.settings, what.libraries, shown if what.fix else None
 
 
-def _prepared(order: Order) -> contextlib.AbstractContextManager[Prepared]:
-    return (
-        contextlib.nullcontext(order.app)
-        if isinstance(order.app, Prepared)
-        else prepared(_request(order), say)
-    )
+def _prepared(app: Request | Prepared) -> contextlib.AbstractContextManager[Prepared]:
+    return contextlib.nullcontext(app) if isinstance(app, Prepared) else prepared(app, say)
 
 
-def _request(order: Order) -> Request:
-    return order.app if isinstance(order.app, Request) else Request(app=str(order.app))
-
-
-def _start(client: FlowerClient, app: App, config: dict[str, Scalar], order: Order) -> tuple[int, str]:
-    """Start a run, or find the one of the order's key; return its id and how it came to be."""
-    if order.key is None:
-        return start(client, app, config), "was started by"
-    started = start_once(client, app, config, order.unreachable_timeout, say)
-    return started.run_id, "has this key already at" if started.found else "was started by"
-
-
-def _follow(
-    client: FlowerClient, run_id: int, order: Order, how: str, known: Callable[[], None] = lambda: None
+def _followed(
+    client: FlowerClient,
+    run_id: int,
+    came: str,
+    how: FollowOptions,
+    watcher: Watcher,
+    tell: Callable[[], None] = lambda: None,
+    *,
+    detach: bool = False,
 ) -> Outcome:
-    """Say a run's id, let `known` hear of it, and follow it to its outcome."""
+    """Say a run's id and how it came to be, have it recorded by `tell`, and follow it to its outcome."""
     repeats = Repeats()
-
-    def narrate(text: str) -> None:
-        say(f"{repeats.rest()}{text}")
-
-    following = Following(
-        say=narrate,
-        log=lambda text: _log(text, order.watcher, repeats),
-        look=order.watcher.look,
-        node_errors=order.node_errors,
-        timeout=order.timeout,
-        pending_timeout=order.pending_timeout,
-        unreachable_timeout=order.unreachable_timeout,
-        on_interrupt=order.on_interrupt,
-        min_replies=order.min_replies,
-        ephemeral=order.ephemeral,
+    hooks = replace(
+        how,
+        say=lambda text: say(f"{repeats.rest()}{text}"),
+        log=lambda text: _log(text, watcher, repeats),
+        look=watcher.look,
     )
-    follower = Follower(client, run_id, following)
+    follower = Follower(client, run_id, hooks)
     try:
         answer(str(run_id))
-        say(f"run {run_id} {how} {client.connection.address}")
-        known()
-        if order.detach:
+        say(f"run {run_id} {came} {client.connection.address}")
+        tell()
+        if detach:
             return follower.detached()
-        with order.watcher:
+        with watcher:
             return follower.follow()
     except KeyboardInterrupt as interruption:
         return follower.interrupted(interruption)
@@ -235,16 +241,16 @@ def _log(text: str, watcher: Watcher, repeats: Repeats) -> None:
     show(shown(repeats.shorten(text)))
 
 
-def _hand_in(outcome: Outcome, order: Order) -> None:
-    order.watcher.end(outcome)
-    text = dumps(dataclasses.asdict(outcome))
-    if order.json:
+def _hand_in(outcome: Outcome, reporting: Reporting) -> None:
+    reporting.watcher.end(outcome)
+    text = dumps(asdict(outcome))
+    if reporting.json:
         answer(text)
-    if order.outcome:
+    if reporting.outcome:
         try:
-            order.outcome.write_text(f"{text}\n", encoding="utf-8")
+            reporting.outcome.write_text(f"{text}\n", encoding="utf-8")
         except OSError as error:
-            say(f"error: {order.outcome}: {error.strerror}")
+            say(f"error: {reporting.outcome}: {error.strerror}")
 
 
 def _introduce(app: App) -> None:
@@ -259,12 +265,12 @@ def _warn(texts: Iterable[str]) -> None:
         say(f"warning: {text}")
 
 
-def _conclude(outcome: Outcome, order: Order) -> None:
+def _conclude(outcome: Outcome, goes_on: str) -> None:
     run_id = outcome.run_id
     what, reason = f"run {run_id}: {outcome.status}" if run_id else outcome.status, hanging(outcome.reason)
     if not reason or outcome.status in ENDS or not run_id:
         say(f"{what}: {reason}" if reason else what)
     else:  # the status is where the run is now, and the reason why it is not followed any longer
         say(f"{what} ({reason})")
-    if run_id and outcome.status not in ENDS and outcome.exit_code and not order.ephemeral:
-        say(f"  `flowerbed stop {run_id}` stops it, `flowerbed attach {run_id}` follows it again")
+    if run_id and outcome.status not in ENDS and outcome.exit_code and goes_on:
+        say(f"  {goes_on.replace('RUN', run_id)}")

@@ -95,7 +95,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
     max_redirections = MOST_REDIRECTS
 
-    def redirect_request(  # noqa: PLR0913, PLR0917  (as its base has it)
+    def redirect_request(
         self,
         req: urllib.request.Request,
         fp: IO[bytes],

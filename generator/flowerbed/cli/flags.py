@@ -1,0 +1,108 @@
+"""Groups of flags as options of a verb, and the groups that several verbs share.
+
+A verb that takes a group (see `flower/flags.py`) has an option for each of its fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import typer
+
+from flowerbed.flower.flags import Flag, flag, flags_of, switch, taken
+from flowerbed.flower.options import ConnectionFlags
+
+
+@dataclass(frozen=True, kw_only=True)
+class FederationFlags:
+    """Which federation, by its declaration or by a connection file, and as whom."""
+
+    file: Path | None = flag(
+        "PATH",
+        "the declaration (default: federation.yaml in this folder)",
+        words=("-f", "--file"),
+        kind=Path,
+    )
+    connection: Path | None = flag("FILE", "the connection.toml of a federation elsewhere", kind=Path)
+    user: str | None = flag("NAME", "as which declared user (local federation only)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhereFlags(ConnectionFlags, FederationFlags):
+    """The same, or a SuperLink by its address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFlags:
+    """A federation on this machine for one command."""
+
+    local: bool = switch("run it on this machine, without any declared federation")
+    nodes: int = flag("N", "with --local: that many SuperNodes, 64 at most", kind=int, default=2)
+    packages: tuple[str, ...] = flag(
+        "WHAT",
+        "with --local: a requirements.txt, or a package, for the app; repeatable",
+        words=("--with",),
+        repeatable=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFlags:
+    """Where runs are recorded, and how they are shown."""
+
+    records: Path | None = flag("DIR", "where runs are recorded (default: runs/ beside -f)", kind=Path)
+    plain: bool = switch("plain lines on a terminal, too: no table of rounds")
+
+
+def flat(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a verb whose parameters that are groups of flags are one parameter a flag, for typer."""
+    hints = get_type_hints(function, include_extras=True)
+    groups = {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
+    if not groups:
+        return function
+
+    @functools.wraps(function)
+    def verb(**values: Any) -> Any:  # noqa: ANN401  (what a verb gives)
+        for name, kind in groups.items():
+            group = taken(kind, values)  # type: ignore[arg-type]
+            for one in flags_of(kind):  # type: ignore[arg-type]
+                del values[one.field]
+            values[name] = group
+        return function(**values)
+
+    parameters = [
+        parameter
+        for one in inspect.signature(function).parameters.values()
+        for parameter in _parameters(one.replace(annotation=hints[one.name]), groups)
+    ]
+    verb.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    verb.__annotations__ = {one.name: one.annotation for one in parameters}
+    return verb
+
+
+def _parameters(one: inspect.Parameter, groups: dict[str, Any]) -> Iterator[inspect.Parameter]:
+    if one.name in groups:
+        yield from map(_parameter, flags_of(groups[one.name]))
+    else:
+        yield one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+
+
+def _parameter(one: Flag) -> inspect.Parameter:
+    kind: Any = Literal[one.choices] if one.choices else one.kind
+    if one.repeatable:
+        kind = list[kind] | None
+    elif one.default is None:
+        kind = kind | None
+    text = f"{one.text[0].upper()}{one.text[1:]}."
+    option = typer.Option(*one.words, metavar=one.metavar or None, help=text, min=one.least)
+    default = None if one.repeatable else one.default
+    annotation = Annotated[kind, option]
+    return inspect.Parameter(
+        one.field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
