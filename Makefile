@@ -149,6 +149,12 @@ generated: $(READY) ## Rebuild every generated file that is committed
 	@PYTHONPATH=tests $(BIN)/python tests/local/test_app_reads_docs.py
 	@PYTHONPATH=tests $(BIN)/python tests/local/test_outcomes.py
 
+.PHONY: shapes
+shapes: $(READY) ## Rewrite tests/snapshots/json: the form of what each verb prints with --json
+	@rm -f tests/snapshots/json/*.txt
+	@FLOWERBED_WRITE_SHAPES=1 $(BIN)/pytest -q tests/local/test_json_federation.py
+	@FLOWERBED_WRITE_SHAPES=1 $(BIN)/pytest -q tests/unit/test_json_shapes.py
+
 .PHONY: generated-check
 generated-check: $(READY) ## Fail if a generated file is not what its sources give
 	@$(BIN)/flowerbed schema | diff -u schema/federation.schema.json -

@@ -17,6 +17,7 @@ from harness.cluster import Cluster
 from parties import Federation
 
 from flowerbed.declaration import load_plan
+from json_shapes import assert_shape
 
 Record = Callable[[str, object], None]
 CONTROL = 31893
@@ -63,12 +64,15 @@ def run(cluster: Cluster, file: Path) -> Iterator[Run]:
 @pytest.fixture(scope="module")
 def applied(run: Run) -> dict[str, Any]:
     """Apply the declaration to a cluster that has nothing of it; return what `--json` tells."""
-    assert run("diff").returncode == 1
+    differs = run("diff", "--json")
+    assert differs.returncode == 1, differs.stderr
+    assert_shape("diff", json.loads(differs.stdout))
     began = time.monotonic()
     done = run("apply", "--timeout", str(PATIENCE), "--json")
     seconds = time.monotonic() - began
     assert done.returncode == 0, done.stdout + done.stderr
     assert "$ kubectl create namespace applied-north" in done.stderr
+    assert_shape("apply", json.loads(done.stdout))
     return {**json.loads(done.stdout), "seconds": seconds}
 
 
@@ -107,6 +111,7 @@ def test_status_tells_both_sides(applied: dict[str, Any], run: Run) -> None:
     """All five nodes are online to the SuperLink itself; the certificate was seen, not assumed."""
     done = run("status", "--cluster", "--json")
     found = json.loads(done.stdout)
+    assert_shape("status.cluster", found)
     assert (done.returncode, found["healthy"]) == (0, True), found["findings"]
     assert [(node["state"], node["source"]) for node in found["nodes"]] == [("online", "superlink")] * 5
     gateway = next(each for each in found["certificates"] if each["owner"] == "gateway")

@@ -22,6 +22,7 @@ from parties import CHARTS, ROOT
 from flowerbed.identities import CertificateAuthority, NodeKey, ServerCertificate, clock
 from flowerbed.identities.certificates import Place
 from flowerbed.kubernetes.symptoms import symptom_of
+from json_shapes import assert_shape
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
 SPACE, TENANTS = "ailing", "ailing-nodes"
@@ -187,8 +188,9 @@ def test_doctor_names_them_as_well(ailing: Ailing) -> None:
     """One look at everything finds every trouble that is not over for a moment."""
     # A SuperExec that is started again looks well until it ends.
     lasting = set(TROUBLES.values()) - {"versions-differ"}
-    found = json.loads(ailing.applied.run("doctor", "--json", code=1))["findings"]
-    assert lasting <= {one["symptom"] for one in found}
+    found = json.loads(ailing.applied.run("doctor", "--json", code=1))
+    assert_shape("doctor", found)
+    assert lasting <= {one["symptom"] for one in found["findings"]}
 
 
 @pytest.mark.parametrize(("days", "words"), [(-400, "has expired"), (400, "is not valid yet")])

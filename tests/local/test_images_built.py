@@ -22,6 +22,7 @@ from image_builds import PYTHON, Workshop
 from local_helpers import declare
 
 from flowerbed.declaration import load_plan
+from json_shapes import assert_shape
 
 DECLARATION = """\
 version: 1
@@ -193,6 +194,7 @@ def test_a_dry_run_writes_nothing(workshop: Workshop, built: Path, tmp_path: Pat
     """`--dry-run` shows the Containerfile that the image was built from, and leaves the folder as it is."""
     before = sorted(path for path in built.rglob("*"))
     done = workshop.flowerbed(built, "build", "superexec", "--dry-run", "--json")
+    assert_shape("build", json.loads(done.stdout))
     (shown,) = json.loads(done.stdout)["images"]
     assert shown["content"] == entry(built)["content"]
     assert shown["state"] == "planned"
