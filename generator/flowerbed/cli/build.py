@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, get_args
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, get_args
 
 import typer
 
 from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
+from flowerbed.flower.flags import flag, switch
 from flowerbed.plan import Component
 
 if TYPE_CHECKING:
@@ -18,43 +19,42 @@ if TYPE_CHECKING:
     from flowerbed.images.builders import ImageBuilder
     from flowerbed.plan import Plan
 
-_CLUSTER = "In a cluster"
-InClusterOption = Annotated[
-    bool, typer.Option("--in-cluster", help="Build and push by a Job in a cluster.", rich_help_panel=_CLUSTER)
-]
-ContextOption = Annotated[
-    str,
-    typer.Option("--context", help="Kubeconfig context (default: the current).", rich_help_panel=_CLUSTER),
-]
-NamespaceOption = Annotated[
-    str,
-    typer.Option("-n", "--namespace", help="Namespace of the level `baseline`.", rich_help_panel=_CLUSTER),
-]
-RegistrySecretOption = Annotated[
-    str,
-    typer.Option(
-        "--registry-secret", help="Secret there: the registry's login, and ca.crt.", rich_help_panel=_CLUSTER
-    ),
-]
-BuilderImageOption = Annotated[
-    str, typer.Option("--builder-image", help="An image with buildah.", rich_help_panel=_CLUSTER)
-]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Show lock and Containerfile; build and write nothing.")
-]
-SignOption = Annotated[bool, typer.Option("--sign", help="Sign what is pushed, with cosign.")]
-CosignOption = Annotated[
-    str, typer.Option("--cosign", metavar="OPTIONS", help="For `cosign sign`: '--key cosign.key'.")
-]
-UnconfinedOption = Annotated[
-    bool,
-    typer.Option(
-        "--unconfined", help="No seccomp, no AppArmor; level `privileged`.", rich_help_panel=_CLUSTER
-    ),
-]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildFlags:
+    """What becomes of the images."""
+
+    push: bool = switch("push to the repository, and record the digest")
+    dry_run: bool = switch("show lock and Containerfile; build and write nothing")
+    update: bool = switch("choose versions and the base image's digest anew")
+    sign: bool = switch("sign what is pushed, with cosign")
+    cosign: str = flag("OPTIONS", "for `cosign sign`: '--key cosign.key'", default="")
+    builder: str = flag(
+        "TEXT", "what builds: buildah, podman or docker (default: the first that is here)", default=""
+    )
 
 
-def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterBuildFlags:
+    """A build that runs in a cluster."""
+
+    PANEL: ClassVar[str] = "In a cluster"
+    in_cluster: bool = switch("build and push by a Job in a cluster")
+    context: str = flag("TEXT", "kubeconfig context (default: the current)", default="")
+    namespace: str = flag(
+        "TEXT", "namespace of the level `baseline`", words=("-n", "--namespace"), default=""
+    )
+    registry_secret: str = flag("TEXT", "secret there: the registry's login, and ca.crt", default="")
+    builder_image: str = flag("TEXT", "an image with buildah", default="")
+    unconfined: bool = switch("no seccomp, no AppArmor; level `privileged`")
+
+    @property
+    def given(self) -> bool:
+        """Return whether anything is said of such a build."""
+        return any([self.context, self.namespace, self.registry_secret, self.builder_image, self.unconfined])
+
+
+def build(
     component: Annotated[
         str | None,
         typer.Argument(
@@ -62,24 +62,9 @@ def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
         ),
     ] = None,
     option: FileOption = None,
-    push: Annotated[
-        bool, typer.Option("--push", help="Push to the repository, and record the digest.")
-    ] = False,
-    dry_run: DryRunOption = False,
-    update: Annotated[
-        bool, typer.Option("--update", help="Choose versions and the base image's digest anew.")
-    ] = False,
-    sign: SignOption = False,
-    cosign: CosignOption = "",
-    builder: Annotated[
-        str, typer.Option("--builder", help="buildah, podman or docker (default: the first that is here).")
-    ] = "",
-    in_cluster: InClusterOption = False,
-    context: ContextOption = "",
-    namespace: NamespaceOption = "",
-    registry_secret: RegistrySecretOption = "",
-    builder_image: BuilderImageOption = "",
-    unconfined: UnconfinedOption = False,
+    *,
+    flags: BuildFlags,
+    cluster: ClusterBuildFlags,
     json: JsonOption = False,
 ) -> None:
     """Build the declared images: packages locked with hashes, tagged by content, built only when changed."""
@@ -90,20 +75,20 @@ def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
 
     path = declaration_file(None, option)
     elsewhere = None
-    if in_cluster:
-        elsewhere = _cluster_builder(builder, context, namespace, registry_secret, builder_image, unconfined)
-        push = True
-    elif context or namespace or registry_secret or builder_image or unconfined:
+    push = flags.push or cluster.in_cluster
+    if cluster.in_cluster:
+        elsewhere = _cluster_builder(flags.builder, cluster)
+    elif cluster.given:
         raise UsageError("this is said of a build in a cluster", remedy="add --in-cluster")
-    if sign and not push:
+    if flags.sign and not push:
         raise UsageError("only what is pushed is signed", remedy="add --push")
-    if cosign and not sign:
+    if flags.cosign and not flags.sign:
         raise UsageError("--cosign says how to sign", remedy="add --sign")
-    options = BuildOptions(push, update, sign, _words(cosign), builder, elsewhere)
+    options = BuildOptions(push, flags.update, flags.sign, _words(flags.cosign), flags.builder, elsewhere)
     plan = load_plan(path)
     components = _components(plan, component)
     begun = time.monotonic()
-    if dry_run:
+    if flags.dry_run:
         made = preview(plan, path, components, narrate)
     else:
         made = make(plan, path, components, options, narrate)
@@ -115,9 +100,7 @@ def build(  # noqa: PLR0913, PLR0917  (one parameter an option)
             say(line)
 
 
-def _cluster_builder(
-    builder: str, context: str, namespace: str, secret: str, image: str, unconfined: bool
-) -> ImageBuilder:
+def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
     from flowerbed.errors import UsageError
     from flowerbed.images.reference import parse
     from flowerbed.kubernetes.image_builds import ClusterBuilder
@@ -125,15 +108,17 @@ def _cluster_builder(
 
     if builder:
         raise UsageError("a cluster builds with buildah", remedy="leave --builder out, or --in-cluster")
-    if not namespace:
+    if not flags.namespace:
         remedy = "name one with --namespace; docs/images.md tells how to make it"
         raise UsageError("a build in a cluster takes a namespace of its own", remedy=remedy)
-    image = image or BUILDER_IMAGE
+    image = flags.builder_image or BUILDER_IMAGE
     try:
         parse(image)
     except ValueError as error:
         raise UsageError(f"--builder-image: {error}", where=image, remedy=f"e.g. {BUILDER_IMAGE}") from None
-    return ClusterBuilder(Place(namespace, context, secret, image, unconfined))
+    return ClusterBuilder(
+        Place(flags.namespace, flags.context, flags.registry_secret, image, flags.unconfined)
+    )
 
 
 def _words(text: str) -> tuple[str, ...]:

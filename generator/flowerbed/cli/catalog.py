@@ -94,14 +94,12 @@ VERBS = {
 
 def load(name: str) -> click.Command:
     """Return a verb: a function of its module, or the group that stands there under its name."""
-    from flowerbed.cli.flags import flat
-
     found = getattr(import_module(f"flowerbed.cli.{VERBS[name][0]}"), name)
     if isinstance(found, typer.Typer):
         command: click.Command = typer.main.get_group(found)
     else:
         alone = Verbs(add_completion=False)
-        alone.command(name, cls=getattr(found, CLASS, Verb))(flat(found))
+        alone.command(name, cls=getattr(found, CLASS, Verb))(found)
         command = typer.main.get_command(alone)
     command.name = name
     return command

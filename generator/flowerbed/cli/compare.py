@@ -7,24 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowerbed.cli.common import FileOption, JsonOption, narrate, say
+from flowerbed.cli.common import JsonOption, narrate, say
+from flowerbed.cli.flags import FederationFlags
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.report import plan_of
 from flowerbed.cli.run_list import (
-    AppOption,
     RecordedOption,
-    SinceOption,
-    SortOption,
-    StatusOption,
-    WhereOption,
+    RunFilters,
     runs_known,
     wanted_runs,
 )
 from flowerbed.cli.runs import (
-    ConnectionOption,
     OptionalRuns,
-    UserOption,
     connector,
     find_connection,
     run_id_of,
@@ -40,19 +35,14 @@ if TYPE_CHECKING:
     from flowerbed.report import Report
 
 
-def compare(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def compare(
     wanted: OptionalRuns = None,
-    file: FileOption = None,
-    connection: ConnectionOption = None,
-    user: UserOption = None,
-    status: StatusOption = None,
-    app: AppOption = "",
-    since: SinceOption = None,
+    *,
+    federation: FederationFlags,
+    filters: RunFilters,
     limit: Annotated[
         int | None, typer.Option("--limit", min=2, metavar="N", help="Compare N runs at most; default: all.")
     ] = None,
-    where: WhereOption = None,
-    sort: SortOption = None,
     recorded: RecordedOption = False,
     output: Annotated[
         Path | None,
@@ -66,24 +56,25 @@ def compare(  # noqa: PLR0913, PLR0917  (one parameter an option)
     Name the runs, or choose them with the filters of `flowerbed runs`. The first table has a line for each
     run; up to 8 runs follow in every detail. Curves and tables by round show the first 8, by --sort.
     """
-    chosen, root = wanted_runs(status, app, since, where, sort, limit), records_folder(records, file)
-    if wanted and any([status, app, since, where, limit]):
+    chosen, root = wanted_runs(filters, limit), records_folder(records, federation.file)
+    where = (federation.file, federation.connection, federation.user)
+    if wanted and (filters.choose or limit):
         raise UsageError(
             "runs are named, and filters given", remedy="give one of the two, with --sort or not"
         )
     if wanted:
-        named = list(dict.fromkeys(run_id_of(one, root, file, connection, user) for one in wanted))
-        ask = None if recorded else lambda: find_connection(file, connection, user)
-    elif any([status, app, since, where, limit]):
-        known = runs_known(root, chosen, file, connection, user, recorded=recorded)
+        named = list(dict.fromkeys(run_id_of(one, root, *where) for one in wanted))
+        ask = None if recorded else lambda: find_connection(*where)
+    elif filters.choose or limit:
+        known = runs_known(root, chosen, federation, recorded=recorded)
         named = [row.run.run_id for row in known.rows]
-        ask = None if recorded or known.away else connector(file, connection, user)
+        ask = None if recorded or known.away else connector(*where)
     else:
         raise UsageError("no runs to compare", remedy="name 2 or more, or choose them: --where 'tag=paper'")
     if len(named) < 2:
         count = "one run" if named else "no run"
         raise UsageError(f"{count} to compare", remedy="give 2 or more; `flowerbed runs` lists them")
-    reports = _reports(root, named, ask, plan_of(file, connection))
+    reports = _reports(root, named, ask, plan_of(federation.file, federation.connection))
     _show(_sorted(reports, chosen.order), chosen.order, output, json=json)
 
 

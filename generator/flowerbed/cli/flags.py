@@ -1,6 +1,7 @@
 """Groups of flags as options of a verb, and the groups that several verbs share.
 
-A verb that takes a group (see `flower/flags.py`) has an option for each of its fields.
+A verb that takes a group (see `flower/flags.py`) has an option for each of its fields; PANEL is the heading
+over them in the help, if they have one of their own.
 """
 
 from __future__ import annotations
@@ -88,19 +89,22 @@ def flat(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _parameters(one: inspect.Parameter, groups: dict[str, Any]) -> Iterator[inspect.Parameter]:
     if one.name in groups:
-        yield from map(_parameter, flags_of(groups[one.name]))
+        panel = getattr(groups[one.name], "PANEL", None)
+        yield from (_parameter(each, panel) for each in flags_of(groups[one.name]))
     else:
         yield one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
 
 
-def _parameter(one: Flag) -> inspect.Parameter:
+def _parameter(one: Flag, panel: str | None) -> inspect.Parameter:
     kind: Any = Literal[one.choices] if one.choices else one.kind
     if one.repeatable:
         kind = list[kind] | None
     elif one.default is None:
         kind = kind | None
     text = f"{one.text[0].upper()}{one.text[1:]}."
-    option = typer.Option(*one.words, metavar=one.metavar or None, help=text, min=one.least)
+    option = typer.Option(
+        *one.words, metavar=one.metavar or None, help=text, min=one.least, rich_help_panel=panel
+    )
     default = None if one.repeatable else one.default
     annotation = Annotated[kind, option]
     return inspect.Parameter(

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
 
-import typer
-
-from flowerbed.cli.common import FileOption, JsonOption, narrate, say
+from flowerbed.cli.common import JsonOption, narrate, say
+from flowerbed.cli.flags import FederationFlags
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.records import RecordsOption, records_folder
-from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
+from flowerbed.cli.runs import RunArgument, find_connection, run_id_of
+from flowerbed.flower.flags import flag
 from flowerbed.flower.text import printable
 
 
-def label(  # noqa: PLR0913, PLR0917  (one parameter an option)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelChanges:
+    """What becomes of a run's labels."""
+
+    name: str | None = flag("NAME", 'set the name; "" removes it')
+    tags: tuple[str, ...] = flag("TAG", "add a tag; repeatable", words=("--tag",), repeatable=True)
+    untag: tuple[str, ...] = flag("TAG", "remove a tag; repeatable", repeatable=True)
+    note: str | None = flag("TEXT", 'set the note; "" removes it')
+
+
+def label(
     run: RunArgument,
-    file: FileOption = None,
-    connection: ConnectionOption = None,
-    user: UserOption = None,
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help='Set the name; "" removes it.')
-    ] = None,
-    tags: Annotated[
-        list[str] | None, typer.Option("--tag", metavar="TAG", help="Add a tag; repeatable.")
-    ] = None,
-    untag: Annotated[
-        list[str] | None, typer.Option("--untag", metavar="TAG", help="Remove a tag; repeatable.")
-    ] = None,
-    note: Annotated[
-        str | None, typer.Option("--note", metavar="TEXT", help='Set the note; "" removes it.')
-    ] = None,
+    *,
+    where: FederationFlags,
+    change: LabelChanges,
     records: RecordsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -40,17 +38,18 @@ def label(  # noqa: PLR0913, PLR0917  (one parameter an option)
     from flowerbed.records.index import listing
     from flowerbed.records.labelling import relabel
 
-    root = records_folder(records, file)
-    run_id = run_id_of(run, root, file, connection, user)
+    root = records_folder(records, where.file)
+    run_id = run_id_of(run, root, where.file, where.connection, where.user)
     found = relabel(
         root,
         run_id,
-        lambda: find_connection(file, connection, user),
-        name=name,
-        add=tags or (),
-        remove=untag or (),
-        note=note,
+        lambda: find_connection(where.file, where.connection, where.user),
+        name=change.name,
+        add=change.tags,
+        remove=change.untag,
+        note=change.note,
     )
+    name = change.name
     if name and any(one.name == name and one.run.run_id != run_id for one in listing(root).entries):
         narrate(f"warning: another run is named {name!r} too, so that RUN needs the id of either")
     if json:

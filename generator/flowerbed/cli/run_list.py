@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -10,17 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowerbed.cli.common import DEFAULT_FILE, FileOption, JsonOption, narrate, say
+from flowerbed.cli.common import DEFAULT_FILE, JsonOption, narrate, say
+from flowerbed.cli.flags import FederationFlags, flat
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.records import RecordsOption, records_folder
-from flowerbed.cli.runs import (
-    ConnectionOption,
-    UserOption,
-    connector,
-    find_connection,
-)
+from flowerbed.cli.runs import connector, find_connection
 from flowerbed.cli.verbs import Verbs
 from flowerbed.errors import UsageError
+from flowerbed.flower.flags import flag
 
 if TYPE_CHECKING:
     from flowerbed.records.listing import Known, Wanted
@@ -40,46 +38,40 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
 
 
-WhereOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--where",
-        metavar="CONDITION",
-        help="Only runs for which it holds: name=sweep-*, tag=paper, lr=0.1, loss<0.5; repeatable.",
-    ),
-]
-StatusOption = Annotated[
-    list[Outcome] | None, typer.Option("--status", help="Only runs with this one; repeatable.")
-]
-AppOption = Annotated[
-    str, typer.Option("--app", metavar="NAME", help="Only runs of this app: NAME or PUBLISHER/NAME.")
-]
-SinceOption = Annotated[
-    str | None,
-    typer.Option("--since", metavar="TIME", help="Submitted since: 90m, 2h, 3d, 2w, or 2026-01-31[T08:00]."),
-]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilters:
+    """Which runs."""
+
+    status: tuple[Outcome, ...] = flag(
+        "", "only runs with this one; repeatable", kind=Outcome, repeatable=True
+    )
+    app: str = flag("NAME", "only runs of this app: NAME or PUBLISHER/NAME", default="")
+    since: str | None = flag("TIME", "submitted since: 90m, 2h, 3d, 2w, or 2026-01-31[T08:00]")
+    where: tuple[str, ...] = flag(
+        "CONDITION",
+        "only runs for which it holds: name=sweep-*, tag=paper, lr=0.1, loss<0.5; repeatable",
+        repeatable=True,
+    )
+    sort: str | None = flag("KEY[:max]", "sort by it, the smallest first: loss, accuracy:max, lr")
+
+    @property
+    def choose(self) -> bool:
+        """Return whether they choose some of the runs."""
+        return any([self.status, self.app, self.since, self.where])
+
+
 RecordedOption = Annotated[bool, typer.Option("--recorded", help="Use the records alone; ask no SuperLink.")]
-SortOption = Annotated[
-    str | None,
-    typer.Option(
-        "--sort", metavar="KEY[:max]", help="Sort by it, the smallest first: loss, accuracy:max, lr."
-    ),
-]
 runs = Verbs(invoke_without_command=True, help="List the runs, newest first, or compare some of them.")
 
 
 @runs.callback()
-def list_them(  # noqa: PLR0913, PLR0917  (one parameter an option)
+@flat
+def list_them(
     context: typer.Context,
-    file: FileOption = None,
-    connection: ConnectionOption = None,
-    user: UserOption = None,
-    status: StatusOption = None,
-    app: AppOption = "",
-    since: SinceOption = None,
+    *,
+    federation: FederationFlags,
+    filters: RunFilters,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show so many at most.")] = 20,
-    where: WhereOption = None,
-    sort: SortOption = None,
     recorded: RecordedOption = False,
     records: RecordsOption = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with all run config and figures.")] = False,
@@ -94,9 +86,9 @@ def list_them(  # noqa: PLR0913, PLR0917  (one parameter an option)
         return
     from flowerbed.cli import run_table
 
-    chosen = wanted_runs(status, app, since, where, sort, limit)
-    root = records_folder(records, file)
-    known = runs_known(root, chosen, file, connection, user, recorded=recorded)
+    chosen = wanted_runs(filters, limit)
+    root = records_folder(records, federation.file)
+    known = runs_known(root, chosen, federation, recorded=recorded)
     if json:
         say_json([run_table.as_data(row) for row in known.rows])
     elif csv:
@@ -105,45 +97,35 @@ def list_them(  # noqa: PLR0913, PLR0917  (one parameter an option)
         key = chosen.order.key if chosen.order else ""
         say(run_table.table(known.rows, known.ids, key, run_table.width_of_terminal()))
     else:
-        narrate("no runs yet" if chosen == wanted_runs(limit=limit) else "no such runs")
+        narrate("no runs yet" if chosen == wanted_runs(RunFilters(), limit) else "no such runs")
 
 
-def wanted_runs(
-    status: list[Outcome] | None = None,
-    app: str = "",
-    since: str | None = None,
-    where: list[str] | None = None,
-    sort: str | None = None,
-    limit: int | None = 20,
-) -> Wanted:
+def wanted_runs(filters: RunFilters, limit: int | None = 20) -> Wanted:
     """Return which runs the options name. Raises UsageError."""
     from flowerbed.records.listing import Wanted
     from flowerbed.records.query import condition, order
     from flowerbed.runs import RunFilter
 
     return Wanted(
-        filter=RunFilter(frozenset(map(str, status or ())), app, moment_of(since) if since else None),
-        conditions=tuple(map(condition, where or ())),
-        order=order(sort) if sort is not None else None,
+        filter=RunFilter(
+            frozenset(map(str, filters.status)),
+            filters.app,
+            moment_of(filters.since) if filters.since else None,
+        ),
+        conditions=tuple(map(condition, filters.where)),
+        order=order(filters.sort) if filters.sort is not None else None,
         limit=limit,
     )
 
 
-def runs_known(
-    root: Path,
-    chosen: Wanted,
-    file: Path | None,
-    connection: Path | None,
-    user: str | None,
-    *,
-    recorded: bool = False,
-) -> Known:
+def runs_known(root: Path, chosen: Wanted, federation: FederationFlags, *, recorded: bool = False) -> Known:
     """Return the wanted runs, and narrate where they are from if that is not the SuperLink."""
     from flowerbed.records.listing import known_runs
 
-    connect = None if recorded else connector(file, connection, user)
+    where = (federation.file, federation.connection, federation.user)
+    connect = None if recorded else connector(*where)
     if not (recorded or connect) and not root.is_dir():
-        find_connection(file, connection, user)  # says what is missing
+        find_connection(*where)  # says what is missing
     known = known_runs(root, chosen, connect)
     if known.away:
         narrate(f"warning: {known.away}; these runs are from the records in {root}")

@@ -55,5 +55,13 @@ class Verbs(typer.Typer):
         name: str | None = None,
         **settings: Any,  # noqa: ANN401  (those of typer)
     ) -> Callable[[CommandFunctionType], CommandFunctionType]:
-        """Return the decorator that makes a function a verb."""
-        return super().command(name, **{"cls": Verb, **settings})
+        """Return the decorator that makes a function a verb; groups of flags become its options."""
+        from flowerbed.cli.flags import flat  # the help of all verbs needs none
+
+        decorate = super().command(name, **{"cls": Verb, **settings})
+
+        def verb(function: CommandFunctionType) -> CommandFunctionType:
+            decorate(flat(function))
+            return function
+
+        return verb
