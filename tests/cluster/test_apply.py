@@ -1,4 +1,4 @@
-"""`flowerbed apply`, `diff` and `status` on a real cluster: one declaration, three namespaces, five nodes."""
+"""`flowerbed apply`, `diff`, `status` and `uninstall` on a real cluster: three namespaces, five nodes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from followed_runs import rounds_of, running
 from harness.built import BuiltCluster
 from harness.cluster import Cluster
+from kept_federation import identity, nodes, runs
 from parties import Federation
 
 from flowerbed.declaration import load_plan
@@ -54,7 +55,13 @@ def run(cluster: Cluster, file: Path) -> Iterator[Run]:
         command = [sys.executable, "-m", "flowerbed", verb, "-f", str(file), *arguments]
         environment = dict(cluster.environment)
         return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=PATIENCE + 60, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE + 60,
+            check=False,
         )
 
     with cluster.removed(*NAMESPACES):
@@ -74,6 +81,10 @@ def applied(run: Run) -> dict[str, Any]:
     assert "$ kubectl create namespace applied-north" in done.stderr
     assert_shape("apply", json.loads(done.stdout))
     return {**json.loads(done.stdout), "seconds": seconds}
+
+
+def declared(file: Path, cluster: Cluster) -> Federation:
+    return Federation(load_plan(file), file.parent / "bundles" / "applied", {"": cluster.environment})
 
 
 def kubectl(cluster: Cluster, *words: str) -> str:
@@ -122,7 +133,7 @@ def test_status_tells_both_sides(applied: dict[str, Any], run: Run) -> None:
 @pytest.mark.usefixtures("applied")
 def test_the_first_round_begins_soon(file: Path, cluster: Cluster, record_property: Record) -> None:
     """A run on all five nodes is submitted from outside; how long its app waits for its first round."""
-    federation = Federation(load_plan(file), file.parent / "bundles" / "applied", {"": cluster.environment})
+    federation = declared(file, cluster)
     started = time.monotonic()
     with running(federation, rounds=1, work=0.1, nodes=5) as followed:
         followed.wait_for("BEGIN", 1)
@@ -169,3 +180,59 @@ def test_apply_waits_through_an_absence_of_the_api_server(file: Path, cluster: C
         assert process.wait(PATIENCE) == 0, told
         assert "south: ready after" in process.stdout.read()
     assert "refused" in told
+
+
+def left(cluster: Cluster, kinds: str) -> dict[str, str]:
+    """Return the objects of some kinds in the namespaces, with what tells each from a successor."""
+    columns = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.uid}{'\\n'}{end}"
+    text = "".join(kubectl(cluster, "get", kinds, "-n", name, "-o", columns) for name in NAMESPACES)
+    return dict(line.split(" ") for line in text.splitlines())
+
+
+@pytest.mark.usefixtures("applied")
+def test_what_uninstall_keeps_brings_the_runs_back(
+    run: Run, file: Path, cluster: Cluster, record_property: Record
+) -> None:
+    """No release and no pod is left; claim and Secrets are the same; `apply` brings runs and nodes back."""
+    federation = declared(file, cluster)
+    known, before = identity(nodes(federation)), [one.run_id for one in runs(federation)]
+    kept = left(cluster, "persistentvolumeclaims,secrets")
+    kept = {name: uid for name, uid in kept.items() if "sh.helm.release" not in name}
+    assert before
+    assert {"PersistentVolumeClaim/applied-superlink-state", "Secret/applied-north-node-keys"} <= set(kept)
+    began = time.monotonic()
+    done = run("uninstall", "--json")
+    record_property("uninstalled", f"in {time.monotonic() - began:.0f} s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [party["result"] for party in json.loads(done.stdout)["parties"]] == ["removed"] * 3
+    assert left(cluster, "pods,statefulsets,deployments,services,networkpolicies") == {}
+    assert left(cluster, "persistentvolumeclaims,secrets") == kept
+    again = run("uninstall")
+    assert again.returncode == 0, again.stderr
+    assert "north: release applied-north is not installed" in again.stderr
+    assert "PersistentVolumeClaim applied-superlink-state" in again.stdout
+    done = run("apply", "--timeout", str(PATIENCE))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [one.run_id for one in runs(federation)] == before
+    assert identity(nodes(federation)) == known
+
+
+@pytest.mark.usefixtures("applied")
+def test_a_purge_leaves_nothing_but_the_bundles(run: Run, file: Path, cluster: Cluster) -> None:
+    """Without a terminal it needs `--yes`. A namespace with something else in it stays, then goes as well."""
+    before = pods(cluster)
+    refused = run("uninstall", "--purge")
+    assert (refused.returncode, "pass --yes" in refused.stderr) == (2, True)
+    assert pods(cluster) == before
+    kubectl(cluster, "create", "configmap", "own", "-n", "applied-south")
+    done = run("uninstall", "--purge", "--yes", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = [each for party in json.loads(done.stdout)["parties"] for each in party["kept"]]
+    assert [(each["name"], each["what"]) for each in kept] == [
+        ("applied-south", "it also holds configmap/own")
+    ]
+    kubectl(cluster, "delete", "configmap", "own", "-n", "applied-south")
+    assert run("uninstall", "--purge", "--yes").returncode == 0
+    there = kubectl(cluster, "get", "namespaces", "-o", "name").split()
+    assert not [name for name in there if name.removeprefix("namespace/") in NAMESPACES]
+    assert (file.parent / "bundles" / "applied" / "tenants" / "north" / "secrets.yaml").exists()

@@ -43,6 +43,10 @@ VERBS = {
         "apply",
         "Bring the declared federation into its clusters, and wait until every node is online.",
     ),
+    "uninstall": (
+        "uninstall",
+        "Remove the federation's Helm releases from its clusters; its state and keys stay without --purge.",
+    ),
     "diff": ("cluster", "Show what `apply` would change: files of the bundles, and objects in the clusters."),
     "status": ("cluster", "Show how the federation is; exit 0 if all is well, else 1."),
     "doctor": (

@@ -21,6 +21,8 @@ POD_SECURITY = (
     "pod-security.kubernetes.io/enforce=restricted",
     "pod-security.kubernetes.io/warn=restricted",
 )
+# Marks a namespace that `apply` created: `uninstall --purge` deletes no other.
+MANAGED_BY, FLOWERBED = "app.kubernetes.io/managed-by", "flowerbed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,8 @@ class Commands:
         return self.kubectl("create", "namespace", name)
 
     def label_namespace(self, name: str) -> Command:
-        """Have Pod Security `restricted` enforced in a namespace."""
-        return self.kubectl("label", "namespace", name, *POD_SECURITY)
+        """Have Pod Security `restricted` enforced in a namespace, and mark it as created by Flowerbed."""
+        return self.kubectl("label", "namespace", name, *POD_SECURITY, f"{MANAGED_BY}={FLOWERBED}")
 
     def apply_secrets(self, file: Path) -> Command:
         """Apply the party's Secrets on the server's side: no copy of them in an annotation."""
@@ -159,6 +161,10 @@ class Commands:
     def rollback(self, revision: int) -> Command:
         """Return to a revision."""
         return [*self._helm, "rollback", self.party.release, str(revision), *self._there]
+
+    def uninstall(self, timeout: float) -> Command:
+        """Remove the release, and wait up to `timeout` seconds for what Helm waits for."""
+        return self.release("uninstall", "--ignore-not-found", "--wait", "--timeout", f"{timeout:.0f}s")
 
     def list_release(self) -> Command:
         """List the release in whatever state it is: Helm 3 and 4 have these flags in common."""

@@ -81,11 +81,7 @@ def recover(programs: Programs, commands: Commands, run: Run, tell: Callable[[st
     Waits PATIENCE seconds for a Helm that may be at work. Then: back to the last revision that was deployed,
     or, of a first installation, away; claims stay.
     """
-    release = read_release(programs, commands)
-    while release and release.status in PENDING and release.age < PATIENCE:
-        tell(f"release {release.name} is {release.status}; another Helm may be at work, waiting for it")
-        time.sleep(1.0)
-        release = read_release(programs, commands)
+    release = settled(programs, commands, tell)
     if release is None or release.status not in PENDING:
         return release
     good = _last_deployed(programs, commands)
@@ -98,6 +94,19 @@ def recover(programs: Programs, commands: Commands, run: Run, tell: Callable[[st
     return read_release(programs, commands)
 
 
+def settled(programs: Programs, commands: Commands, tell: Callable[[str], None]) -> Release | None:
+    """Return the release once no other Helm works on it, or PATIENCE seconds after one began.
+
+    Raises what `Programs.demand` raises.
+    """
+    release = read_release(programs, commands)
+    while release and release.status in PENDING and release.age < PATIENCE:
+        tell(f"release {release.name} is {release.status}; another Helm may be at work, waiting for it")
+        time.sleep(1.0)
+        release = read_release(programs, commands)
+    return release
+
+
 def _last_deployed(programs: Programs, commands: Commands) -> int | None:
     out = programs.demand(commands.release("history", "--output", "json"), where=commands.party.where)
     revisions = msgspec.json.decode(out, type=list[_Revision])
@@ -105,17 +114,27 @@ def _last_deployed(programs: Programs, commands: Commands) -> int | None:
     return max(good, default=None)
 
 
-def run_loudly(programs: Programs, commands: Commands, tell: Callable[[str], None]) -> Run:
-    """Return what runs a command after printing it. Raises the error that fits its failure."""
+def run_loudly(
+    programs: Programs,
+    commands: Commands,
+    tell: Callable[[str], None],
+    *,
+    verb: str = "apply",
+    seconds: float = LONG,
+) -> Run:
+    """Return what runs a command, up to so many seconds, after printing it.
+
+    Raises the error that fits its failure; `verb` is what the remedy says to run again.
+    """
     from shlex import join
 
     def run(command: Command) -> None:
         tell(f"$ {join(command)}")
         try:
-            programs.demand(command, where=commands.party.where, seconds=LONG)
+            programs.demand(command, where=commands.party.where, seconds=seconds)
         except FlowerbedError as error:
             if not error.remedy:
-                error.remedy = "put it right and run `flowerbed apply` again: it goes on from here"
+                error.remedy = f"put it right and run `flowerbed {verb}` again: it goes on from here"
             raise
 
     return run
