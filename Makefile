@@ -110,16 +110,18 @@ tools: $(READY) ## Build Helm, helm-unittest and kubeconform in their pinned ver
 ##@ One party on Kubernetes: FEDERATION=federation.yaml PARTY=coordinator or a tenant's name
 FEDERATION ?= federation.yaml
 PARTY      ?= coordinator
-PARTY_VERBS := install upgrade template status uninstall
+ONE_PARTY  := $(FEDERATION) --party $(PARTY)
 
-.PHONY: $(PARTY_VERBS)
-install: ## Install the party's release; prints each command first
-upgrade: ## Upgrade it to what the declaration says now
-template: ## Print what Helm would install
-status: ## Show its release and its pods
-uninstall: ## Remove its release; the SuperLink's state stays
-$(PARTY_VERBS): $(READY)
-	@$(BIN)/python tools/party.py $@ $(FEDERATION) $(PARTY)
+.PHONY: install upgrade template status uninstall
+install: $(READY) ## Install the party's release and wait until it is ready (flowerbed apply)
+	@$(BIN)/flowerbed apply $(ONE_PARTY)
+upgrade: install ## The same: upgrade it to what the declaration says now
+template: $(READY) ## Print what Helm would install
+	@$(BIN)/python tools/template.py $(FEDERATION) $(PARTY)
+status: $(READY) ## Show its release, its pods and what is wrong (flowerbed status)
+	@$(BIN)/flowerbed status --cluster $(ONE_PARTY)
+uninstall: $(READY) ## Remove its release; the SuperLink's state and the keys stay (flowerbed uninstall)
+	@$(BIN)/flowerbed uninstall $(ONE_PARTY)
 
 ##@ A Kubernetes to play with: NAME=play NODES=1 (Linux, root, Go)
 NAME  ?= play

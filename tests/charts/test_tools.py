@@ -1,9 +1,8 @@
-"""The tools behind the make targets: parties, packages, shipped values, generated tables."""
+"""The tools behind the make targets: a party rendered, packages, shipped values, generated tables."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -54,55 +53,35 @@ def test_template_prints_its_command_and_the_party(
     party: str, objects: str, declaration: Path, helm: str
 ) -> None:
     """`template` makes the bundle, says which Helm command it runs, and prints the rendered objects."""
-    done = tool("party", "template", declaration, party, HELM=helm)
+    done = tool("template", declaration, party, HELM=helm)
     assert done.returncode == 0, done.stderr
     assert f"$ {helm} --kube-context hub template hospitals-" in done.stderr
     assert objects in done.stdout
     assert "PRIVATE KEY" not in done.stdout
 
 
-def recorder(folder: Path, name: str, code: int = 0) -> str:
-    """Return a program that notes how it was called; it stands in for a cluster, not for Helm."""
-    program = folder / name
-    program.write_text(f'#!/bin/sh\necho "{name} $*" >> {folder}/calls\nexit {code}\n')
-    program.chmod(0o755)
-    return str(program)
+def test_an_unknown_party_is_refused_with_those_there_are(declaration: Path) -> None:
+    """A mistyped party ends with 2 and the list of parties."""
+    done = tool("template", declaration, "nord")
+    assert done.returncode == 2
+    assert "coordinator, north" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("verb", "calls"),
+    ("target", "command"),
     [
-        ("install", ["kubectl get namespace", "kubectl apply --server-side", "helm upgrade --install"]),
-        ("upgrade", ["kubectl apply --server-side", "helm upgrade hospitals-north"]),
-        ("status", ["helm status", "kubectl get pods"]),
-        ("uninstall", ["helm uninstall"]),
+        ("install", "bin/flowerbed apply f.yaml --party north"),
+        ("upgrade", "bin/flowerbed apply f.yaml --party north"),
+        ("template", "bin/python tools/template.py f.yaml north"),
+        ("status", "bin/flowerbed status --cluster f.yaml --party north"),
+        ("uninstall", "bin/flowerbed uninstall f.yaml --party north"),
     ],
 )
-def test_verbs_run_their_commands_in_order(
-    verb: str, calls: list[str], declaration: Path, tmp_path: Path
-) -> None:
-    """Each verb gives kubectl and Helm the party's context and namespace, in the order of INSTALL.md."""
-    programs = {"HELM": recorder(tmp_path, "helm"), "KUBECTL": recorder(tmp_path, "kubectl")}
-    done = tool("party", verb, declaration, "north", **programs)
-    assert done.returncode == 0, done.stderr
-    said = (tmp_path / "calls").read_text()
-    assert "--context hub" in said or "--kube-context hub" in said
-    plain = re.sub(r" --(kube-)?context hub", "", said).splitlines()
-    assert [line.startswith(call) for line, call in zip(plain, calls, strict=True)] == [True] * len(calls)
-
-
-def test_a_command_that_fails_ends_the_verb(declaration: Path, tmp_path: Path) -> None:
-    """Helm is not run when the Secrets could not be applied, and the exit code is that of the failure."""
-    programs = {"HELM": recorder(tmp_path, "helm"), "KUBECTL": recorder(tmp_path, "kubectl", 7)}
-    assert tool("party", "upgrade", declaration, "north", **programs).returncode == 7
-    assert "helm" not in (tmp_path / "calls").read_text()
-
-
-def test_an_unknown_party_is_refused_with_those_there_are(declaration: Path) -> None:
-    """A mistyped party ends with 2 and the list of parties."""
-    done = tool("party", "template", declaration, "nord")
-    assert done.returncode == 2
-    assert "coordinator, north" in done.stderr
+def test_targets_for_one_party_run_the_verbs(target: str, command: str) -> None:
+    """`make` adds nothing of its own to what the command line does."""
+    words = ["make", "--dry-run", "--no-print-directory", target, "FEDERATION=f.yaml", "PARTY=north"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].endswith(command)
 
 
 def test_packages_are_the_same_twice(helm: str, tmp_path: Path) -> None:
