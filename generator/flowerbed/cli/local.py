@@ -65,7 +65,11 @@ def down(file: FileArgument = None, option: FileOption = None) -> int:
 
     path = declaration_file(file, option)
     ended = down_all(path)
-    narrate(f"{', '.join(ended)}: down" if ended else f"nothing runs from {path}; nothing to take down")
+    nothing = (
+        f"nothing runs from {path}; nothing to take down on this machine"
+        " (`flowerbed uninstall` removes a federation from Kubernetes)"
+    )
+    narrate(f"{', '.join(ended)}: down" if ended else nothing)
     return 0
 
 
