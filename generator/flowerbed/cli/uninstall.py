@@ -110,7 +110,7 @@ def _confirm(plan: Plan, parties: Sequence[Party]) -> None:
 def _show(found: Sequence[Uninstalled], bundles: Path) -> None:
     for one in found:
         more = [name for name in one.removed if not name.startswith("Release ")]
-        what = f", {len(more)} more deleted: {', '.join(more)}" if more else ""
+        what = f", also deleted: {', '.join(more)}" if more else ""
         say(f"{one.party}: {one.result} after {one.seconds:.0f} s{what}")
         for finding in one.findings:
             for line in finding.lines():
