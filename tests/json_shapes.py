@@ -30,6 +30,7 @@ from flowerbed.kubernetes.apply import Applied
 from flowerbed.kubernetes.diagnosis import Finding
 from flowerbed.kubernetes.diff import Difference
 from flowerbed.kubernetes.report import FederationStatus
+from flowerbed.kubernetes.uninstall import Uninstalled
 from flowerbed.local.health import Status
 from flowerbed.plan import Plan, Scalar
 from flowerbed.records import ArtifactRecord
@@ -105,6 +106,8 @@ DECLARED: dict[str, dict[str, Any]] = {
         ".runs[].figures": dict[str, LastFigure],
         ".runs[].settings": Texts,
     },
+    "uninstall": {".name": str, ".removed": bool, ".parties": tuple[Uninstalled, ...]},
+    "uninstall.dry-run": {".commands": tuple[Texts, ...]},
     "up": {"": Status},
 }
 

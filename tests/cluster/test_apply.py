@@ -204,7 +204,9 @@ def test_what_uninstall_keeps_brings_the_runs_back(
     done = run("uninstall", "--json")
     record_property("uninstalled", f"in {time.monotonic() - began:.0f} s")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [party["result"] for party in json.loads(done.stdout)["parties"]] == ["removed"] * 3
+    found = json.loads(done.stdout)
+    assert_shape("uninstall", found)
+    assert [party["result"] for party in found["parties"]] == ["removed"] * 3
     assert left(cluster, "pods,statefulsets,deployments,services,networkpolicies") == {}
     assert left(cluster, "persistentvolumeclaims,secrets") == kept
     again = run("uninstall")

@@ -26,7 +26,10 @@ name: hospitals
 tenants: [{name: north, nodes: 2}, {name: south, nodes: 1}]
 users: [{name: ann}, {name: bob, role: viewer}]
 """
-FROM_TYPES = ("apply", "apply.dry-run", "build", "diff", "doctor", "status.cluster")
+FROM_TYPES = (
+    *("apply", "apply.dry-run", "build", "diff", "doctor", "status.cluster"),
+    *("uninstall", "uninstall.dry-run"),
+)
 Printed = Callable[..., Any]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowerbed.plan import Plan
 
 
-def uninstall(  # noqa: PLR0913, PLR0917  (one parameter an option)
+def uninstall(
     file: FileArgument = None,
     option: FileOption = None,
     party: PartyOption = None,

@@ -74,7 +74,7 @@ class Uninstalled(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int = 0
 
 
-def uninstall(  # noqa: PLR0913  (what is removed, and how, are one call)
+def uninstall(
     programs: Programs,
     parties: Sequence[Party],
     *,
