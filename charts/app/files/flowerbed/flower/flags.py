@@ -7,10 +7,12 @@ case and end without a full stop, as argparse's do.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import argparse
 
 Group = TypeVar("Group")
 _KEY = "flag"

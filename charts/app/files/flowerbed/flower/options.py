@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import re
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from .labels import NAME_HELP, NOTE_HELP, TAG_HELP, Labels, labels
 from .source.options import APP_HELP, SourceFlags
 
 if TYPE_CHECKING:
+    import argparse
+
     from .follow import FollowOptions
 
 EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
@@ -121,6 +122,8 @@ def share(text: str | None, *, all_of_them: bool = False) -> float:
 
 def parser(description: str) -> argparse.ArgumentParser:
     """Return the parser of `submit.py`'s command line."""
+    import argparse  # `flowerbed` reads the flags above without it
+
     made = argparse.ArgumentParser(description=description, epilog=EPILOG)
     add = made.add_argument
     add("app", nargs="?", metavar="APP", help=APP_HELP)
