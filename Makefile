@@ -142,14 +142,14 @@ generated: $(READY) ## Rebuild every generated file that is committed
 	@$(BIN)/python -c 'from flowerbed.records import schema_text; print(schema_text(), end="")' > schema/run.schema.json
 	@$(BIN)/python tools/readme.py
 	@$(BIN)/python tools/help_texts.py
-	@$(BIN)/python tests/unit/test_declaration_docs.py
-	@$(BIN)/python tests/unit/test_cluster_troubleshooting.py
+	@PYTHONPATH=tests:tools $(BIN)/python tests/unit/test_declaration_docs.py
+	@PYTHONPATH=tests:tools $(BIN)/python tests/unit/test_cluster_troubleshooting.py
 	@$(BIN)/python tools/charts.py
 	@$(BIN)/python tools/shipped_values.py
-	@PYTHONPATH=tests $(BIN)/python tests/charts/test_network_docs.py
-	@PYTHONPATH=tests $(BIN)/python tests/local/test_route_docs.py
-	@PYTHONPATH=tests $(BIN)/python tests/local/test_app_reads_docs.py
-	@PYTHONPATH=tests $(BIN)/python tests/local/test_outcomes.py
+	@PYTHONPATH=tests:tools $(BIN)/python tests/charts/test_network_docs.py
+	@PYTHONPATH=tests:tools $(BIN)/python tests/local/test_route_docs.py
+	@PYTHONPATH=tests:tools $(BIN)/python tests/local/test_app_reads_docs.py
+	@PYTHONPATH=tests:tools $(BIN)/python tests/local/test_outcomes.py
 
 .PHONY: shapes
 shapes: $(READY) ## Rewrite tests/snapshots/json: the form of what each verb prints with --json

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from needed import not_run, require
+from support.needed import not_run, require
 
 # A run that a shell put in the background ignores Ctrl-C, and so would all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from closure import PACKAGE, closure, copied
 
 Json = Any  # a schema, a value, or any part of one

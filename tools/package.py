@@ -21,7 +21,6 @@ import zipfile
 from pathlib import Path
 
 from closure import PACKAGE, closure, copied
-
 from flowerbed import __version__
 
 ROOT = Path(__file__).resolve().parent.parent

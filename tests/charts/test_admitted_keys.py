@@ -7,7 +7,6 @@ import hashlib
 
 import httpx
 import pytest
-from chart_release import render
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER
@@ -17,6 +16,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from flowerbed.identities import NodeKey
 from flowerbed.identities.revocations import key_fingerprint
+from support.chart_release import render
 
 
 def header_of(key: NodeKey) -> str:

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from chart_release import CHARTS
-from git_repositories import write
-from https_server import serving
+
+from support.git_repositories import write
+from support.https_server import serving
+from support.paths import CHARTS
 
 pytestmark = pytest.mark.pods
 

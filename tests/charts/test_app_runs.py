@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart_release import Release, render
-from local_pod import LocalPod, wait_for
-from real_superlink import RealSuperLink, end, running
 
 from flowerbed.flower.runs import runs
 from flowerbed.identities.nodekey import NodeKey
 from flowerbed.records import capture
-from loopback import free_port
+from support.chart_release import Release, render
+from support.local_pod import LocalPod, wait_for
+from support.paths import TESTS
+from support.ports import free_port
+from support.real_superlink import RealSuperLink, end, running
 
 pytestmark = pytest.mark.pods
 
-ECHO = Path(__file__).parent / "echo_app"
+ECHO = TESTS / "charts" / "echo_app"
 HOSTILE = "q\" b\\ s' {{ .Values }} $(HOME) $$ ; ../ \x7f \t é 😀 \n--insecure"
 NODE_CONFIG = {"site": HOSTILE, "whole": 1.0, "big": 2**53 + 1, "on": True, "deep.er": "x"}
 NODE_TOML = f"""

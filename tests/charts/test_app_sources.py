@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart_release import Release, render
-from git_repositories import commit, git, ssh_server, write
-from https_server import Server, serving
-from local_pod import LocalPod
 
 from flowerbed.flower.app.build import build
+from support.chart_release import Release, render
+from support.git_repositories import commit, git, ssh_server, write
+from support.https_server import Server, serving
+from support.local_pod import LocalPod
 
 pytestmark = pytest.mark.pods
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from chart_release import CASES, Case, Pod, check_schemas, dump
-from network_graph import selects
-from pod_security import violations
 
 from flowerbed import names
 from flowerbed.backups.pod import holding
 from flowerbed.errors import UsageError
+from support.chart_release import CASES, Case, Pod, check_schemas, dump
+from support.network_graph import selects
+from support.pod_security import violations
 
 SUPERLINKS = [case for case in CASES if case.chart == "superlink"]
 

@@ -6,8 +6,9 @@ import tomllib
 from typing import Any
 
 import pytest
-from chart_release import HELMS, Refused, Release, render
-from local_pod import expand
+
+from support.chart_release import HELMS, Refused, Release, render
+from support.local_pod import expand
 
 HOSTILE = [
     'q" \' ` \\ \\" \\n',

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from chart_release import CASES, ROOT, Release
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import commands
 from flowerbed.local.commands import Command, Site, purposes
 from flowerbed.local.state import StateFolder
 from flowerbed.plan import Plan
+from support.chart_release import CASES, Release
+from support.paths import ROOT
 
 SETUPS = sorted(path.parent.name for path in ROOT.glob("values/*/federation.yaml"))
 # Names of files, addresses and ports are each side's own; every other value has to be the same.

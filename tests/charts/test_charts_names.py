@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from chart_release import CASES, Case, Release, render
 
 from flowerbed import names
+from support.chart_release import CASES, Case, Release, render
 
 KUBERNETES_EXECUTOR = {"isolationMode": "process", "superexec": {"executor": "kubernetes"}}
 LABEL, SUBDOMAIN = 63, 253

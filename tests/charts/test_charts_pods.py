@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chart_release import CASES, Case, Object, Pod, render
-from pod_security import violations
+
+from support.chart_release import CASES, Case, Object, Pod, render
+from support.pod_security import violations
 
 ALL = pytest.mark.parametrize("case", CASES, ids=str)
 # This one says `hostPath` twice, for which Pod Security refuses it, as its NOTES say.

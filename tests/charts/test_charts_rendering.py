@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from chart_release import (
+
+from support.chart_release import (
     CASES,
-    CHARTS,
     HELMS,
     MARK,
     PLACES,
-    ROOT,
     Case,
     Refused,
     check_schemas,
@@ -20,6 +19,7 @@ from chart_release import (
     render,
     run_helm,
 )
+from support.paths import CHARTS, ROOT
 
 SUPERNODE = {("StatefulSet", "@"), ("ConfigMap", "@-files"), ("ConfigMap", "@-nodes")}
 GUARDED = {

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_release import CHARTS, Object, render, run_helm
+
+from support.chart_release import Object, render, run_helm
+from support.paths import CHARTS
 
 CA = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
 SUPERNODE: dict[str, Any] = {

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_release import CHARTS, PLACES
-from test_charts_values import described, schema, written
+
+from support.chart_release import PLACES
+from support.chart_schemas import described, schema, written
+from support.paths import CHARTS
 
 CHART = pytest.mark.parametrize("chart", PLACES)
 Test = dict[str, Any]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_release import HELMS, Release, render
 from cryptography.hazmat.primitives import serialization
 
 from flowerbed.bundles import generate
 from flowerbed.declaration import load_plan
 from flowerbed.identities import NodeKey
 from flowerbed.plan import Plan
+from support.chart_release import HELMS, Release, render
 
 KEY = serialization.load_pem_public_key(NodeKey.generate().public)
 BROUGHT = KEY.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from chart_release import CHARTS, render
-from https_server import serving
 
 from flowerbed.flower.programs import kubernetes_client
+from support.chart_release import render
+from support.https_server import serving
+from support.paths import CHARTS
 
 SUPERLINK = (
     "superlink",

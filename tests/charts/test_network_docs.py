@@ -1,19 +1,14 @@
 """The table of connections in docs/access.md is what the charts' NetworkPolicies come to.
 
-`python tests/charts/test_network_docs.py` writes it anew.
+Run as a program, as `make generated` does, it writes it anew.
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-from chart_release import ROOT
-from network_graph import Edge
-from test_charts_network import app, graph, superlink, supernode
-
-sys.path.append(str(ROOT / "tools"))
 from marked import replaced, table
+from support.chart_network import app, graph, superlink, supernode
+from support.network_graph import Edge
+from support.paths import ROOT, writing
 
 PAGE = ROOT / "docs" / "access.md"
 PROCESS = {"isolationMode": "process"}
@@ -66,7 +61,7 @@ def test_the_table_of_connections_is_true() -> None:
     """Every allowed connection is written, and no other."""
     text = PAGE.read_text(encoding="utf-8")
     found = connections()
-    assert text == replaced(text, "connections", found), f"run {Path(__file__).relative_to(ROOT)}"
+    assert text == replaced(text, "connections", found), writing(__file__)
     assert "| supernode supernode | superlink superlink | 9092/TCP | always |" in found
     assert "stranger" not in found
     assert "elsewhere" not in found

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_release import KUBERNETES, render, tools
+
+from support.chart_release import KUBERNETES, render, tools
 
 Json = Any
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart_release import CHARTS, PLACES, render
+
+from support.chart_release import PLACES, render
+from support.paths import CHARTS
 
 Json = dict[str, Any]
 

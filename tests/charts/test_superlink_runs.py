@@ -17,15 +17,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from chart_release import ROOT
-from local_pod import wait_for
-from real_superlink import end, spawn
-from superlink_pods import SuperLinkPods, running
 
 from flowerbed.errors import RefusedError
 from flowerbed.identities.nodekey import NodeKey
 from flowerbed.kubernetes.inside import PENDING, pending_names
-from loopback import free_port
+from support.local_pod import wait_for
+from support.paths import ROOT
+from support.ports import free_port
+from support.real_superlink import end, spawn
+from support.superlink_pods import SuperLinkPods, running
 
 pytestmark = pytest.mark.pods
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_release import CASES, Pod, Release, render
-from pod_security import violations
+
+from support.chart_release import CASES, Pod, Release, render
+from support.pod_security import violations
 
 CASES_HERE = [case for case in CASES if case.chart == "supernode"]
 EXECUTORS = ("sidecar", "deployment", "kubernetes")

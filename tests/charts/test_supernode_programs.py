@@ -15,11 +15,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from chart_release import CHARTS
-from https_server import serving
 
 from flowerbed.flower.programs import supernode
 from flowerbed.identities.authority import CertificateAuthority
+from support.https_server import serving
+from support.paths import CHARTS
 
 pytestmark = pytest.mark.pods
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart_release import Release, render
-from local_pod import LocalPod, wait_for
-from real_superlink import OUTSIDE, RealSuperLink, running
 
-from connect_proxy import tunnels
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.nodekey import NodeKey
-from loopback import free_port
+from support.chart_release import Release, render
+from support.connect_proxy import tunnels
+from support.local_pod import LocalPod, wait_for
+from support.ports import free_port
+from support.real_superlink import OUTSIDE, RealSuperLink, running
 
 pytestmark = pytest.mark.pods
 

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from chart_release import MARK, ROOT, tools
+
+from support.chart_release import MARK, tools
+from support.paths import ROOT
 
 DECLARATION = """\
 version: 1

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from harness.cache import HarnessError, say
 from harness.choice import CONTEXT, choose, missing
 from harness.cluster import Cluster

@@ -8,7 +8,6 @@ import http.server
 import json
 import re
 import subprocess
-import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -20,16 +19,13 @@ from harness import network
 from harness.built import BuiltCluster
 from parties import DIGITS
 
-sys.path.append(str(Path(__file__).parents[1] / "local"))
-
-from image_base import make_builder
-from image_builds import PYTHON, Workshop, open_workshop
-
 from flowerbed.declaration import load_plan
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import lock
 from flowerbed.images.tools import silent
 from flowerbed.images.wheels import wheels
+from support.image_base import make_builder
+from support.image_builds import PYTHON, Workshop, open_workshop
 
 LOGIN = "registry"
 

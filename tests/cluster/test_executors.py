@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +14,8 @@ from followed_runs import APP as ROUNDS
 from harness.cluster import Cluster
 from parties import DIGITS, FLOWERBED, HALVES, ROOT, Federation, Party, declare, final_accuracy, submit
 
-sys.path += [str(ROOT / "tests"), str(ROOT / "tools")]
 from marked import replaced, table
-
-from app_reads import APP, STAY, Found, other_app, read, rows
+from support.app_reads import APP, STAY, Found, other_app, read, rows
 
 CONTROL = 31193
 SERVER_TASKS = "podwise-tasks"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ from typing import Any
 import pytest
 from harness.cluster import Cluster
 
-sys.path.append(str(Path(__file__).parents[1] / "charts"))
-
-from chart_release import CHARTS, HELMS, ROOT, Case, dump, generated_cases, tools
-
 from flowerbed.declaration import load_plan
+from support.chart_release import HELMS, Case, dump, generated_cases, tools
+from support.paths import CHARTS, ROOT
 
 SETUPS = sorted(file.parent.name for file in ROOT.glob("values/*/federation.yaml"))
 

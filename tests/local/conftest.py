@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from further_gateway import start  # noqa: F401  (a fixture)
-from gateway_pod import gateway  # noqa: F401  (a fixture)
-from image_builds import workshop  # noqa: F401  (a fixture)
-from local_helpers import HOSPITALS, declare, write_app
-from source_servers import scratch, served  # noqa: F401  (fixtures)
-from told_rounds import told_app, told_federation, told_runs  # noqa: F401  (fixtures)
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up
+from support.further_gateway import start  # noqa: F401  (a fixture)
+from support.gateway_pod import gateway  # noqa: F401  (a fixture)
+from support.hello_app import write_app
+from support.image_builds import workshop  # noqa: F401  (a fixture)
+from support.local_federation import HOSPITALS, declare
+from support.source_servers import scratch, served  # noqa: F401  (fixtures)
+from support.told_rounds import told_app, told_federation, told_runs  # noqa: F401  (fixtures)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,26 +1,22 @@
 """The table in docs/local.md of what apps read is what an app finds that looks.
 
-`python tests/local/test_app_reads_docs.py` starts a federation and writes the table anew.
+Run as a program, as `make generated` does, it starts a federation and writes the table anew.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
-
-from local_helpers import ROOT, declare, flowerbed, until
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up
 from flowerbed.local.state import state_of
-
-sys.path += [str(ROOT / "tools"), str(ROOT / "tests")]
 from marked import replaced, table
-
-from app_reads import APP, STAY, other_app, read, rows
+from support.app_reads import APP, STAY, other_app, read, rows
+from support.local_federation import declare, flowerbed, until
+from support.paths import ROOT, writing
 
 PAGE = ROOT / "docs" / "local.md"
 COLUMNS = {
@@ -86,7 +82,7 @@ def test_the_table_of_what_apps_read_is_true(tmp_path: Path) -> None:
     """Every thing, by every kind of app: what is written is what an app found."""
     text = PAGE.read_text(encoding="utf-8")
     found = found_here(tmp_path)
-    assert text == replaced(text, "reads", found), f"run {Path(__file__).relative_to(ROOT)}"
+    assert text == replaced(text, "reads", found), writing(__file__)
     assert "| a token of the Kubernetes API | – | – | – |" in found
     assert "| the token of another running app | yes | yes | yes |" in found
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_helpers import ONE_NODE, ROOT, declare, health, run, state, until
-from terminal import Terminal
+
+from support.local_federation import ONE_NODE, declare, health, run, state, until
+from support.paths import ROOT
+from support.terminal import Terminal
 
 NO_WORKER = "No heartbeat received from the task"
 

@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_helpers import LIMIT, call, until
-from local_helpers import flowerbed as command_line
-from local_helpers import run as verb
 
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.local import Federation
 from flowerbed.local.guardian import marked
+from support.gateway_calls import call
+from support.local_federation import LIMIT, until
+from support.local_federation import flowerbed as command_line
+from support.local_federation import run as verb
 
 SINGLE = "server = ServerApp()\nclient = ClientApp()"
 RUNS = "/v1/control/list-runs"

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "digits"
+from support.paths import ROOT
+
+EXAMPLE = ROOT / "examples" / "digits"
 STEPS = ["check", "up", "submit", "logs", "report", "down"]
 PATIENCE = 240.0
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_helpers import ROOT
 
 from flowerbed.flower.app.app import load
 from flowerbed.local import Federation
+from support.paths import ROOT
 
 EXAMPLES = sorted(
     file.parent for file in ROOT.glob("examples/*/pyproject.toml") if file.parent.name != "digits"

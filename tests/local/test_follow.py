@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_helpers import until
-from submit_federation import ALIAS, LIMIT, SUBMIT, Federation, running, ticks
 
 from flowerbed import runs
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.follow import Following
 from flowerbed.flower.runs import Outcome
 from flowerbed.identities import CertificateAuthority
-
-from submit_apps import write_app  # isort: skip  (found through submit_federation)
+from support.apps import write_app
+from support.local_federation import until
+from support.loopback_federation import ALIAS, LIMIT, SUBMIT, Federation, running, ticks
 
 LINES = 10_000
 PAUSE = 0.003  # seconds between two lines

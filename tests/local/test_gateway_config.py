@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from flowerbed.identities import CertificateAuthority
+from support.paths import ROOT
 
 pytestmark = pytest.mark.needs("haproxy")
 
-CONFIG = Path(__file__).parents[2] / "charts" / "superlink" / "files" / "haproxy.cfg"
+CONFIG = ROOT / "charts" / "superlink" / "files" / "haproxy.cfg"
 PORTS = ("FLEET", "CONTROL", "RUNTIME", "READINESS", "METRICS", "SUPERLINK")
 
 

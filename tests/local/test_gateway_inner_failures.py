@@ -8,15 +8,16 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
-from local_helpers import call, until
 
 from flowerbed.local.ports import reserve
-from needed import require
+from support.gateway_calls import call
+from support.local_federation import until
+from support.needed import require
+from support.paths import ROOT
 
-CONFIG = Path(__file__).parents[2] / "charts" / "superlink" / "files" / "haproxy.cfg"
+CONFIG = ROOT / "charts" / "superlink" / "files" / "haproxy.cfg"
 LISTENERS = ("fleet", "control", "runtime", "readiness", "metrics")
 
 

@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from further_gateway import Start, as_user
-from local_helpers import Answer, as_node, call, trust, until
 
 from flowerbed import runs
 from flowerbed.flower import runs as flower_runs
@@ -27,6 +25,9 @@ from flowerbed.identities import CertificateAuthority
 from flowerbed.local import Federation
 from flowerbed.local.ports import reserve
 from flowerbed.local.state import read_record, state_of
+from support.further_gateway import Start, as_user
+from support.gateway_calls import Answer, as_node, call, trust
+from support.local_federation import until
 
 pytestmark = pytest.mark.needs("haproxy")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from gateway_pod import Gateway
-from local_helpers import call, until
+
+from support.gateway_calls import call
+from support.gateway_pod import Gateway
+from support.local_federation import until
 
 pytestmark = pytest.mark.needs("haproxy")
 SOON = 10.0  # seconds

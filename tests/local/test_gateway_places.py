@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dripping import connected, dripping, head, is_open, offered, places, seconds_open
-from further_gateway import Start, as_user
-from local_helpers import as_node, call, trust, until
 
 from flowerbed.local import Federation
 from flowerbed.local.health import status
 from flowerbed.local.state import state_of
+from support.further_gateway import Start, as_user
+from support.gateway_calls import as_node, call, trust
+from support.local_federation import until
+from support.slow_clients import connected, dripping, head, is_open, offered, places, seconds_open
 
 pytestmark = pytest.mark.needs("haproxy")
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from local_helpers import Answer, as_node, call, trust
 
 from flowerbed.errors import RefusedError
 from flowerbed.flower.connection import Connection
@@ -19,6 +18,7 @@ from flowerbed.flower.programs.supernode import Fleet
 from flowerbed.identities import NodeKey
 from flowerbed.local import Federation
 from flowerbed.local.state import state_of
+from support.gateway_calls import Answer, as_node, call, trust
 
 pytestmark = pytest.mark.needs("haproxy")
 

@@ -1,13 +1,12 @@
 """The table in docs/access.md of who can hold what, and for how long, is what a real gateway bears.
 
-`python tests/local/test_hold_docs.py` starts a federation and writes the table anew.
+`PYTHONPATH=tests:tools python tests/local/test_hold_docs.py` starts a federation and writes the table anew.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ssl
-import sys
 import tempfile
 import threading
 import time
@@ -18,9 +17,6 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
-from dripping import connected, dripping, head, is_open, silence
-from further_gateway import as_user
-from local_helpers import HOSPITALS, ROOT, as_node, call, declare, trust, write_app
 
 from flowerbed import runs
 from flowerbed.declaration import load_plan
@@ -30,9 +26,13 @@ from flowerbed.flower.client import FlowerClient, messages
 from flowerbed.flower.connection import Connection
 from flowerbed.local import Federation, up
 from flowerbed.local.state import state_of
-
-sys.path.append(str(ROOT / "tools"))
 from marked import replaced, table
+from support.further_gateway import as_user
+from support.gateway_calls import as_node, call, trust
+from support.hello_app import write_app
+from support.local_federation import HOSPITALS, declare
+from support.paths import ROOT, writing
+from support.slow_clients import connected, dripping, head, is_open, silence
 
 pytestmark = pytest.mark.needs("haproxy")
 
@@ -204,7 +204,7 @@ def test_the_table_of_holds_is_true(hospitals: Federation, hello: Path) -> None:
         probing.result()
     assert not failed
     text = PAGE.read_text(encoding="utf-8")
-    assert text == replaced(text, "holds", found), f"run {Path(__file__).relative_to(ROOT)}"
+    assert text == replaced(text, "holds", found), writing(__file__)
 
 
 if __name__ == "__main__":

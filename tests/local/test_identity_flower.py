@@ -11,20 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import identity_meetings
 import pytest
 from cryptography.hazmat.primitives import serialization
-from identity_meetings import (
-    Authorities,
-    meet,
-    serving,
-)
 
 from flowerbed.identities import CertificateAuthority, NodeKey, ServerCertificate
-from loopback import free_port
+from support import handshakes
+from support.handshakes import Authorities, meet, serving
+from support.ports import free_port
 
-authorities = identity_meetings.authorities
-server = identity_meetings.server
+authorities = handshakes.authorities
+server = handshakes.server
 # In the other isolation each of Flower's processes starts a further one, which nothing here needs.
 PROCESS_ISOLATION = ("--isolation", "process", "--superexec-auth-secret-file", "secret")
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-import identity_meetings
 import pytest
-from identity_meetings import (
+
+from flowerbed.identities import ServerCertificate
+from support import handshakes
+from support.handshakes import (
     ANSWER,
     LONG_NAME,
     NAME,
@@ -24,10 +26,8 @@ from identity_meetings import (
     use,
 )
 
-from flowerbed.identities import ServerCertificate
-
-authorities = identity_meetings.authorities
-server = identity_meetings.server
+authorities = handshakes.authorities
+server = handshakes.server
 
 
 @pytest.mark.parametrize("version", TLS_VERSIONS, ids=lambda version: version.name)

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from image_builds import PYTHON, Workshop
-from local_helpers import declare
 
 from flowerbed.declaration import load_plan
 from json_shapes import assert_shape
+from support.image_builds import PYTHON, Workshop
+from support.local_federation import declare
 
 DECLARATION = """\
 version: 1

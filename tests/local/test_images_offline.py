@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from local_helpers import APP, declare, foreground, run, until_online, write_app
 
 from flowerbed.declaration import load_plan
 from flowerbed.images.environment import environments
@@ -14,6 +13,8 @@ from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import lock
 from flowerbed.images.tools import silent
 from flowerbed.images.wheels import wheels
+from support.hello_app import APP, write_app
+from support.local_federation import declare, foreground, run, until_online
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 TEXT = """\

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image_builds import PYTHON, Workshop
-from local_helpers import declare
+
+from support.image_builds import PYTHON, Workshop
+from support.local_federation import declare
 
 HEAD = """\
 version: 1

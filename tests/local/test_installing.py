@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from flowerbed.images.tools import uv
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 # Arguments of verbs in both kinds of groups, and words of their help.
 HELP = {
     ("logs",): "The run's id",

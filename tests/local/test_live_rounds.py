@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from submit_federation import Federation, last_word
-from terminal import Terminal
 
 from flowerbed import runs
 from flowerbed.flower.interrupts import REPEATS
+from support.loopback_federation import Federation, last_word
+from support.terminal import Terminal
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38)[;m]")
 SHOW_CURSOR = "\x1b[?25h"

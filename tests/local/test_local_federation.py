@@ -16,7 +16,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from local_helpers import GONE, ONE_NODE, ROOT, declare, flowerbed, health, kill, run, until, until_gone
 
 from flowerbed import runs
 from flowerbed.declaration import load_plan
@@ -28,6 +27,8 @@ from flowerbed.flower.connection import Connection
 from flowerbed.identities import NodeKey
 from flowerbed.local import Federation, Options, connection_file, state_of, up
 from flowerbed.local.state import StateFolder, read_record, running
+from support.local_federation import GONE, ONE_NODE, declare, flowerbed, health, kill, run, until, until_gone
+from support.paths import ROOT
 
 SUBMIT = ROOT / "scripts" / "submit.py"
 

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_helpers import (
+
+from flowerbed.local.state import PartRecord, read_record
+from support.local_federation import (
     GONE,
     LIMIT,
     ONE_NODE,
@@ -28,8 +30,6 @@ from local_helpers import (
     until_gone,
     until_online,
 )
-
-from flowerbed.local.state import PartRecord, read_record
 
 
 @pytest.fixture(scope="module")

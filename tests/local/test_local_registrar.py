@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_helpers import ROOT, until
 
 from flowerbed import runs
 from flowerbed.errors import UnreachableError
@@ -19,6 +18,8 @@ from flowerbed.flower.connection import Connection
 from flowerbed.identities import NodeKey
 from flowerbed.local.ports import reserve
 from flowerbed.runs import NodeRecord
+from support.local_federation import until
+from support.paths import ROOT
 
 LAUNCH = ROOT / "generator/flowerbed/flower/launch.py"
 NODES = Path("nodes.json")

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
-from local_helpers import ROOT, until
 
 from flowerbed.errors import RefusedError
 from flowerbed.flower.connection import Connection
@@ -21,6 +20,8 @@ from flowerbed.flower.errors import refusal
 from flowerbed.flower.programs import supernode
 from flowerbed.identities import CertificateAuthority, NodeKey
 from flowerbed.local import Federation, state_of
+from support.local_federation import until
+from support.paths import ROOT
 
 PROGRAM = (str(ROOT / "generator/flowerbed/flower/launch.py"), "supernode")
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-from local_helpers import HOSPITALS, declare, foreground, run, until_online
-from outcome_app import OLDER_SERVER
 
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-from submit_apps import PYPROJECT, write_app
+from support.apps import PYPROJECT, write_app
+from support.local_federation import HOSPITALS, declare, foreground, run, until_online
+from support.outcome_app import OLDER_SERVER
 
 CLIENT = """\
 from flwr.client import NumPyClient

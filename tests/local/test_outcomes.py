@@ -1,23 +1,21 @@
 """Each way that a run can end, for real: exit code, outcome, record; docs/outcomes.md says what was seen.
 
-`python tests/local/test_outcomes.py` tries all of them and writes the table anew.
+Run as a program, as `make generated` does, it tries all of them and writes the table anew.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path += [str(Path(__file__).parents[2] / name) for name in ("tools", "tests")]
 from marked import replaced, table
-from outcome_rows import tried
-from outcome_trials import Seen
+from support.outcome_rows import tried
+from support.outcome_trials import Seen
+from support.paths import ROOT, writing
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "outcomes.md"
 # Exit code, status, and the last word of the SuperLink, which its record has: "" while that is incomplete.
 EXPECTED = {
@@ -100,7 +98,7 @@ def test_the_table_of_outcomes_is_true(seen: dict[str, Seen]) -> None:
     """What is written is what was seen, the reasons word for word."""
     assert set(seen) == set(EXPECTED)
     text = PAGE.read_text(encoding="utf-8")
-    assert text == replaced(text, "outcomes", outcomes(seen)), f"run {Path(__file__).relative_to(ROOT)}"
+    assert text == replaced(text, "outcomes", outcomes(seen)), writing(__file__)
 
 
 def outcomes(seen: dict[str, Seen]) -> str:

@@ -7,18 +7,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from local_helpers import GONE, LIMIT, flowerbed, until
-from outcome_app import FILES
 
 from flowerbed.records import load
-
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-from submit_apps import write_app  # isort: skip
+from support.apps import write_app
+from support.local_federation import GONE, LIMIT, flowerbed, until
+from support.outcome_app import FILES
 
 
 def belonging_to(folder: Path) -> list[str]:

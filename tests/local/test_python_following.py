@@ -1,30 +1,28 @@
 """A run followed from Python: progress, an event loop, a notebook's kernel, errors in Python's words.
 
-`python tests/local/test_python_following.py` runs the cells of a notebook and writes them into docs/python.md
-(it needs nbclient and ipykernel).
+`PYTHONPATH=tests:tools python tests/local/test_python_following.py` runs the cells of a notebook and writes
+them into docs/python.md (it needs nbclient and ipykernel).
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_helpers import LIMIT
-from test_python_docs import APP, DOCUMENT, PYPROJECT, Rows
 
 import flowerbed
 from flowerbed.local import Federation
 from flowerbed.local.throwaway import throwaway
 from flowerbed.metrics import Number
-
-sys.path.append(str(Path(__file__).parents[2] / "tools"))
 from marked import replaced
+from support.local_federation import LIMIT
+from support.paths import writing
+from support.python_docs import APP, DOCUMENT, PYPROJECT, Rows
 
 PACED = (
     APP.replace("import json\n", "import json\nimport time\n", 1)
@@ -159,7 +157,7 @@ def test_a_notebook(hospitals: Federation, app: Path) -> None:
     assert "'server.accuracy': 0.875" in rows[-1].data["text/plain"]
     assert rounds[-1].data["text/plain"] == "[1, 2, 3]"
     text = DOCUMENT.read_text(encoding="utf-8")
-    assert text == replaced(text, "notebook", shown(cells)), f"run {Path(__file__).name}"
+    assert text == replaced(text, "notebook", shown(cells)), writing(__file__)
 
 
 def shown(cells: list[Any]) -> str:

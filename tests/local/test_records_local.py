@@ -12,11 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from local_helpers import GONE, LIMIT, ROOT, flowerbed, run, until
 
 from flowerbed.records import load, load_log, report_of
 from flowerbed.report import render_page
-from needed import require
+from support.local_federation import GONE, LIMIT, flowerbed, run, until
+from support.needed import require
+from support.paths import ROOT
 
 SETTINGS = ("num-server-rounds=1", "min-nodes=2", "accuracy-floor=0.1", "local-epochs=1")
 XSS = "<script>document.title = 'broken'</script>"

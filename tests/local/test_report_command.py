@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from submit_federation import LIMIT, Federation, Submission
 
 from flowerbed import runs
 from flowerbed.cli.main import run as flowerbed
+from support.loopback_federation import LIMIT, Federation, Submission
 
 
 @pytest.fixture

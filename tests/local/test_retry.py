@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_helpers import HOSPITALS, declare, foreground, run, until_online
 
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-from submit_apps import PYPROJECT, write_app
+from support.apps import PYPROJECT, write_app
+from support.local_federation import HOSPITALS, declare, foreground, run, until_online
 
 SERVER = """\
 import json

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from gateway_pod import Gateway
-from local_helpers import until
 
 from flowerbed.identities import ClientCertificate
+from support.gateway_pod import Gateway
+from support.local_federation import until
 
 pytestmark = pytest.mark.needs("haproxy")
 

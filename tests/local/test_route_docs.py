@@ -1,25 +1,23 @@
 """The table of routes in docs/access.md is what a real gateway answers.
 
-`python tests/local/test_route_docs.py` starts a federation and writes the table anew.
+Run as a program, as `make generated` does, it starts a federation and writes the table anew.
 """
 
 from __future__ import annotations
 
 import json
 import ssl
-import sys
 import tempfile
 import urllib.request
 from pathlib import Path
 
-from local_helpers import HOSPITALS, ROOT, as_node, call, declare, trust
-
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up
 from flowerbed.local.state import state_of
-
-sys.path.append(str(ROOT / "tools"))
 from marked import replaced, table
+from support.gateway_calls import as_node, call, trust
+from support.local_federation import HOSPITALS, declare
+from support.paths import ROOT, writing
 
 PAGE = ROOT / "docs" / "access.md"
 # Who, at which listener, with whose certificate, or as a node whose key is admitted.
@@ -65,7 +63,7 @@ def test_the_table_of_routes_is_true(hospitals: Federation) -> None:
     """Every route, every role, every listener: what is written is what is answered."""
     text = PAGE.read_text(encoding="utf-8")
     found = routes(hospitals)
-    assert text == replaced(text, "routes", found), f"run {Path(__file__).relative_to(ROOT)}"
+    assert text == replaced(text, "routes", found), writing(__file__)
     assert "| `/v1/control/start-run` | – | 403 | yes | yes | 404 | 404 | 404 |" in found
 
 

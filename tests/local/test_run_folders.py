@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_helpers import HOSPITALS, declare, flowerbed, foreground, run, state, until_online
 
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-from submit_apps import PYPROJECT, write_app
+from support.apps import PYPROJECT, write_app
+from support.local_federation import HOSPITALS, declare, flowerbed, foreground, run, state, until_online
 
 BIG = 9_000_000
 SERVER = f"""\

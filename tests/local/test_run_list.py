@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from submit_federation import Federation
 
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.client import Federation as Client
 from flowerbed.runs import RunFilter, find_runs
-from needed import require
+from support.loopback_federation import Federation
+from support.needed import require
 
 
 @pytest.fixture

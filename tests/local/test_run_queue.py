@@ -7,12 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from submit_federation import Federation, running, submit, ticks
 
 from flowerbed import runs
 from flowerbed.flower.follow import FollowOptions
-
-from submit_apps import write_app  # isort: skip  (found through submit_federation)
+from support.apps import write_app
+from support.loopback_federation import Federation, running, submit, ticks
 
 
 @pytest.fixture(scope="module")

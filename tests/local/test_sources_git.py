@@ -6,14 +6,13 @@ import base64
 from pathlib import Path
 
 import pytest
-from source_servers import APP, Served, fetched, refused, request
 
 from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.source import git as flower_git
 from flowerbed.flower.source.git_process import Git
 from flowerbed.flower.source.request import Request
-
-from git_repositories import git  # isort: skip  (found through source_servers)
+from support.git_repositories import git
+from support.source_servers import APP, Served, fetched, refused, request
 
 pytestmark = pytest.mark.usefixtures("scratch")
 TOKEN = "s3cret $x `y` \" ' é"

@@ -9,13 +9,12 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from source_servers import APP, Served, fetched, refused, request
 
 from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.source import git_process as flower_git_process
 from flowerbed.flower.source.request import Request
-
-from git_repositories import commit, git, write  # isort: skip  (found through source_servers)
+from support.git_repositories import commit, git, write
+from support.source_servers import APP, Served, fetched, refused, request
 
 pytestmark = pytest.mark.usefixtures("scratch")
 BACKEND = "/git/app.git/info/refs"

@@ -18,13 +18,12 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from source_servers import Served
-from submit_federation import LIMIT, SUBMIT
 
 from flowerbed.flower.app.build import build
 from flowerbed.local import Federation
-
-from git_repositories import commit, git, write  # isort: skip  (found through source_servers)
+from support.git_repositories import commit, git, write
+from support.loopback_federation import LIMIT, SUBMIT
+from support.source_servers import Served
 
 HELPERS = """\
 import numpy as np

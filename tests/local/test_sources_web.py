@@ -10,15 +10,14 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-from source_servers import APP, Served, fetched, refused
 
 from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.app.build import build
 from flowerbed.flower.source import download as flower_download
 from flowerbed.flower.source.prepare import prepared
 from flowerbed.flower.source.request import Request
-
-from git_repositories import write  # isort: skip  (found through source_servers)
+from support.git_repositories import write
+from support.source_servers import APP, Served, fetched, refused
 
 pytestmark = pytest.mark.usefixtures("scratch")
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from local_helpers import HOSPITALS, declare, foreground, run, until, until_online
 
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-from submit_apps import PYPROJECT, write_app
+from support.apps import PYPROJECT, write_app
+from support.local_federation import HOSPITALS, declare, foreground, run, until, until_online
 
 SERVER = """\
 import os

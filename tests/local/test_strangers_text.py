@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from local_helpers import flowerbed as command_line
-from submit_federation import LIMIT, Federation, last_word, running
-from terminal import Terminal
 
 from flowerbed import runs
 from flowerbed.flower.app.build import build
 from flowerbed.flower.client import FlowerClient, messages
-
-from submit_apps import PYPROJECT, write_app  # isort: skip  (found through submit_federation)
+from support.apps import PYPROJECT, write_app
+from support.local_federation import flowerbed as command_line
+from support.loopback_federation import LIMIT, Federation, last_word, running
+from support.terminal import Terminal
 
 # A title, a clipboard, a hyperlink, a device control string, C1 forms of both, and a cleared screen.
 HOSTILE = (

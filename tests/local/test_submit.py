@@ -15,12 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submit_federation import LIMIT, ROOT, SUBMIT, Federation, Submission, last_word, running, submit, ticks
 
 import flowerbed as flowerbed_package
 from flowerbed import runs
-
-from submit_apps import write_app  # isort: skip  (found through submit_federation)
+from support.apps import write_app
+from support.loopback_federation import (
+    LIMIT,
+    SUBMIT,
+    Federation,
+    Submission,
+    last_word,
+    running,
+    submit,
+    ticks,
+)
+from support.paths import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from submit_federation import Federation, Submission, last_word, running, submit, ticks
 
 from flowerbed import runs
 from flowerbed.flower import follow as flower_follow
 from flowerbed.flower.follow import Following
-
-from submit_apps import write_app  # isort: skip  (found through submit_federation)
+from support.apps import write_app
+from support.loopback_federation import Federation, Submission, last_word, running, submit, ticks
 
 
 @pytest.fixture(scope="module")

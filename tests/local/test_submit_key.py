@@ -7,15 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from submit_federation import Federation, Submission, last_word, running, submit, ticks
 
 from flowerbed import runs
 from flowerbed.flower.app.app import load
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.idempotency import keyed, start_once
 from flowerbed.flower.runs import start
-
-from submit_apps import write_app  # isort: skip  (found through submit_federation)
+from support.apps import write_app
+from support.loopback_federation import Federation, Submission, last_word, running, submit, ticks
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-from submit_apps import write_app
-from submit_federation import LIMIT
-
 from flowerbed.local import throwaway
 from flowerbed.records.index import listing
 from flowerbed.runs import list_runs, load_connection
+from support.apps import write_app
+from support.loopback_federation import LIMIT
 
 SERVER = """\
 import json

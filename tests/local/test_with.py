@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from local_helpers import LIMIT, run
 
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-from submit_apps import PYPROJECT, SERVER, write_app
+from support.apps import PYPROJECT, SERVER, write_app
+from support.local_federation import LIMIT, run
 
 PACKAGE = "toolz"  # pure Python, without dependencies, and not among Flower's
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from submit_apps import CLIENT, PYPROJECT, SERVER, pyproject, write_app
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load_for_run
 from flowerbed.flower.app.fix import corrected
 from flowerbed.flower.app.requirements import FEDERATION
 from flowerbed.flower.programs import submit
+from support.apps import CLIENT, PYPROJECT, SERVER, pyproject, write_app
 
 CODE = {"__init__.py": "", "server.py": SERVER, "client.py": CLIENT}
 

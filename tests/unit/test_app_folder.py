@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from submit_apps import write_app
 
 from flowerbed.errors import UsageError
 from flowerbed.flower import artifacts as flower_artifacts
@@ -17,6 +16,7 @@ from flowerbed.flower import resume as flower_resume
 from flowerbed.flower.app.app import load
 from flowerbed.flower.artifacts import artifacts, shown
 from flowerbed.flower.start import app_folder
+from support.apps import write_app
 
 
 def test_writer_and_reader_agree() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from submit_apps import CLIENT, PYPROJECT, SERVER, pyproject, write_app
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load
@@ -18,6 +17,7 @@ from flowerbed.flower.app.imports import Files, closure
 from flowerbed.flower.app.packing_rules import BUILT_IN
 from flowerbed.flower.app.reads import files_named, keys_read, renamed
 from flowerbed.flower.app.requirements import declared_images, this_python
+from support.apps import CLIENT, PYPROJECT, SERVER, pyproject, write_app
 
 HERE = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from submit_apps import SERVER, pyproject, write_app
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load, load_for_run
 from flowerbed.flower.app.fab import FabFile
 from flowerbed.flower.app.reads import Key, keys_read
 from flowerbed.flower.app.syntax import compiled
+from support.apps import SERVER, pyproject, write_app
 
 
 def read(*lines: str) -> dict[str, Key]:

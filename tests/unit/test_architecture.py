@@ -9,7 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from imports import (
+
+from support.import_graph import (
     CHARTS,
     PACKAGE,
     Module,

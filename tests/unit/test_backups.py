@@ -24,11 +24,12 @@ from flowerbed.cli import main
 from flowerbed.errors import UsageError
 from flowerbed.flower.programs import superlink_state
 from flowerbed.flower.programs.superlink_state import Facts, StateError, copied, put
+from support.paths import ROOT
 
 STATE = bytes(range(256)) * 5000
 FACTS = Facts(len(STATE), hashlib.sha256(STATE).hexdigest(), runs=12, nodes=5, flower="1.41.0")
 PROGRAM = Path(superlink_state.__file__)
-PAGE = (Path(__file__).parents[2] / "docs" / "backups.md").read_text()
+PAGE = (ROOT / "docs" / "backups.md").read_text()
 
 
 def silent(_: int, __: int) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-import needed
+from support import needed
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TABLE = re.findall(
     r"^(\S+) +(quick|all|cluster) +(\S+) +\S", (ROOT / "tools/packages").read_text(), re.MULTILINE
 )

@@ -10,16 +10,17 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from bundle_plans import variants
-from ca_certificate import CERTIFICATE
 from cryptography.hazmat.primitives.serialization import Encoding
-from identity_plans import federation, tenant
 
 from flowerbed import identities
 from flowerbed.bundles import generate
 from flowerbed.flower.connection import Connection
 from flowerbed.identities.trust import server_authorities
 from flowerbed.plan import Plan
+from support.bundle_files import files
+from support.ca_certificate import CERTIFICATE
+from support.plan_variants import variants
+from support.plans import federation, tenant
 
 VARIANTS = variants()
 PARTY = {"values.yaml", "secrets.yaml", "INSTALL.md"}
@@ -27,10 +28,6 @@ AUTHORITY = {"ca/ca.crt", "ca/ca.key", "ca/issued.json"}
 USER = {f"users/analyst/{name}" for name in ("connection.toml", "ca.crt", "client.crt", "client.key")}
 
 each_plan = pytest.mark.parametrize("plan", VARIANTS.values(), ids=VARIANTS)
-
-
-def files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 def of(party: str, *names: str) -> set[str]:

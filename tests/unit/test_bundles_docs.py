@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
-from bundle_plans import change, variants
-from identity_plans import federation, tenant
-from test_bundles_content import files
 
 from flowerbed.bundles import generate
+from support.bundle_files import files
+from support.paths import ROOT
+from support.plan_variants import change, variants
+from support.plans import federation, tenant
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "bundles.md").read_text()
+DOCUMENT = (ROOT / "docs" / "bundles.md").read_text()
 SECRET = {"secrets.yaml", "retired-keys.yaml", "ca.key", "client.key"}
 
 

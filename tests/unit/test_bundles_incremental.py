@@ -11,41 +11,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import yaml
-from bundle_plans import change, rich_tenant, with_superlink
-from identity_plans import federation, tenant, with_tls
 
-from flowerbed import identities
 from flowerbed.bundles import generate
 from flowerbed.errors import UsageError
 from flowerbed.identities import clock
 from flowerbed.identities.events import Event
 from flowerbed.plan import Plan, User
+from support.bundle_files import admitted, held, marks, touched
+from support.plan_variants import change, rich_tenant, with_superlink
+from support.plans import federation, tenant, with_tls
 
 PLAN = federation(tenant("north"), tenant("south", 1), tenant("east", 1))
-Marks = dict[str, tuple[int, int, bytes]]
-
-
-def marks(folder: Path) -> Marks:
-    """Return each file's inode, time stamp and bytes: one that was written again differs in one of them."""
-    return {
-        str(path.relative_to(folder)): (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes())
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != ".lock"
-    }
-
-
-def touched(before: Marks, after: Marks) -> set[str]:
-    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-
-
-def admitted(folder: Path) -> dict[str, str]:
-    values = yaml.safe_load((folder / "coordinator" / "values.yaml").read_text())
-    return {name: node["publicKey"] for name, node in values["admission"]["nodes"].items()}
-
-
-def held(plan: Plan, folder: Path) -> dict[str, str]:
-    return {name: key.public.decode() for name, key in identities.load(plan, folder).node_keys.items()}
 
 
 @pytest.fixture

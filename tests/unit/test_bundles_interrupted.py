@@ -12,14 +12,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from bundle_interruptions import CHANGED, FRESH, assert_right, in_a_child, private_keys
-from identity_plans import federation, tenant
-from test_bundles_content import files
 
 from flowerbed.bundles import generate
 from flowerbed.errors import IdentityError
 from flowerbed.identities import kept
 from flowerbed.plan import Plan
+from support.bundle_files import files
+from support.bundle_interruptions import CHANGED, FRESH, assert_right, in_a_child, private_keys
+from support.plans import federation, tenant
 
 PROGRAM = """
 import sys, msgspec

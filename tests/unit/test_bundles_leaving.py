@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bundle_plans import change
-from identity_plans import federation, tenant
-from test_bundles_incremental import admitted, held, marks, touched
 
 from flowerbed.bundles import Left, generate
 from flowerbed.errors import UsageError
 from flowerbed.identities.events import Event
+from support.bundle_files import admitted, held, marks, touched
+from support.plan_variants import change
+from support.plans import federation, tenant
 
 PLAN = federation(tenant("north"), tenant("south", 1))
 WITHOUT = change(PLAN, tenants=PLAN.tenants[:1])

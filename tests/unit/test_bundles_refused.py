@@ -8,12 +8,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from bundle_interruptions import CHANGED, FRESH, assert_right, in_a_child, private_keys
-from identity_plans import federation, tenant
-from test_bundles_incremental import marks, touched
 
 from flowerbed.bundles import generate
 from flowerbed.errors import FlowerbedError
+from support.bundle_files import marks, touched
+from support.bundle_interruptions import CHANGED, FRESH, assert_right, in_a_child, private_keys
+from support.plans import federation, tenant
 
 
 @pytest.mark.parametrize("limit", [100, 700, 2000, 5000])

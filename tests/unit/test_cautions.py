@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from bundle_plans import change, variants, with_superlink
 
 from flowerbed.declaration.cautions import cautions
 from flowerbed.plan import Plan, TenantProxy
 from flowerbed.values.install import supernode_install
+from support.plan_variants import change, variants, with_superlink
 
 VARIANTS = variants()
 PLAIN = VARIANTS["plain"]

@@ -9,15 +9,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hostile_fabs import APP, hostile, pack, patched
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load
 from flowerbed.flower.app.fab import FabFile
+from support.hostile_fabs import APP, hostile, pack, patched
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CORPUS = list(hostile())
 LEAST = 200_000  # kB: more than any hostile FAB may make a process of
 # Reads each file in a process of its own that may not grow, and says what came of it and its peak.

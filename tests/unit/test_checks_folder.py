@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from submit_apps import PYPROJECT, SERVER, write_app
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load
 from flowerbed.flower.app.build import LARGEST_FAB
 from flowerbed.flower.app.checks import LARGEST_MODULE, LARGEST_PYPROJECT, checked
+from support.apps import PYPROJECT, SERVER, write_app
 
 
 def refusal(folder: Path) -> str:

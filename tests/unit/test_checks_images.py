@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from submit_apps import pyproject, write_app
 
 from flowerbed.cli.flags import LocalFlags, WhereFlags
 from flowerbed.cli.libraries import libraries_of
 from flowerbed.flower.app.app import load_for_run
 from flowerbed.flower.app.requirements import Libraries
 from flowerbed.images.record import lock_file
+from support.apps import pyproject, write_app
 
 FEDERATION = """\
 version: 1

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from submit_apps import pyproject, write_app
 
 from flowerbed.declaration.model import FLOWER_LINES
 from flowerbed.errors import UsageError
@@ -26,6 +25,7 @@ from flowerbed.flower.app.requirements import (
     wrong_requirements,
 )
 from flowerbed.flower.source.inline import FLOWER
+from support.apps import pyproject, write_app
 
 
 def app_with(folder: Path, dependencies: str) -> Path:

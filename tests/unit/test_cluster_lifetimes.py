@@ -6,8 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from bundle_plans import change
-from identity_plans import federation
 
 from flowerbed.bundles import generate, read_record
 from flowerbed.identities import clock
@@ -15,6 +13,8 @@ from flowerbed.identities.revocations import revoke_users
 from flowerbed.kubernetes import lifetimes
 from flowerbed.kubernetes.diagnosis import Finding, healthy
 from flowerbed.plan import User
+from support.plan_variants import change
+from support.plans import federation
 
 PLAN = change(federation(), users=(User(name="sam", role="submitter"), User(name="vera", role="viewer")))
 

@@ -1,19 +1,18 @@
 """docs/troubleshooting.md lists every known trouble, in the words of the program.
 
-`python tests/unit/test_cluster_troubleshooting.py` writes the list anew.
+Run as a program, as `make generated` does, it writes the list anew.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
 from flowerbed.kubernetes.symptoms import OTHER, Symptom, symptom_of, symptoms
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "troubleshooting.md"
 BEGIN, END = "<!-- symptoms: begin, written from symptoms.toml -->", "<!-- symptoms: end -->"
 

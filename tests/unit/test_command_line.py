@@ -13,9 +13,10 @@ import typer
 
 from flowerbed import __version__
 from flowerbed.cli import catalog, main
+from support.paths import ROOT
 
 VERBS = sorted(typer.main.get_command(main.app).commands)  # type: ignore[attr-defined]
-README = Path(__file__).parents[2] / "README.md"
+README = ROOT / "README.md"
 
 
 def flowerbed(*arguments: str) -> subprocess.CompletedProcess[str]:

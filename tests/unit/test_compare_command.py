@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from record_folders import keep
 
 from flowerbed.cli.main import run as flowerbed
+from support.record_folders import keep
 
 COUNT = 300
 SECONDS = 20.0  # many times what it takes, for a busy machine

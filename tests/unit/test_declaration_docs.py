@@ -1,6 +1,6 @@
 """What is generated from the model and the table of wrong declarations, and committed.
 
-`python tests/unit/test_declaration_docs.py` writes it anew.
+Run as a program, as `make generated` does, it writes it anew.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 from msgspec import NODEFAULT, inspect
-from test_declaration_wrong import CASES, Case
 
 from flowerbed.declaration import imagemodel, kinds, load, load_plan, model, podmodel, proxymodel
 from flowerbed.declaration.reader import read
 from flowerbed.declaration.schema import schema, schema_text
 from flowerbed.errors import DeclarationError, Problem
+from support.paths import ROOT, writing
+from support.wrong_declarations import CASES, Case
 
-ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "schema" / "federation.schema.json"
 PAGE = ROOT / "docs" / "declaration.md"
 SECTIONS = {
@@ -147,12 +147,12 @@ def page() -> str:
 
 def test_the_schema_is_the_models() -> None:
     """schema/federation.schema.json is what the model gives."""
-    assert SCHEMA.read_text() == schema_text(), f"run: python {Path(__file__).relative_to(ROOT)}"
+    assert SCHEMA.read_text() == schema_text(), writing(__file__)
 
 
 def test_the_page_is_up_to_date() -> None:
     """The field reference and the table of wrong declarations are what model and checks give."""
-    assert PAGE.read_text() == page(), f"run: python {Path(__file__).relative_to(ROOT)}"
+    assert PAGE.read_text() == page(), writing(__file__)
 
 
 def test_every_part_of_the_model_is_described() -> None:

@@ -16,8 +16,9 @@ import pytest
 
 from flowerbed.declaration import load_plan
 from flowerbed.flower.app.app import load
+from support.paths import ROOT
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "digits"
+EXAMPLE = ROOT / "examples" / "digits"
 CONFIG = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
 SEED, SKEW = CONFIG["seed"], CONFIG["skew"]
 

@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kept_documents import BROKEN_TEXTS, TEXTS, values
 
 from flowerbed import documents, records
 from flowerbed.backups.archive import Manifest
@@ -30,6 +29,7 @@ from flowerbed.records.capture import Submitted, handed_in
 from flowerbed.records.store import save
 from flowerbed.report import Comparison, Report
 from flowerbed.runs import NodeRecord, RunRecord
+from support.document_values import BROKEN_TEXTS, TEXTS, values
 
 KEPT = [
     records.Record, Submitted, Report, Comparison, RunRecord, NodeRecord,

@@ -15,6 +15,7 @@ import pytest
 
 from flowerbed import files
 from flowerbed.errors import FlowerbedError
+from support.nobody import read_as_nobody
 
 
 def mode_of(path: Path) -> int:
@@ -253,16 +254,6 @@ def test_a_file_in_a_folders_way_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"x"
 
 
-def as_nobody(path: str, results: multiprocessing.Queue[str]) -> None:
-    os.setgid(65534)
-    os.setuid(65534)
-    try:
-        files.read_file(Path(path), files.PRIVATE_MODE)
-        results.put("read")
-    except FlowerbedError as error:
-        results.put(str(error))
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another account")
 @pytest.mark.parametrize(
     ("mode", "words"), [(0o644, "is open to other accounts"), (0o600, "Permission denied")]
@@ -276,7 +267,7 @@ def test_another_accounts_file_is_refused(mode: int, words: str) -> None:
         path.chmod(mode)
         context = multiprocessing.get_context("spawn")
         results = context.Queue()
-        process = context.Process(target=as_nobody, args=(str(path), results))
+        process = context.Process(target=read_as_nobody, args=(str(path), results))
         process.start()
         answer = results.get(timeout=60)
         process.join(timeout=60)

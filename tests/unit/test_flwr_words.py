@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from submit_apps import pyproject, write_app
 
 from flowerbed.cli import main
 from flowerbed.cli.flwr_words import COMMANDS, OPTIONS
+from support.apps import pyproject, write_app
 
 
 @pytest.mark.parametrize("word", COMMANDS)

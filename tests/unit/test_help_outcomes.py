@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from flowerbed.cli import main
 from flowerbed.flower import runs as flower_runs
+from support.paths import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "submit.md"
+PAGE = ROOT / "docs" / "submit.md"
 
 
 @pytest.mark.parametrize("verb", ["submit", "attach"])

@@ -5,10 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-import identity_store
 import pytest
-from identity_plans import federation
-from identity_store import damage, ensure_all, snapshot
 
 from flowerbed import identities
 from flowerbed.errors import IdentityError
@@ -18,6 +15,9 @@ from flowerbed.identities import (
     ClientCertificate,
     ensure_authority,
 )
+from support import identity_store
+from support.identity_store import damage, ensure_all, snapshot
+from support.plans import federation
 
 folder = identity_store.folder
 

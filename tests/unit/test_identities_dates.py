@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import identity_nouns
 import pytest
-from identity_nouns import NOW, PLACE
 
 from flowerbed.errors import IdentityError
 from flowerbed.identities import CertificateAuthority, clock
+from support import certificates
+from support.certificates import NOW, PLACE
 
-authority = identity_nouns.authority
-fixed_time = identity_nouns.fixed_time
+authority = certificates.authority
+fixed_time = certificates.fixed_time
 
 
 @pytest.mark.parametrize("days", [1, 365])

@@ -8,8 +8,9 @@ from typing import get_args
 
 from flowerbed import files, identities
 from flowerbed.identities.events import Kind
+from support.paths import ROOT
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "identities.md").read_text()
+DOCUMENT = (ROOT / "docs" / "identities.md").read_text()
 SOURCES = sorted(Path(identities.__file__).parent.glob("*.py"))
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-import identity_store
 import pytest
-from identity_plans import federation, tenant
-from identity_store import ensure_all, secrets_of
 
 from flowerbed import identities
 from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, write_atomic
@@ -17,6 +14,9 @@ from flowerbed.identities import (
     ensure_node_keys,
     kept,
 )
+from support import identity_store
+from support.identity_store import ensure_all, secrets_of
+from support.plans import federation, tenant
 
 folder = identity_store.folder
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 
-import identity_nouns
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from identity_nouns import encoded
 
 from flowerbed.errors import IdentityError
 from flowerbed.identities import NodeKey
+from support import certificates
+from support.certificates import encoded
 
-fixed_time = identity_nouns.fixed_time
+fixed_time = certificates.fixed_time
 
 
 def test_node_keys_have_flowers_forms() -> None:

@@ -7,20 +7,20 @@ import random
 import string
 from typing import TypeVar
 
-import identity_nouns
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
-from identity_nouns import LONG_NAME, PLACE, encoded
 
 from flowerbed.errors import IdentityError
 from flowerbed.identities import CertificateAuthority, ClientCertificate, NodeKey, ServerCertificate
 from flowerbed.identities.certificates import KeyPair
+from support import certificates
+from support.certificates import LONG_NAME, PLACE, encoded
 
-authority = identity_nouns.authority
-fixed_time = identity_nouns.fixed_time
+authority = certificates.authority
+fixed_time = certificates.fixed_time
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 

@@ -6,17 +6,17 @@ import subprocess
 from datetime import timedelta
 from pathlib import Path
 
-import identity_nouns
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from identity_nouns import LONG_NAME, encoded
 
 from flowerbed.identities import CertificateAuthority, clock
+from support import certificates
+from support.certificates import LONG_NAME, encoded
 
-authority = identity_nouns.authority
-fixed_time = identity_nouns.fixed_time
+authority = certificates.authority
+fixed_time = certificates.fixed_time
 pytestmark = pytest.mark.needs("openssl")
 
 

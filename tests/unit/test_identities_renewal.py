@@ -6,10 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-import identity_store
 import pytest
-from identity_plans import federation, with_tls
-from identity_store import ANALYST, ensure_all, kinds, snapshot
 
 from flowerbed import identities
 from flowerbed.errors import IdentityError
@@ -21,6 +18,9 @@ from flowerbed.identities import (
     ensure_user,
 )
 from flowerbed.identities.rotation import rotate_authority
+from support import identity_store
+from support.identity_store import ANALYST, ensure_all, kinds, snapshot
+from support.plans import federation, with_tls
 
 folder = identity_store.folder
 travel = identity_store.travel

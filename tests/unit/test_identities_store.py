@@ -6,12 +6,9 @@ import stat
 from datetime import timedelta
 from pathlib import Path
 
-import identity_store
 import msgspec
 import pytest
 import yaml
-from identity_plans import federation, tenant, with_tls
-from identity_store import ANALYST, ensure_all, kinds, secrets_of, snapshot
 
 from flowerbed import identities
 from flowerbed.errors import IdentityError
@@ -23,6 +20,9 @@ from flowerbed.identities import (
     ensure_node_keys,
     ensure_user,
 )
+from support import identity_store
+from support.identity_store import ANALYST, ensure_all, kinds, secrets_of, snapshot
+from support.plans import federation, tenant, with_tls
 
 folder = identity_store.folder
 

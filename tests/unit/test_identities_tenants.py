@@ -5,16 +5,16 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-import identity_store
 import msgspec
-from identity_plans import federation, tenant
-from identity_store import ensure_all, kinds, secrets_of, snapshot
 
 from flowerbed import identities
 from flowerbed.identities import (
     Event,
     ensure_node_keys,
 )
+from support import identity_store
+from support.identity_store import ensure_all, kinds, secrets_of, snapshot
+from support.plans import federation, tenant
 
 folder = identity_store.folder
 

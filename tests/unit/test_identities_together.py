@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -14,23 +15,23 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from identity_plans import federation, tenant
 
 from flowerbed import identities
 from flowerbed.errors import IdentityError
 from flowerbed.identities import Identities, ensure_authority, ensure_node_keys, kept
 from flowerbed.plan import Plan, Role
+from support.paths import TESTS
+from support.plans import federation, tenant
 
 # Makes everything for a role that alternates, so that the user's pair is renewed again and again.
 GENERATE = """
 import json, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from identity_plans import federation
+from support.plans import federation
 from flowerbed import identities as i
 folder = Path(sys.argv[1])
 sys.stdin.readline()
-for turn in range(int(sys.argv[3])):
+for turn in range(int(sys.argv[2])):
     plan = federation(role=("viewer", "operator")[turn % 2])
     authority = i.ensure_authority(plan, folder)
     coordinator = i.ensure_coordinator(plan, folder, authority)
@@ -42,8 +43,11 @@ print(json.dumps([authority.certificate.decode(), coordinator.superexec_secret.d
 
 
 def start(folder: Path, turns: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", GENERATE, str(folder), str(Path(__file__).parent), str(turns)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", GENERATE, str(folder), str(turns)]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    return subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def load_any(folder: Path) -> Identities:

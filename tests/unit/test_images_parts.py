@@ -24,6 +24,7 @@ from flowerbed.images.record import Entry, Record, built_images, read_record, re
 from flowerbed.images.reference import Reference, parse
 from flowerbed.images.wheels import target_environment
 from flowerbed.plan import Plan
+from support.paths import ROOT
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 REFERENCES = {
@@ -220,7 +221,7 @@ def test_what_every_image_with_apps_brings(tmp_path: Path) -> None:
     assert provided(declared(tmp_path, "{superexec: {}}")[0], file) == {}
 
 
-PAGE = (Path(__file__).parents[2] / "docs" / "images.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "images.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    (flowerbed [^#\n]+)", PAGE, re.MULTILINE)
 
 

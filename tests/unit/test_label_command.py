@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-import report_runs
-from record_folders import keep
 
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.flower.connection import Connection
 from flowerbed.records import capture, load
+from support import report_runs
+from support.record_folders import keep
 
 RUN, OTHER = "5311000000000000001", "5312000000000000002"
 ROOT = Path("runs")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support.paths import ROOT
+
 LAUNCH = ROOT / "generator/flowerbed/flower/launch.py"
 FILES = ROOT / "charts/supernode/files"
 # A program, and what it says that needs the package: nobody answers.

@@ -14,6 +14,7 @@ from flowerbed.local.commands import Command, Site, base_environment, purposes
 from flowerbed.local.notes import notes, warnings
 from flowerbed.local.state import StateFolder
 from flowerbed.plan import Plan
+from support.paths import ROOT
 
 STATE = Path("/srv/fed/.flowerbed/hospitals")
 HEAD = 'version: 1\nname: hospitals\nflower: "1.41"\n'
@@ -141,7 +142,7 @@ def test_the_gateway_is_told_everything_by_its_environment(site: Site) -> None:
     assert command.arguments == ("haproxy", "-W", "-db", "-f", "/package/haproxy.cfg")
     assert command.folder == STATE / "gateway"
     used = set(command.environment) - {"FLOWERBED_STATE"}
-    text = (Path(__file__).parents[2] / "charts" / "superlink" / "files" / "haproxy.cfg").read_text()
+    text = (ROOT / "charts" / "superlink" / "files" / "haproxy.cfg").read_text()
     assert [name for name in used if f"${{{name}}}" not in text and f"${{{name}-" not in text] == []
     assert not [value for name, value in command.environment.items() if value[:1] == "/" and name in used]
 

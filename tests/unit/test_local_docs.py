@@ -17,8 +17,9 @@ from flowerbed.cli.main import app
 from flowerbed.declaration import load_plan
 from flowerbed.local.supervise import TIMEOUT
 from flowerbed.local.supervisor import EXIT_CODES
+from support.paths import ROOT
 
-TEXT = (Path(__file__).parents[2] / "docs" / "local.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "local.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    (flowerbed [^#\n]+)", TEXT, re.MULTILINE)
 
 

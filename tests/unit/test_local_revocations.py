@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from bundle_plans import change
-from identity_plans import federation
 
 from flowerbed import identities
 from flowerbed.bundles import generate
@@ -18,8 +16,10 @@ from flowerbed.local.commands import Site, purposes
 from flowerbed.local.files import write_files
 from flowerbed.local.state import StateFolder
 from flowerbed.plan import User
+from support.paths import ROOT
+from support.plan_variants import change
+from support.plans import federation
 
-ROOT = Path(__file__).parents[2]
 KEY = "a" * 64
 PLAN = change(federation(), users=(User(name="sam", role="submitter"), User(name="olga", role="operator")))
 

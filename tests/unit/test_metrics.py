@@ -1,22 +1,20 @@
-"""What is read from logs: four that real runs of flwr 1.41 wrote (data/run-*.log), and hostile ones."""
+"""What is read from logs: four that real runs of flwr 1.41 wrote (support/run_logs), and hostile ones."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from pathlib import Path
 
 import pytest
 
 from flowerbed.flower.figures import read_history, read_number, read_record
 from flowerbed.metrics import Failure, Metrics, Replies, Round, parse, plain
-
-DATA = Path(__file__).parent / "data"
+from support.report_runs import LOGS
 
 
 def run(name: str) -> Metrics:
-    return parse((DATA / f"run-{name}.log").read_text())
+    return parse((LOGS / f"run-{name}.log").read_text())
 
 
 def test_a_completed_run_of_the_example() -> None:
@@ -99,7 +97,7 @@ def test_the_older_api() -> None:
 
 def test_the_older_api_before_its_summary() -> None:
     """A run of the older API that broke off still shows the server's figures."""
-    text = (DATA / "run-older-api.log").read_text()
+    text = (LOGS / "run-older-api.log").read_text()
     metrics = parse(text[: text.index("[SUMMARY]")])
     assert metrics.rounds[3].server["loss"] == 0.25
     assert metrics.rounds[3].evaluate == {}
@@ -108,7 +106,7 @@ def test_the_older_api_before_its_summary() -> None:
 @pytest.mark.parametrize("name", ["digits-completed", "digits-failed", "fedadam-failures", "older-api"])
 def test_a_log_cut_anywhere_is_read(name: str) -> None:
     """Half a log gives the rounds of that half: never an error, never a round of its own."""
-    text = (DATA / f"run-{name}.log").read_text()
+    text = (LOGS / f"run-{name}.log").read_text()
     numbers = {entry.number for entry in parse(text).rounds}
     for end in range(0, len(text), 97):
         assert {entry.number for entry in parse(text[:end]).rounds} <= numbers
@@ -131,7 +129,7 @@ def test_plain_lines(line: str, shown: str) -> None:
 
 def test_time_stamps_do_not_hide_a_round() -> None:
     """With FLWR_LOG_LEVEL=DEBUG every line carries its time; the rounds are the same."""
-    text = (DATA / "run-digits-completed.log").read_text()
+    text = (LOGS / "run-digits-completed.log").read_text()
     stamped = text.replace("INFO \x1b[0m", "INFO 2026-01-31 08:00:00,123\x1b[0m")
     assert stamped != text
     assert parse(stamped) == parse(text)
@@ -139,8 +137,8 @@ def test_time_stamps_do_not_hide_a_round() -> None:
 
 def test_a_second_training_replaces_the_first() -> None:
     """An app that trains twice shows the last training, and that there were two."""
-    text = (DATA / "run-digits-completed.log").read_text()
-    short = (DATA / "run-digits-failed.log").read_text()
+    text = (LOGS / "run-digits-completed.log").read_text()
+    short = (LOGS / "run-digits-failed.log").read_text()
     assert parse(text + short).trainings == 2
     assert parse(text + short).rounds == parse(short).rounds
 

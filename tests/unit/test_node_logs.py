@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reply_logs import KNOWN, phase, verdict
 
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.verdict import NOT_LOADED
 from flowerbed.local.node_logs import READ, client_errors
+from support.reply_logs import KNOWN, phase, verdict
 
 FRAME = '  File "/x/apps/lab.tiny.1.0.0.0a1b2c3d/tiny/client.py", line 7, in fit\n'
 

@@ -10,10 +10,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bundle_plans import change
-from identity_plans import federation, tenant
-from issued_certificates import certificate, passes
-from test_bundles_incremental import admitted, marks, touched
 
 from flowerbed import identities
 from flowerbed.bundles import GenerateReport, generate
@@ -22,6 +18,10 @@ from flowerbed.errors import IdentityError, UnreadableError
 from flowerbed.identities import CertificateAuthority, clock
 from flowerbed.identities.revocations import revoke_users
 from flowerbed.plan import User
+from support.bundle_files import admitted, marks, touched
+from support.plan_variants import change
+from support.plans import federation, tenant
+from support.user_certificates import certificate, passes
 
 PLAN = change(
     federation(tenant("north"), tenant("south", 1)),

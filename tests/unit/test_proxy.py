@@ -11,14 +11,14 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from submit_servers import list_runs, serving, well
-from test_submit_tls import Pki
 
-from connect_proxy import Tunnels, tunnels
 from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.proxy import proxy_for
+from support.connect_proxy import Tunnels, tunnels
+from support.control_servers import list_runs, serving, well
+from support.pki import Pki
 
 NAME = "superlink.example.org"  # known to nobody here but the proxy
 PROXIES = [f"{name}_{kind}" for name in ("https", "all", "http", "no") for kind in ("proxy",)]

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-import report_runs
-from record_folders import keep, record
 
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.records.store import save
+from support import report_runs
+from support.record_folders import keep, record
 
 RUN, LOST = "5311000000000000001", "5312000000000000002"
 

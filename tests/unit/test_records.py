@@ -9,7 +9,6 @@ import math
 from pathlib import Path
 
 import pytest
-import report_runs
 
 from flowerbed import documents
 from flowerbed.cli.main import run as flowerbed
@@ -18,8 +17,10 @@ from flowerbed.flower.artifacts import SIZE_LIMIT
 from flowerbed.records import ArtifactRecord, Record, artifacts, folder_of, load, load_log, schema_text
 from flowerbed.records.model import VERSION
 from flowerbed.records.store import described, save
+from support import report_runs
+from support.paths import ROOT
 
-SCHEMA = Path(__file__).parents[2] / "schema" / "run.schema.json"
+SCHEMA = ROOT / "schema" / "run.schema.json"
 
 
 def given(name: str, data: bytes, parts: int = 1, /, **changes: object) -> list[str]:

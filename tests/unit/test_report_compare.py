@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-import report_runs as runs
-from report_html import Page
 
 from flowerbed.report import (
     Comparison,
@@ -19,6 +17,8 @@ from flowerbed.report import (
 from flowerbed.report.compare import RUN_LIMIT
 from flowerbed.report.comparison import labels
 from flowerbed.report.overview import unlike
+from support import report_runs as runs
+from support.report_html import Page
 
 
 def renamed(report: Report, run_id: str, **changes: object) -> Report:

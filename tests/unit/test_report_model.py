@@ -7,7 +7,6 @@ from datetime import datetime
 
 import msgspec
 import pytest
-import report_runs as runs
 
 from flowerbed import documents
 from flowerbed.flower.text import printable
@@ -15,6 +14,7 @@ from flowerbed.report import Wait, build, render_text
 from flowerbed.report.figures import columns, duration, moment, number, size
 from flowerbed.report.model import rounds_in_words
 from flowerbed.runs import NodeRecord
+from support import report_runs as runs
 
 
 def test_participants_have_their_names_and_tenants() -> None:

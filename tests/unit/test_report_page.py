@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import report_runs as runs
-from report_html import Page
 
 from flowerbed import report as report_package
 from flowerbed.report import Environment, Report, SourceRecord, TreeRecord, build, render_page, render_text
+from support import report_runs as runs
+from support.report_html import Page
 
 HOSTILE = "<script>alert('x')</script>\"'&{{ 7*7 }}{% raw %}<!--]]>\u202e"
 

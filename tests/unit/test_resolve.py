@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from resolve_plans import FULL, SMALL, plan_of
 
 from flowerbed import names
 from flowerbed.plan import Endpoint, LocalPorts, Plan, SecretUse, TenantProxy, User
+from support.declarations import FULL, SMALL, plan_of
 
 
 def test_the_smallest_declaration_gets_every_default(tmp_path: Path) -> None:

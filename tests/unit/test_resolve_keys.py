@@ -8,7 +8,8 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-from resolve_plans import plan_of
+
+from support.declarations import plan_of
 
 
 def forms(seed: int) -> tuple[str, str]:

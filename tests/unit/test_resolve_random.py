@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
-from resolve_plans import plan_of
 
 from flowerbed import names
 from flowerbed.declaration import load_plan
+from support.declarations import plan_of
 
 
 def a_name(chosen: random.Random, limit: int) -> str:

@@ -9,9 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from bundle_plans import change
-from identity_plans import federation
-from issued_certificates import certificate, passes
 
 from flowerbed import identities
 from flowerbed.bundles import generate
@@ -19,6 +16,9 @@ from flowerbed.identities import ClientCertificate, clock
 from flowerbed.identities.revocations import FILE, add_revocations, read_revocations, revoke_users
 from flowerbed.identities.rotation import rotate_authority
 from flowerbed.plan import Plan, User
+from support.plan_variants import change
+from support.plans import federation
+from support.user_certificates import certificate, passes
 
 PLAN = federation()
 GONE = change(PLAN, users=(User(name="somebody", role="viewer"),))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from issued_certificates import certificate, passes
 
 from flowerbed.cli import main
 from flowerbed.identities import clock
+from support.user_certificates import certificate, passes
 
 DECLARATION = """version: 1
 name: hospitals

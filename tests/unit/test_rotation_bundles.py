@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography import x509
-from identity_plans import federation, tenant
 
 from flowerbed import identities
 from flowerbed.bundles import generate
@@ -15,6 +14,7 @@ from flowerbed.errors import UsageError
 from flowerbed.identities.revocations import add_revocations, key_fingerprint
 from flowerbed.identities.rotation import next_step, rotate_authority
 from flowerbed.identities.tenants import replace_node_keys
+from support.plans import federation, tenant
 
 PLAN = federation(tenant("north"), tenant("south", 1))
 USER = PLAN.users[0]

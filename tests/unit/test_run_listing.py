@@ -10,8 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import report_runs
-from record_folders import keep
 
 from flowerbed.cli import run_table
 from flowerbed.cli.main import run as flowerbed
@@ -22,6 +20,8 @@ from flowerbed.records.index import listing
 from flowerbed.records.listing import Wanted, known_runs
 from flowerbed.records.query import Row, condition, keys, order, ordered
 from flowerbed.runs import RunFilter
+from support import report_runs
+from support.record_folders import keep
 
 IDS = [f"531100000000000000{at}" for at in range(4)]
 LOSSES = [0.5, math.nan, 0.25, 0.75]

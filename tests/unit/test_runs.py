@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submit_servers import Handler, plain, serving
 
 from flowerbed import runs
 from flowerbed.cli import main
@@ -16,6 +15,7 @@ from flowerbed.flower.client import MEDIA, messages
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.duration import seconds
 from flowerbed.records.query import Row
+from support.control_servers import Handler, plain, serving
 
 TIMES = ("pending_at", "starting_at", "running_at", "finished_at")
 NOWHERE = Connection(address="127.0.0.1:1", insecure=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from record_folders import keep
 
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.errors import UnreachableError, UsageError
@@ -14,6 +13,7 @@ from flowerbed.flower.labels import LONGEST_NOTE, MOST_TAGS, labels
 from flowerbed.records import run_of
 from flowerbed.records.index import INDEX, listing
 from flowerbed.runs import RunRecord
+from support.record_folders import keep
 
 OLD, MIDDLE, NEW = "5311000000000000001", "5312000000000000002", "9473000000000000003"
 NAMES = {OLD: "baseline", MIDDLE: "", NEW: "lr=0.3"}

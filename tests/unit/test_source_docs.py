@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from submit_apps import CLIENT, SERVER
 
 from flowerbed.cli import main
 from flowerbed.flower import options as flower_options
@@ -21,8 +20,10 @@ from flowerbed.flower.source import download as downloads
 from flowerbed.flower.source import git_process as git
 from flowerbed.flower.source import request as sources
 from flowerbed.flower.source.options import SourceFlags
+from support.apps import CLIENT, SERVER
+from support.paths import ROOT
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"`(flowerbed submit [^`]+)`", DOCUMENT)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submit_apps import CLIENT, SERVER, write_app
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load
@@ -16,6 +15,7 @@ from flowerbed.flower.source.inline import FLOWER, Inline, run_config
 from flowerbed.flower.source.options import SourceFlags
 from flowerbed.flower.source.prepare import prepared
 from flowerbed.flower.source.request import Request, Source
+from support.apps import CLIENT, SERVER, write_app
 
 BOTH = SERVER.replace("app =", "serving =").replace("@app.", "@serving.") + "\n" + CLIENT
 

@@ -8,12 +8,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from submit_apps import SERVER, pyproject, write_app
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.app import build as flower_build
 from flowerbed.flower.app import fab as flower_fab
 from flowerbed.flower.app.app import load, load_for_run
+from support.apps import SERVER, pyproject, write_app
 
 
 def refusal(path: Path) -> str:

@@ -9,12 +9,22 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from submit_servers import Answer, Handler, IPv6Server, Server, list_runs, plain, reply, serving, well
 
 from flowerbed.errors import RefusedError, UnreachableError
 from flowerbed.flower import client as flower_client
 from flowerbed.flower.client import MEDIA, STREAM_MEDIA, FlowerClient, messages
 from flowerbed.flower.connection import Connection
+from support.control_servers import (
+    Answer,
+    Handler,
+    IPv6Server,
+    Server,
+    list_runs,
+    plain,
+    reply,
+    serving,
+    well,
+)
 
 
 def test_a_call_is_answered_and_its_connection_kept() -> None:

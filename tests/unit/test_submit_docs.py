@@ -14,8 +14,8 @@ import pytest
 from flowerbed.cli import main
 from flowerbed.flower.app.run_config import overrides
 from flowerbed.flower.connection import Connection
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "submit.md").read_text(encoding="utf-8")
 
 

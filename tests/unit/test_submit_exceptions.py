@@ -6,11 +6,11 @@ from dataclasses import replace
 from traceback import format_exception_only
 
 import pytest
-from reply_logs import KNOWN, UNNAMED, info, phase, verdict
 
 from flowerbed.flower.replies import Replies
 from flowerbed.flower.runs import Outcome, ReplyCounts
 from flowerbed.flower.verdict import judged
+from support.reply_logs import KNOWN, UNNAMED, info, phase, verdict
 
 FAILING = Outcome(run_id="7", status="failed", reason="", exit_code=1)
 

@@ -10,16 +10,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from submit_apps import PYPROJECT, pyproject, write_app
 
 from flowerbed.flower.app import build as flower_build
+from support.apps import PYPROJECT, pyproject, write_app
+from support.paths import ROOT, TESTS
 
-GENERATOR = Path(__file__).parents[2] / "generator"
+GENERATOR = ROOT / "generator"
 # Prints, as JSON, each folder's hash, and whether the libraries that Flower's command line needs were loaded.
 LIGHTLY = """
 import hashlib, json, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 from flowerbed.flower.app.build import build
 hashes = [hashlib.sha256(build(Path(app))).hexdigest() for app in sys.argv[2:]]
 print(json.dumps([hashes, sorted({"click", "flwr", "httpx", "rich", "typer"} & set(sys.modules))]))
@@ -123,7 +123,7 @@ def test_flower_is_whole_after_packing() -> None:
 import json, logging, sys, tempfile
 from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
-from submit_apps import write_app
+from support.apps import write_app
 from flowerbed.flower.client import messages
 from flowerbed.flower.app.build import build
 control = messages()
@@ -137,7 +137,7 @@ assert control_pb2 is control is messages()
 assert sys.modules["flwr"].__version__.startswith("1.")
 print(json.dumps([flwr.serverapp.ServerApp.__name__, len(logging.getLogger("flwr").handlers)]))
 """
-    assert python(code, GENERATOR, Path(__file__).parent) == ["ServerApp", 1]
+    assert python(code, GENERATOR, TESTS) == ["ServerApp", 1]
 
 
 def test_a_flower_that_needs_more_packs_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from submit_apps import write_app
 
 from flowerbed.cli.json_results import say_json
+from support.apps import write_app
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PROGRAMS = {
     "flowerbed": [sys.executable, "-m", "flowerbed", "submit"],
     "submit.py": [sys.executable, str(ROOT / "scripts" / "submit.py")],

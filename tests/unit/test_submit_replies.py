@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from reply_logs import NODES, UNNAMED, begun, info, phase, verdict
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.nodes import Node
@@ -13,6 +12,7 @@ from flowerbed.flower.options import share
 from flowerbed.flower.replies import STOCK, Replies
 from flowerbed.flower.runs import ReplyCounts
 from flowerbed.flower.verdict import Known, so_far
+from support.reply_logs import NODES, UNNAMED, begun, info, phase, verdict
 
 EITHER = "(of north-0, west-0, which are online)"
 SILENT = "north-0, west-0: silent, but online)"

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from submit_apps import write_app
 
 from flowerbed.cli.main import run as flowerbed
+from support.apps import write_app
 
 
 @pytest.fixture(autouse=True)

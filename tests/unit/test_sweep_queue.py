@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from record_folders import keep
 
 from flowerbed.errors import RefusedError, UnreachableError, UsageError
 from flowerbed.flower.errors import refusal
@@ -15,6 +14,7 @@ from flowerbed.sweeps import queue as queues
 from flowerbed.sweeps.flower import given_up
 from flowerbed.sweeps.queue import Limits, Queue
 from flowerbed.sweeps.state import Point, Sweep, claimed, file_of, fingerprint, opened, saver
+from support.record_folders import keep
 
 GRID = [(f"seed={at}",) for at in range(1, 5)]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import io
 import json
-from pathlib import Path
 
 import pytest
 
 from flowerbed.flower import text
+from support.paths import ROOT
 
-GENERATOR = Path(__file__).parents[2] / "generator" / "flowerbed"
+GENERATOR = ROOT / "generator" / "flowerbed"
 COLORED = "\x1b[92mINFO \x1b[0m:      [ROUND 1/3]\n"
 # What moves a cursor, writes a title or a clipboard, answers, or turns text around.
 HOSTILE = {

@@ -11,10 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bundle_plans import change
 from cryptography import x509
-from identity_plans import federation, tenant
-from issued_certificates import certificate, passes
 
 from flowerbed import identities
 from flowerbed.bundles import generate
@@ -22,6 +19,9 @@ from flowerbed.identities import ClientCertificate, clock
 from flowerbed.identities.revocations import revoke_users
 from flowerbed.identities.rotation import rotate_authority
 from flowerbed.plan import Plan, User
+from support.plan_variants import change
+from support.plans import federation, tenant
+from support.user_certificates import certificate, passes
 
 USERS = (User(name="analyst", role="submitter"), User(name="boss", role="operator"))
 PLAN = change(federation(tenant("north", 1)), users=USERS)

@@ -6,8 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from bundle_plans import change
-from identity_plans import federation
 
 from flowerbed.bundles import generate
 from flowerbed.cli.connection import first_user
@@ -17,6 +15,8 @@ from flowerbed.identities.revocations import revoke_users
 from flowerbed.identities.usable import usable_users
 from flowerbed.kubernetes.superlink import connections
 from flowerbed.plan import User
+from support.plan_variants import change
+from support.plans import federation
 
 PLAN = change(
     federation(),

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bundle_plans import NASTY, change, variants
-from identity_plans import federation, tenant
 
 from flowerbed.values import superlink_install, supernode_install
+from support.plan_variants import NASTY, change, variants
+from support.plans import federation, tenant
 
 VARIANTS = variants()
 # Stands in for kubectl and helm: writes down the arguments that it was given.

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 import yaml
-from bundle_plans import NASTY
 
 from flowerbed.values.quoting import block, flow, key_text, quote, shell
+from support.plan_variants import NASTY
 
 LOADERS = [yaml.SafeLoader, yaml.CSafeLoader]
 

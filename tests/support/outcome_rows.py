@@ -1,0 +1,296 @@
+"""Runs that end in every way, for real: by themselves, by others' hands, with their SuperLink or their nodes.
+
+Three federations run side by side, for most of these runs wait for something.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from flowerbed import records, runs
+from support.local_federation import until
+from support.loopback_federation import LIMIT, running
+from support.outcome_trials import AT_ONCE, Seen, Trials
+
+BRIEF = 90.0  # seconds that the certificate is good for which expires
+LONG = ("--set", "ticks=1000")
+CALM = ("--set", "ticks=0")
+ROUND = (*CALM, "--set", "rounds=1")
+EVALUATION = (*ROUND, "--set", "evaluation=1.0", "--set", "phase=evaluate")
+IMPATIENT = 8.0  # seconds that a round takes in which nobody answers, or nobody else
+NODES = ("north-0", "west-0")
+# How a process ends without a word. Its node is busy with it for a minute, so each has one of its own.
+SUDDEN = {"exit-0": "os._exit", "quit-0": "sys.exit", "kill-0": "SIGKILL", "fault-0": "SIGSEGV"}
+
+
+def faults(*nodes: str, fault: str) -> tuple[str, ...]:
+    """Return the flags by which nodes go wrong."""
+    return ("--set", f"faults={' '.join(f'{node}={fault}' for node in nodes)}")
+
+
+def _apps(trials: Trials) -> None:
+    """Apps that come to their end, or go wrong in the ServerApp or in ClientApps."""
+    ids = trials.start_nodes((*NODES, *SUDDEN))
+    both = (*ROUND, "--set", f"nodes={ids[NODES[0]]} {ids[NODES[1]]}")
+    evaluation = (*both, *EVALUATION)
+    alone = [("--set", "min-nodes=1", "--set", f"nodes={ids[node]}") for node in NODES]
+
+    def sudden(node: str, fault: str) -> None:
+        chosen = ("--set", f"nodes={ids[node]} {ids[NODES[0]]}")
+        arguments = (*ROUND, *chosen, *faults(node, fault=fault))
+        trials.run(f"the ClientApp of one node of two ends by {fault}", *arguments, until="[ROUND 1")
+
+    def vanished(fault: str) -> None:
+        arguments = (*CALM, "--set", f"server={fault}")
+        trials.run(f"the ServerApp ends by {fault}", *arguments, until="is running")
+
+    def server(name: str, fault: str) -> Callable[[], object]:
+        return lambda: trials.run(name, *CALM, "--set", f"server={fault}")
+
+    def one_node() -> None:
+        run_id = trials.run(
+            "the ClientApp raises on one node of two", *both, *faults(NODES[0], fault="raises")
+        )
+        known = runs.get_run(trials.federation.connection(), run_id)
+        assert known.overrides["faults"] == f"{NODES[0]}=raises"
+        assert min(known.bytes_sent, known.bytes_received, known.computing) > 0
+        strictly = trials.begin("--require-all-replies", attach=run_id)
+        trials.end("the same, with `--require-all-replies`", strictly)
+
+    def too_few_nodes() -> None:
+        run_id = trials.running("Waiting for nodes", *ROUND, "--set", "min-nodes=9")
+        submission = trials.begin("--timeout", "4s", attach=run_id)
+        trials.end("there are too few nodes for it, with `--timeout 4s`", submission)
+        trials.stop(run_id)
+
+    def clients(name: str, *arguments: str, app: str = "tiny") -> Callable[[], object]:
+        return lambda: trials.run(name, *both, *arguments, app=app)
+
+    def one_client(name: str, *arguments: str, fault: str = "", node: int = 0) -> Callable[[], object]:
+        wrong = faults(NODES[node], fault=fault) if fault else ()
+        return lambda: trials.run(name, *ROUND, *alone[node], *wrong, *arguments)
+
+    trials.together(
+        *(lambda node=node, fault=fault: sudden(node, fault) for node, fault in SUDDEN.items()),  # type: ignore[misc]
+        *(lambda fault=fault: vanished(fault) for fault in ("os._exit", "sys.exit", "SIGKILL")),  # type: ignore[misc]
+        clients("all nodes reply"),
+        one_node,
+        clients("the ClientApp raises on all nodes", *faults(*NODES, fault="raises")),
+        one_client("the ClientApp of the only node raises an exception of its own", fault="own"),
+        one_client("the ClientApp of the only node runs out of memory in Python", fault="memory", node=1),
+        clients("the ClientApp imports a module that no node has", *faults(*NODES, fault="import")),
+        clients("the module of the ClientApp cannot be imported", app="client-import"),
+        one_client("the exception of a ClientApp is very long", fault="long"),
+        clients("one node fails to evaluate", *EVALUATION, *faults(NODES[0], fault="raises")),
+        lambda: trials.run("all nodes fail to evaluate", *evaluation, *faults(*NODES, fault="raises")),
+        one_client("the loss is infinite", "--set", "loss=inf", node=1),
+        one_client("the loss is not a number", "--set", "loss=nan"),
+        one_client("the strategy gives no figures", "--set", "metrics=false", node=1),
+        one_client("a reply lacks what the strategy averages by", fault="weightless"),
+        too_few_nodes,
+        lambda: trials.run("the ServerApp comes to its end, without any round", "--set", "ticks=1"),
+        lambda: trials.run("the ServerApp raises", *CALM, "--set", "ending=no data"),
+        server("the ServerApp reads a key that does not exist", "key"),
+        server("the ServerApp ends by SIGTERM", "SIGTERM"),
+        server("the ServerApp raises without a text", "nothing"),
+        server("the ServerApp recurses without end", "recursion"),
+        server("the exception of the ServerApp is very long", "long"),
+        server("the exception of the ServerApp has two lines", "lines"),
+        lambda: trials.run("the module of the ServerApp cannot be imported", *CALM, app="server-import"),
+        lambda: trials.run("the run config gets a value of another type", "--set", "rounds=many"),
+        at_once=len(SUDDEN) + 3 + AT_ONCE,  # those that end suddenly are waited for without any work
+    )
+
+
+def _silence(trials: Trials) -> None:
+    """Rounds whose time limit passes, one by one, for a node has one ClientApp at a time."""
+
+    def limited(limit: float, *slow: str) -> tuple[str, ...]:
+        return (*ROUND, "--set", f"limit={limit}", *faults(*slow, fault="slow"))
+
+    run_id = trials.running("Waiting for nodes", *ROUND)
+    trials.end("no node is online, with `--timeout 2s`", trials.begin("--timeout", "2s", attach=run_id))
+    trials.stop(run_id)
+    trials.start_nodes(NODES)
+    before = trials.running("Sampled 2 nodes", *limited(LIMIT, *NODES))
+    run_id = trials.running("Sampled 2 nodes", *ROUND)
+    behind = trials.begin("--timeout", "2s", attach=run_id)
+    trials.end("its nodes are busy with another run, with `--timeout 2s`", behind)
+    trials.stop(before)
+    trials.end("the same run, followed by `flowerbed attach`", trials.begin(attach=run_id))
+    submission = trials.begin(*limited(IMPATIENT, *NODES))
+    trials.end("no node replies within the time limit of a round", submission)
+    asking = ("--set", "asking=true", "--set", "rounds=0", "--set", "phase=query")
+    submission = trials.begin(*limited(IMPATIENT, *NODES), *asking)
+    trials.end("an app sends messages itself, and no node replies in time", submission)
+    submission = trials.begin(*limited(IMPATIENT, NODES[0]), "--set", "answers=1")
+    run_id = trials.end("one node of two does not reply within the time limit of a round", submission)
+    share = trials.begin("--min-replies", "0.8", attach=run_id)
+    trials.end("the same, with `--min-replies 0.8`", share)
+    strictly = trials.begin("--require-all-replies", attach=run_id)
+    trials.end("the same, with all replies required", strictly)
+
+
+def _departures(trials: Trials) -> None:
+    """Apps with the older API, and nodes that are lost; each of the last runs leaves one node less."""
+    trials.start_nodes(NODES)
+    older = "with the older API, the ClientApp raises on"
+    trials.run(f"{older} one node of two", *CALM, *faults(NODES[0], fault="raises"), app="older")
+    trials.run(f"{older} all nodes", *CALM, *faults(*NODES, fault="import"), app="older")
+    submission = trials.begin(*ROUND, "--set", "rounds=2", "--set", "pause=0")
+    submission.await_line("aggregate_train: Received 2 results")
+    trials.federation.kill(NODES[1])
+    trials.end("a node is killed between two rounds", submission)
+    alone = (
+        *ROUND,
+        "--set",
+        "min-nodes=1",
+        "--set",
+        f"limit={IMPATIENT}",
+        *faults(NODES[0], fault="nothing"),
+    )
+    trials.end("the ClientApp returns nothing", trials.begin(*alone))
+
+
+def _hands(trials: Trials) -> None:
+    """Runs that somebody ends, and runs that somebody ceases to follow."""
+
+    def stopped() -> None:
+        submission = trials.begin(*LONG)
+        run_id = submission.run_id
+        submission.await_line("tick 1")
+        trials.stop(run_id)
+        trials.end("somebody else stops it", submission)
+
+    def signalled(name: str, number: int, *arguments: str) -> None:
+        submission = trials.begin(*LONG, *arguments)
+        submission.await_line("is running")
+        submission.process.send_signal(number)
+        trials.stop(trials.end(name, submission))
+
+    def timed_out() -> None:
+        run_id = trials.running("tick 1", *LONG)
+        trials.end("it takes longer than `--timeout 2s`", trials.begin("--timeout", "2s", attach=run_id))
+        trials.stop(run_id)
+
+    def killed() -> None:
+        submission = trials.begin("--set", "ticks=24")
+        run_id = submission.run_id
+        submission.await_line("tick 1")
+        submission.process.kill()
+        submission.end()
+        left = records.load(trials.records, run_id)
+        assert left is not None
+        assert not left.complete
+        trials.end("the follower is killed, then `flowerbed attach`", trials.begin(attach=run_id))
+
+    def detached() -> None:
+        run_id = trials.end("it is not followed: `--detach`", trials.begin(*LONG, "--detach"))
+        trials.stop(run_id)
+        assert trials.logs(run_id) == 0
+        found = records.load(trials.records, run_id)
+        assert found is not None
+        assert (found.complete, found.run.outcome) == (True, "stopped")
+
+    trials.together(
+        killed,
+        timed_out,
+        stopped,
+        lambda: signalled("SIGTERM", signal.SIGTERM),
+        lambda: signalled("SIGTERM, with `--on-interrupt stop`", signal.SIGTERM, "--on-interrupt", "stop"),
+        lambda: signalled("Ctrl-C, with `--on-interrupt leave`", signal.SIGINT, "--on-interrupt", "leave"),
+        lambda: signalled("Ctrl-C, with `--on-interrupt stop`", signal.SIGINT, "--on-interrupt", "stop"),
+        detached,
+    )
+
+
+def _absences(trials: Trials) -> None:
+    """Runs whose SuperLink goes away for a while."""
+    federation = trials.federation
+    back = trials.begin("--set", "ticks=60")
+    away = trials.begin(*LONG, "--unreachable-timeout", "2s")
+    run_id = away.run_id
+    for submission in (back, away):
+        submission.await_line("tick 1")
+    federation.kill("superlink")
+    trials.end("the SuperLink stays away, with `--unreachable-timeout 2s`", away)
+    federation.start_superlink()
+    federation.await_control()
+    trials.end("the SuperLink goes and comes back", back)
+    trials.stop(run_id)
+
+
+@contextmanager
+def _expiry(trials: Trials) -> Iterator[None]:
+    """A run whose follower's certificate expires, with time for other trials meanwhile."""
+    federation = trials.federation
+    run_id = trials.running("tick 1", "--set", "ticks=10000")
+    federation.issue("analyst", file="brief", seconds=BRIEF)
+    submission = trials.begin("--unreachable-timeout", "2s", attach=run_id, user="brief")
+    submission.await_line("tick 1")
+    yield
+    until(federation.connection("brief").overdue, 2 * BRIEF, "an expired certificate")
+    federation.kill("gateway")
+    federation.start_gateway()
+    federation.await_control()
+    trials.end(
+        "its certificate expires meanwhile, with `--unreachable-timeout 2s`",
+        submission,
+    )
+    trials.stop(run_id)
+
+
+def _losses(trials: Trials) -> None:
+    """The last runs: nobody takes them any more, and the SuperLink forgets one."""
+    federation = trials.federation
+    federation.kill("superexec")
+    submission = trials.begin()
+    run_id = submission.run_id
+    submission.await_line("is pending")
+    trials.stop(run_id)
+    trials.end("somebody else stops it while it is pending", submission)
+    trials.end(
+        "nobody starts its ServerApp, with `--pending-timeout 2s`", trials.begin("--pending-timeout", "2s")
+    )
+    submission = trials.begin()
+    submission.await_line("is pending")
+    federation.kill("superlink")
+    for file in federation.folder.glob("state.db*"):
+        file.unlink()
+    federation.start_superlink()
+    trials.end("the SuperLink comes back without its database", submission)
+
+
+def _following(trials: Trials) -> None:
+    """Runs that are stopped, that are followed no longer, and that lose their SuperLink."""
+    with _expiry(trials):
+        _hands(trials)
+    _absences(trials)
+    _losses(trials)
+
+
+@contextmanager
+def tried(folder: Path) -> Iterator[dict[str, Seen]]:
+    """Try all ways that a run can end; give what was seen by name. Raises at its end what a part raised."""
+    seen: dict[str, Seen] = {}
+
+    def done(part: Callable[[Trials], None]) -> None:
+        own = folder / part.__name__.strip("_")
+        own.mkdir()
+        with running(own, direct=True) as federation:
+            trials = Trials(federation, own)
+            try:
+                part(trials)
+            finally:
+                trials.close()
+                seen.update(trials.seen)
+
+    with ThreadPoolExecutor() as pool:
+        begun = [pool.submit(done, part) for part in (_apps, _silence, _departures, _following)]
+    yield seen
+    for each in begun:
+        each.result()
