@@ -142,8 +142,8 @@ generated: $(READY) ## Rebuild every generated file that is committed
 	@$(BIN)/python -c 'from flowerbed.records import schema_text; print(schema_text(), end="")' > schema/run.schema.json
 	@$(BIN)/python tools/readme.py
 	@$(BIN)/python tools/help_texts.py
-	@PYTHONPATH=tests:tools $(BIN)/python tests/unit/test_declaration_docs.py
-	@PYTHONPATH=tests:tools $(BIN)/python tests/unit/test_cluster_troubleshooting.py
+	@PYTHONPATH=tests:tools $(BIN)/python tests/unit/declaration/test_docs.py
+	@PYTHONPATH=tests:tools $(BIN)/python tests/unit/kubernetes/test_troubleshooting.py
 	@$(BIN)/python tools/charts.py
 	@$(BIN)/python tools/shipped_values.py
 	@PYTHONPATH=tests:tools $(BIN)/python tests/charts/test_network_docs.py

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from support.ca_certificate import CERTIFICATE
 from support.paths import TESTS
 
-TABLE = TESTS / "unit" / "wrong_declarations.txt"
+TABLE = TESTS / "unit" / "declaration" / "wrong_declarations.txt"
 CHOICE = re.compile("«(.*?)→(.*?)»", re.DOTALL)
 ANSWER = re.compile(r"-- (\d+):(\d+) (.*?): (.+)")
 

@@ -78,7 +78,7 @@ def test_broken_texts_do_not_break_a_document(kind: type) -> None:
 def test_a_record_can_be_read_again(record: records.Record, log: str) -> None:
     """Whatever a record holds, its folder is read again, with its log, which can be printed."""
     replace = msgspec.structs.replace
-    # Other names of files are refused, which tests/unit/test_records.py looks at.
+    # Other names of files are refused, which tests/unit/records/test_records.py looks at.
     files = tuple(replace(one, file="") for one in record.artifacts)
     record = replace(
         record, version=records.model.VERSION, run=replace(record.run, run_id="7"), artifacts=files
