@@ -55,7 +55,7 @@ lint: $(READY) ## Style and common mistakes (ruff), and generated files up to da
 .PHONY: types
 types: $(READY) ## Strict types (mypy)
 	@$(BIN)/mypy
-	@cd tests/cluster && $(CURDIR)/$(BIN)/mypy --config-file= --strict --ignore-missing-imports \
+	@cd tests/cluster && MYPYPATH=$(CURDIR)/tests:$(CURDIR)/tools $(CURDIR)/$(BIN)/mypy --config-file= --strict --ignore-missing-imports \
 	  --explicit-package-bases --no-warn-return-any --exclude rounds_app .
 	@for chart in charts/superlink/ charts/supernode/; do echo "$$chart"; \
 	  $(BIN)/mypy --config-file= --strict --follow-imports=skip --ignore-missing-imports \

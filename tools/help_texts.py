@@ -49,14 +49,14 @@ def texts() -> Iterator[str]:
         said = runner.invoke(command, [*verb.split(), "--help"], prog_name="flowerbed").output
         yield headed(f"flowerbed {verb}".strip(), said)
     script = ROOT / "scripts" / "submit.py"
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, str(script), "--help"],
         capture_output=True,
         text=True,
         check=True,
         env=os.environ | WIDE,
     )
-    yield headed("scripts/submit.py", said.stdout)
+    yield headed("scripts/submit.py", done.stdout)
 
 
 def verbs(command: Any, words: str = "") -> Iterator[str]:  # noqa: ANN401  (click's, of any version)

@@ -70,8 +70,15 @@ def release_of(setup: str, party: str) -> Release:
 
 def site_of(plan: Plan) -> Site:
     ports = {purpose: 20000 + number for number, purpose in enumerate(purposes(plan, gateway=True))}
-    paths = {"python": Path("/python"), "flower": Path("/flower"), "gateway_config": Path("/haproxy.cfg")}
-    return Site(plan=plan, state=StateFolder(Path("/state")), ports=ports, gateway=True, **paths)
+    return Site(
+        plan=plan,
+        state=StateFolder(Path("/state")),
+        ports=ports,
+        gateway=True,
+        python=Path("/python"),
+        flower=Path("/flower"),
+        gateway_config=Path("/haproxy.cfg"),
+    )
 
 
 def flags(arguments: Sequence[str]) -> dict[str, str]:

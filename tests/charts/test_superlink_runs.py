@@ -117,10 +117,10 @@ def test_a_run_passes_through(pods: SuperLinkPods, tmp_path: Path) -> None:
     ]
     connection = pods.connection("sam")
     submit = [
-        sys.executable, ROOT / "scripts/submit.py", "--json", "--timeout=100s",
+        sys.executable, str(ROOT / "scripts/submit.py"), "--json", "--timeout=100s",
         f"--address={connection.address}",
         f"--root-certificates={connection.root_certificates}", f"--client-key={connection.client_key}",
-        f"--client-certificate={connection.client_certificate}", app,
+        f"--client-certificate={connection.client_certificate}", str(app),
     ]  # fmt: skip
     with superexec:
         superexec.start("superexec")

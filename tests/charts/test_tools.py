@@ -122,7 +122,7 @@ def test_submit_is_one_file_that_needs_flower_alone(helm: str, tmp_path: Path) -
         f"try: runpy.run_path({program!r}, run_name='__main__')\n"
         "finally: print(*{one.__file__ for name, one in sys.modules.items() if name[:9] == 'flowerbed'})"
     )
-    arguments = [ROOT / "examples/digits", "--address", "127.0.0.1:1", "--insecure"]
+    arguments = [str(ROOT / "examples/digits"), "--address", "127.0.0.1:1", "--insecure"]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=60
     )
@@ -151,9 +151,9 @@ def test_a_chart_lacks_no_module_that_its_programs_import(tmp_path: Path) -> Non
     shutil.copytree(ROOT / "charts/supernode", chart)
     missing = chart / "files/flowerbed/flower/proxy.py"
     missing.unlink()
-    command = [sys.executable, ROOT / "tools/charts.py"]
-    checked = subprocess.run([*command, "--check", chart], capture_output=True, text=True, check=False)
+    command = [sys.executable, str(ROOT / "tools/charts.py")]
+    checked = subprocess.run([*command, "--check", str(chart)], capture_output=True, text=True, check=False)
     assert checked.returncode == 1
     assert checked.stdout.splitlines() == [f"{missing}: differs from its source; run tools/charts.py"]
-    subprocess.run([*command, chart], check=True, capture_output=True)
+    subprocess.run([*command, str(chart)], check=True, capture_output=True)
     assert missing.read_bytes().endswith((ROOT / "generator/flowerbed/flower/proxy.py").read_bytes())

@@ -68,14 +68,14 @@ def dry_run(helm: str, case: Case, admin: str, folder: Path, environment: dict[s
     values.write_text(dump(case.values))
     name, namespace = case.release
     command = [
-        tools() / helm,
+        str(tools() / helm),
         "install",
         name,
-        CHARTS / case.chart,
+        str(CHARTS / case.chart),
         "--namespace",
         namespace,
         "--values",
-        values,
+        str(values),
     ]
     command += ["--dry-run=server", "--kube-as-user", admin]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)

@@ -34,11 +34,11 @@ def ended(hospitals: Federation, tmp_path_factory: pytest.TempPathFactory) -> It
         "submit",
         "--json",
         "--connection",
-        hospitals.connection("sam"),
+        str(hospitals.connection("sam")),
     ]
     started = {
         app.name: subprocess.Popen(
-            [*command, app],
+            [*command, str(app)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -88,8 +88,8 @@ def test_an_example_needs_a_plain_image_only(app: Path) -> None:
 
 def test_too_few_nodes_are_told_and_do_not_stop_a_run(hospitals: Federation, tmp_path: Path) -> None:
     """An app that waits for more nodes than are online is started, with a warning; otherwise with none."""
-    command = [sys.executable, "-m", "flowerbed", "submit", ROOT / "examples" / "numpy-mean", "--detach"]
-    command += ["--connection", hospitals.connection("sam")]
+    command = [sys.executable, "-m", "flowerbed", "submit", str(ROOT / "examples" / "numpy-mean"), "--detach"]
+    command += ["--connection", str(hospitals.connection("sam"))]
     said = {}
     for number in (2, 9):
         done = subprocess.run(

@@ -56,7 +56,7 @@ def test_every_combination_passes_haproxys_own_check(
     folder: Path, insecure: str, admission: str, host: str, limits: str
 ) -> None:
     """Each combination is valid, without a warning."""
-    names = (
+    names = [
         "MAX_BODY",
         "MAX_STREAMS",
         "MAX_FLEET",
@@ -64,8 +64,8 @@ def test_every_combination_passes_haproxys_own_check(
         "MAX_RUNTIME",
         "USER_STREAMS",
         "USER_CALLS",
-    )
-    names += ("USER_CONNECTIONS", "SOURCE_FLEET", "SOURCE_CONTROL", "SOURCE_RUNTIME", "SOURCE_PROBES")
+    ]
+    names += ["USER_CONNECTIONS", "SOURCE_FLEET", "SOURCE_CONTROL", "SOURCE_RUNTIME", "SOURCE_PROBES"]
     changes = {f"GATEWAY_{name}": limits for name in names} if limits else {}
     done = check(folder, GATEWAY_INSECURE=insecure, GATEWAY_ADMISSION=admission, GATEWAY_HOST=host, **changes)
     assert done.returncode == 0, done.stderr

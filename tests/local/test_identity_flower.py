@@ -121,7 +121,7 @@ def test_flower_verifies_what_our_key_signs(tmp_path: Path) -> None:
 
     key, other = NodeKey.generate(), NodeKey.generate()
     private = serialization.load_ssh_private_key(key.private, None)
-    signature = flower.sign_message(private, b"2026-11-24T06:30:00")  # type: ignore[arg-type]
+    signature = flower.sign_message(private, b"2026-11-24T06:30:00")
     ours, theirs = (flower.bytes_to_public_key(pair.public) for pair in (key, other))
     assert flower.uses_nist_ec_curve(ours)
     assert flower.public_key_to_bytes(ours) == key.public

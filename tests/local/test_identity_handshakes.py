@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.identities import ServerCertificate
+from flowerbed.identities import ClientCertificate, ServerCertificate
 from support import handshakes
 from support.handshakes import (
     ANSWER,
@@ -108,7 +108,7 @@ def test_whoever_is_no_user_is_not_let_in(
     version: ssl.TLSVersion,
 ) -> None:
     """No certificate, another CA's, an expired one or a server's: the server refuses, answers nothing."""
-    pairs = {
+    pairs: dict[str, ServerCertificate | ClientCertificate] = {
         "another CA": analyst(authorities.theirs),
         "expired": expired(authorities.ours),
         "a server's": server,

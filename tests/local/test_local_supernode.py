@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -97,8 +99,8 @@ class Clock(datetime):
     wrong_by = timedelta()
 
     @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:
-        return datetime.now(tz) + cls.wrong_by
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + cls.wrong_by
 
 
 @pytest.mark.parametrize(("seconds", "way"), [(60, "ahead of"), (-600, "behind"), (0, "")])
@@ -115,7 +117,8 @@ def test_a_wrong_clock_is_named(
     assert key is not None
     roots = state.path / "gateway" / "ca.crt"
     address = hospitals.record.endpoints["fleet"].address
-    with supernode.Fleet(Connection(address=address, root_certificates=roots), key) as fleet:
+    fleet = supernode.Fleet(Connection(address=address, root_certificates=roots), key)
+    with fleet:
         with pytest.raises(RefusedError) as refusal:
             fleet.activate()
         reason = supernode.Admission(fleet, tmp_path / "id", None).reason(refusal.value)
@@ -162,8 +165,8 @@ def test_who_may_have_been_online_stays_offline_for_a_moment(
 ) -> None:
     """So that the ServerApp learns what is lost; a node that is new loses no time."""
     clock = [1000.0]
-    monkeypatch.setattr(supernode.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(supernode.time, "sleep", lambda _: clock.__setitem__(0, clock[0] + pause))
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda _: clock.__setitem__(0, clock[0] + pause))
     if remembered:
         (tmp_path / "id").write_text(remembered)
     fleet = Lenient(refusals)
@@ -214,4 +217,4 @@ def test_certificates_of_the_system_are_those_that_flower_would_take(monkeypatch
 
 def test_the_clock_of_the_tests_is_right() -> None:
     """The stand-in for a wrong clock tells the right time when it is wrong by nothing."""
-    assert abs(Clock.now(UTC) - datetime.now(UTC)) < timedelta(seconds=1)
+    assert abs(datetime.now(UTC) - Clock.now(UTC)) < timedelta(seconds=1)

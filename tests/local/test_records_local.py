@@ -31,7 +31,10 @@ def first_try(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     options = [word for setting in SETTINGS for word in ("--set", setting)]
     done = run("submit", ROOT / "examples" / "digits", "--local", "--records", folder, "--json", *options)
     assert done.returncode == 0, done.stderr[-3000:]
-    left = lambda: set(Path(tempfile.gettempdir()).glob("flowerbed-local-*")) - before  # noqa: E731
+
+    def left() -> set[Path]:
+        return set(Path(tempfile.gettempdir()).glob("flowerbed-local-*")) - before
+
     until(lambda: not left(), GONE, "a directory removed in the background")
     return folder, done.stdout.splitlines()[0]
 

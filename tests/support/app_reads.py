@@ -11,7 +11,7 @@ from typing import Any
 
 APP = Path(__file__).with_name("reading_app")
 STAY = 600.0  # seconds, more than the other run takes: it is stopped then
-Found = Mapping[str, bool]
+Found = dict[str, bool]
 
 
 def other_app(folder: Path) -> Path:

@@ -88,7 +88,7 @@ def _known(text: str, by_name: Mapping[str, Module]) -> str:
 
 def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
     """Return each import circle as the path that closes it, shortest first; at most one for each module."""
-    found = {}
+    found: dict[frozenset[str], list[str]] = {}
     for start in sorted(graph):
         if path := _way_back(graph, start):
             found.setdefault(frozenset(path), path)

@@ -153,7 +153,7 @@ class LocalPod:
 
     def _mounted(self, container: Object) -> Path:
         """Return the root of a container's file system, with its mounts in it."""
-        home = self.root / container["name"]
+        home: Path = self.root / container["name"]
         for mount in container.get("volumeMounts", []):
             place = home / mount["mountPath"].lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)

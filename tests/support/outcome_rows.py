@@ -75,8 +75,8 @@ def _apps(trials: Trials) -> None:
         return lambda: trials.run(name, *ROUND, *alone[node], *wrong, *arguments)
 
     trials.together(
-        *(lambda node=node, fault=fault: sudden(node, fault) for node, fault in SUDDEN.items()),  # type: ignore[misc]
-        *(lambda fault=fault: vanished(fault) for fault in ("os._exit", "sys.exit", "SIGKILL")),  # type: ignore[misc]
+        *(lambda node=node, fault=fault: sudden(node, fault) for node, fault in SUDDEN.items()),
+        *(lambda fault=fault: vanished(fault) for fault in ("os._exit", "sys.exit", "SIGKILL")),
         clients("all nodes reply"),
         one_node,
         clients("the ClientApp raises on all nodes", *faults(*NODES, fault="raises")),

@@ -85,7 +85,10 @@ class Trials:
         """Start SuperNodes and return their ids by name when all are online."""
         for name in names:
             self.federation.start_supernode(name)
-        listed = lambda: runs.list_nodes(self.federation.connection())  # noqa: E731
+
+        def listed() -> list[runs.NodeRecord]:
+            return runs.list_nodes(self.federation.connection())
+
         until(lambda: [one.status for one in listed()] == ["online"] * len(names), START, "nodes online")
         return {one.name: one.node_id for one in listed()}
 

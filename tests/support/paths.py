@@ -7,9 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 CHARTS = ROOT / "charts"
-DOCS = ROOT / "docs"
 PACKAGE = ROOT / "generator" / "flowerbed"
-DIGITS = ROOT / "examples" / "digits"
 
 
 def writing(test: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -48,8 +48,10 @@ NASTY = (
     "x" * 3000,
 )
 
+Thing = TypeVar("Thing", bound=msgspec.Struct)
 
-def change(thing: Any, **changes: Any) -> Any:  # noqa: ANN401  (any plan object)
+
+def change(thing: Thing, **changes: Any) -> Thing:  # noqa: ANN401  (whatever its fields take)
     return msgspec.structs.replace(thing, **changes)
 
 

@@ -19,5 +19,5 @@ def passes(folder: Path, pair: ClientCertificate) -> bool:
     values = yaml.safe_load((folder / "coordinator/values.yaml").read_text())
     if pair.name not in values["users"]:
         return False
-    time = values.get("revoked", {}).get("users", {}).get(pair.name, "")
+    time: str = values.get("revoked", {}).get("users", {}).get(pair.name, "")
     return f"{pair.not_before:%Y-%m-%dT%H:%M:%SZ}" > time

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from support.import_graph import (
-    CHARTS,
-    PACKAGE,
     Module,
     chart_programs,
     circles,
@@ -21,6 +19,7 @@ from support.import_graph import (
     imported,
     package_modules,
 )
+from support.paths import CHARTS, PACKAGE, ROOT, TESTS
 
 # The steps of the flow, first to last: a step imports from the steps before it and from its own package only.
 LAYERS = [
@@ -224,3 +223,22 @@ def test_public_things_are_documented(module: Module) -> None:
     assert ast.get_docstring(tree), f"{module.path} has no docstring"
     silent = [node.name for node in public_definitions(tree) if not ast.get_docstring(node)]
     assert not silent, f"{module.path}: no docstring on {silent}"
+
+
+def test_unit_tests_lie_as_the_package_does() -> None:
+    """A directory of unit tests is named after the package that its tests are about."""
+    unit = TESTS / "unit"
+    folders = {file.parent.relative_to(unit) for file in unit.rglob("test_*.py")}
+    assert sorted(str(folder) for folder in folders if not (PACKAGE / folder / "__init__.py").is_file()) == []
+
+
+def test_no_test_changes_where_modules_are_found() -> None:
+    """What tests share is found through `pythonpath` in pyproject.toml, by all of them alike."""
+    texts = {file: file.read_text(encoding="utf-8") for file in TESTS.rglob("*.py")}
+    trees = {file: ast.parse(text) for file, text in texts.items() if "sys.path" in text}
+    found = [
+        str(file.relative_to(ROOT))
+        for file, tree in trees.items()
+        if any(isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path" for node in ast.walk(tree))
+    ]
+    assert found == []

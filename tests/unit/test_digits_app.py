@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,20 +28,16 @@ SEED, SKEW = CONFIG["seed"], CONFIG["skew"]
 @pytest.fixture
 def data(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(EXAMPLE)
-    from digits import data
-
-    return data
+    return importlib.import_module("digits.data")
 
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(EXAMPLE)
-    from digits import model
-
-    return model
+    return importlib.import_module("digits.model")
 
 
-def declared_shares(data: ModuleType) -> list:
+def declared_shares(data: ModuleType) -> list[Any]:
     """Return the share of every node of the example's declaration, as its app would read it."""
     plan = load_plan(EXAMPLE / "federation.yaml")
     configs = [tenant.node_config(node) for tenant in plan.tenants for node in tenant.nodes]
@@ -47,7 +45,7 @@ def declared_shares(data: ModuleType) -> list:
     return [data.Share(*(config[key] for key in keys)) for config in configs]
 
 
-def images_of(*sets: object) -> Counter:
+def images_of(*sets: Any) -> Counter[tuple[bytes, int]]:  # noqa: ANN401  (the app's type)
     """Return how often each image occurs, by its pixels and its digit."""
     return Counter(
         (pixels.tobytes(), int(digit))
@@ -79,7 +77,7 @@ def test_nodes_hold_unequal_shares(data: ModuleType) -> None:
 @pytest.mark.parametrize(
     "share", [(0.5, 0.5, 0, 1), (0.6, 0.5, 0, 1), (-0.1, 0.5, 0, 1), (0.0, 1.1, 0, 1), (0.0, 1.0, 2, 2)]
 )
-def test_a_share_that_is_none_is_refused(data: ModuleType, share: tuple) -> None:
+def test_a_share_that_is_none_is_refused(data: ModuleType, share: tuple[float, float, int, int]) -> None:
     """Empty, reversed and out-of-range shares raise an error that shows the share."""
     with pytest.raises(ValueError, match=re.escape(f"start={share[0]}")):
         data.Share(*share).bounds(100)
@@ -134,7 +132,7 @@ def test_gradients_are_the_slope_of_the_loss(data: ModuleType, model: ModuleType
         assert stepped[name][place] - array[place] == pytest.approx(-slope, abs=1e-7), name
 
 
-def averaged(data: ModuleType, model: ModuleType, nodes: list) -> float:
+def averaged(data: ModuleType, model: ModuleType, nodes: list[Any]) -> float:
     """Return the accuracy after the default rounds of federated averaging over nodes, as the app does it."""
     weights = model.create(CONFIG["hidden-units"], SEED)
     counts = [len(images) for images, _ in nodes]
@@ -149,7 +147,8 @@ def averaged(data: ModuleType, model: ModuleType, nodes: list) -> float:
             name: sum(one[name] * count for one, count in zip(trained, counts, strict=True)) / sum(counts)
             for name in weights
         }
-    return model.evaluate(weights, data.load_held_out(SEED))[1]
+    accuracy: float = model.evaluate(weights, data.load_held_out(SEED))[1]
+    return accuracy
 
 
 def test_together_the_nodes_learn_what_none_learns_alone(data: ModuleType, model: ModuleType) -> None:

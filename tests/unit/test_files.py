@@ -151,7 +151,7 @@ def test_a_failed_write_leaves_the_old_file_alone(
     def fail(*_: object) -> int:
         raise failure
 
-    monkeypatch.setattr(files.os, "write", fail)
+    monkeypatch.setattr(os, "write", fail)
     with pytest.raises((KeyboardInterrupt, FlowerbedError)) as caught:
         files.write_atomic(path, b"new")
     if isinstance(failure, OSError):
@@ -163,7 +163,7 @@ def test_a_failed_write_leaves_the_old_file_alone(
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that writes a few bytes at a time still writes all of them."""
     write = os.write
-    monkeypatch.setattr(files.os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
     files.write_atomic(tmp_path / "file", b"0123456789")
     assert (tmp_path / "file").read_bytes() == b"0123456789"
 
@@ -184,7 +184,7 @@ def test_durable_writes_reach_the_disk_before_the_rename(
         fsync(descriptor)
 
     monkeypatch.setattr(Path, "rename", watched_rename)
-    monkeypatch.setattr(files.os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "fsync", watched_fsync)
     files.write_atomic(tmp_path / "a", b"x")
     assert steps == ["rename"]
     steps.clear()

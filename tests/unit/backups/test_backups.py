@@ -169,7 +169,7 @@ def test_what_is_put_back_is_what_was_copied(database: Path) -> None:
     assert rows(database) == [1, 2]
     digest = hashlib.sha256(content).hexdigest()
     assert f'"sha256": "{digest}"'.encode() in head
-    putting = [*run, "put", database, str(len(content)), digest]
+    putting = [*run, "put", str(database), str(len(content)), digest]
     subprocess.run(putting, input=content, check=True)
     assert rows(database) == [1]
     assert rows(database.with_name("state.db.before-restore")) == [1, 2]

@@ -16,7 +16,7 @@ import pytest
 from flowerbed.bundles import generate
 from flowerbed.errors import IdentityError
 from flowerbed.identities import kept
-from flowerbed.plan import Plan
+from flowerbed.plan import Plan, Role
 from support.bundle_files import files
 from support.bundle_interruptions import CHANGED, FRESH, assert_right, in_a_child, private_keys
 from support.plans import federation, tenant
@@ -92,9 +92,10 @@ def test_kills_at_random_times(tmp_path: Path) -> None:
     """Killed at any moment, again and again in one folder, a generation loses no key."""
     source = random.Random(8)
     folder, file = tmp_path / "hospitals", tmp_path / "plan.json"
+    sizes: list[tuple[int, Role]] = [(20, "submitter"), (30, "viewer"), (25, "operator")]
     plans = [
         federation(*(tenant(f"t{index}", 1 + index % 3) for index in range(number)), role=role)
-        for number, role in ((20, "submitter"), (30, "viewer"), (25, "operator"))
+        for number, role in sizes
     ]
     kills = 0
     for turn in range(10):

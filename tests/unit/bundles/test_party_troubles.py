@@ -30,8 +30,8 @@ PLAN = change(
 STRANGER = CertificateAuthority.create("hospitals")
 
 
-def garbage(name: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(b"garbage") and None
+def garbage(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(b"garbage")
 
 
 def missing(name: str) -> Callable[[Path], None]:
@@ -47,7 +47,7 @@ def another_ca(folder: Path) -> None:
     (folder / "ca/ca.crt").write_bytes(STRANGER.certificate)
 
 
-TROUBLES: dict[str, tuple[str, Callable[[Path], None]]] = {
+TROUBLES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a user's certificate is damaged": ("users/bob", garbage("users/bob/client.crt")),
     "a user's key is damaged": ("users/bob", garbage("users/bob/client.key")),
     "half a user's pair is lost": ("users/bob", missing("users/bob/client.key")),

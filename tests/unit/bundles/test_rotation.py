@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 import yaml
@@ -27,13 +29,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def values(folder: Path) -> dict:
-    return yaml.safe_load((folder / "coordinator/values.yaml").read_text())
+Options = ParamSpec("Options")
+Result = TypeVar("Result")
+
+
+def values(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((folder / "coordinator/values.yaml").read_text())
+    return found
 
 
 def secret(folder: Path, entry: str) -> bytes:
     documents = yaml.safe_load_all((folder / "coordinator/secrets.yaml").read_text())
-    return next(each["stringData"][entry].encode() for each in documents if entry in each["stringData"])
+    texts: list[str] = [each["stringData"][entry] for each in documents if entry in each["stringData"]]
+    return texts[0].encode()
 
 
 def roots_of(folder: Path) -> list[list[x509.Certificate]]:
@@ -104,8 +112,8 @@ def test_switch_of_the_ca_survives_a_kill(
     both = set(x509.load_pem_x509_certificates((folder / "tenants/north/ca.crt").read_bytes()))
     steps = 0
 
-    def counted(act):  # noqa: ANN001, ANN202
-        def acted(*arguments, **options):  # noqa: ANN002, ANN003, ANN202
+    def counted(act: Callable[Options, Result]) -> Callable[Options, Result]:
+        def acted(*arguments: Options.args, **options: Options.kwargs) -> Result:
             nonlocal steps
             steps += 1
             if steps == kill_at:

@@ -55,7 +55,7 @@ class Years:
 
     def server(self) -> bytes:
         documents = yaml.safe_load_all((self.folder / "coordinator/secrets.yaml").read_text())
-        entries = [each["stringData"] for each in documents]
+        entries: list[dict[str, str]] = [each["stringData"] for each in documents]
         return next(each["tls.crt"].encode() for each in entries if "tls.crt" in each)
 
 

@@ -31,7 +31,7 @@ SECTIONS = {
     model.FleetExposure: "superlink.exposure.fleet",
     model.Exposure: "superlink.exposure.control",
     model.Tls: "superlink.tls",
-    model.Storage: "superlink.storage",
+    podmodel.Storage: "superlink.storage",
     model.Tenant: "tenants[]",
     model.NodeSpec: "tenants[].nodes[]",
     podmodel.DataVolume: "tenants[].data[]",
@@ -178,7 +178,7 @@ def test_examples_of_the_page_are_accepted(index: int, tmp_path: Path) -> None:
     load_plan(file)
 
 
-TYPES = {
+TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
     "string": str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def a_name(chosen: random.Random, limit: int) -> str:
 
 def a_config(chosen: random.Random) -> dict[str, Any]:
     letters = "aZ0 é日🌻:#'\"{}[]\\\n\t$%&*!|>"
-    kinds = [
+    kinds: list[Callable[[], object]] = [
         lambda: "".join(chosen.choices(letters, k=chosen.randint(0, 12))),
         lambda: chosen.randint(-(2**63), 2**63 - 1),
         lambda: chosen.uniform(-1e9, 1e9),
@@ -38,9 +39,10 @@ def a_federation(seed: int) -> dict[str, Any]:
     taken = {f"{a_name(chosen, 20)}{index}" for index in range(chosen.randint(1, 8))}
     tenants = []
     for name in sorted(taken):
-        nodes: int | list[dict[str, Any]] = chosen.randint(1, 4)
+        count = chosen.randint(1, 4)
+        nodes: int | list[dict[str, Any]] = count
         if chosen.random() < 0.4:
-            nodes = [{"config": a_config(chosen)} for _ in range(nodes)]
+            nodes = [{"config": a_config(chosen)} for _ in range(count)]
         tenants.append(
             {"name": name, "nodes": nodes, "config": a_config(chosen), "namespace": a_name(chosen, 63)}
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flowerbed.cli import main
-from flowerbed.flower.app.run_config import overrides
+from flowerbed.flower.app.run_config import Scalar, overrides
 from flowerbed.flower.connection import Connection
 from support.paths import ROOT
 
@@ -56,7 +56,15 @@ def test_the_connection_file_shown_is_one(tmp_path: Path) -> None:
 
 def test_the_settings_shown_are_taken() -> None:
     """Each example of `--set` does what the table says."""
-    defaults = {"mode": "", "tag": "", "note": "", "rounds": 1, "mask": 1, "rate": 0.5, "verbose": False}
+    defaults: dict[str, Scalar] = {
+        "mode": "",
+        "tag": "",
+        "note": "",
+        "rounds": 1,
+        "mask": 1,
+        "rate": 0.5,
+        "verbose": False,
+    }
     [rows] = re.findall(r"\| default is .*?\n\n", DOCUMENT, re.DOTALL)
     settings = re.findall(r"`([a-z]+=[^`]+)`", rows)
     assert len(settings) == 9

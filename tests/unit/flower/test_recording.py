@@ -58,11 +58,11 @@ def test_a_record_is_handed_over_whole(tmp_path: Path) -> None:
 
 def test_no_run_no_record(tmp_path: Path) -> None:
     """An attempt that started nothing leaves an empty folder, and a folder that cannot be is told at once."""
-    FolderRecord(tmp_path / "runs", str).end(DONE)
+    FolderRecord(tmp_path / "runs", print).end(DONE)
     assert not list((tmp_path / "runs").iterdir())
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="--record"):
-        FolderRecord(tmp_path / "file" / "runs", str)
+        FolderRecord(tmp_path / "file" / "runs", print)
 
 
 def test_what_cannot_be_written_is_told_once(tmp_path: Path) -> None:

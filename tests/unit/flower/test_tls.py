@@ -115,8 +115,11 @@ def test_files_that_are_renewed_are_taken(pki: Pki, tmp_path: Path) -> None:
     (tmp_path / "next").mkdir()
     following = Pki(tmp_path / "next")
     with serving(well, pki.context(users=True)) as old, serving(well, following.context(users=True)) as new:
-        address = {"address": f"127.0.0.1:{old.server_address[1]}"}
-        reading = lambda: replace(pki.connection(old, **pki.client), **address)  # noqa: E731
+        addresses = [f"127.0.0.1:{old.server_address[1]}"]
+
+        def reading() -> Connection:
+            return replace(pki.connection(old, **pki.client), address=addresses[-1])
+
         with FlowerClient(reading(), timeout=10, reload=reading) as client:
             list_runs(client)
             for name in ("ca.crt", "client.crt"):
@@ -127,9 +130,9 @@ def test_files_that_are_renewed_are_taken(pki: Pki, tmp_path: Path) -> None:
             client.close()
             with pytest.raises(UnreachableError, match="certificate is not trusted"):
                 list_runs(client)
-            address["address"] = f"127.0.0.1:{new.server_address[1]}"
+            addresses.append(f"127.0.0.1:{new.server_address[1]}")
             list_runs(client)
-            assert client.connection.address == address["address"]
+            assert client.connection.address == addresses[-1]
 
 
 def test_certificates_that_are_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

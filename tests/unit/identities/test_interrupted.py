@@ -46,7 +46,7 @@ def test_a_pair_that_was_cut_in_two_is_finished(
     folder: Path, monkeypatch: pytest.MonkeyPatch, cut: str
 ) -> None:
     """Stopped at any of its writes, a new pair is finished, or begun anew, by the next run; no note stays."""
-    write = kept.write_atomic
+    write = write_atomic
 
     def interrupted(path: Path, *arguments: object, **options: object) -> bool:
         if path.name == cut:
@@ -71,7 +71,7 @@ def test_a_renewal_that_was_cut_in_two_is_finished(
 ) -> None:
     """Stopped between the halves, the user has the new pair after the next run, never a mixed one."""
     ensure_all(federation(), folder)
-    write = kept.write_atomic
+    write = write_atomic
 
     def interrupted(path: Path, *arguments: object, **options: object) -> bool:
         if path.name == cut:
@@ -100,7 +100,7 @@ def test_a_note_that_a_power_cut_took_changes_nothing(folder: Path, data: bytes)
 def test_only_what_cannot_be_remade_waits_for_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """fsync is paid for the CA and for manifests whose keys are in use, not for keys that nobody has seen."""
     waited: list[str] = []
-    write = kept.write_atomic
+    write = write_atomic
 
     def watched(path: Path, data: bytes, mode: int = PUBLIC_MODE, *, durable: bool = False) -> bool:
         if durable:

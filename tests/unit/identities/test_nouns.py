@@ -60,6 +60,7 @@ def test_the_authority_is_named_after_the_federation(authority: CertificateAutho
     assert authority.common_name == "hospitals CA"
     assert authority.federation == "hospitals"
     assert isinstance(authority.parsed.public_key(), ec.EllipticCurvePublicKey)
+    assert authority.parsed.signature_hash_algorithm is not None
     assert authority.parsed.signature_hash_algorithm.name == "sha256"
 
 

@@ -12,6 +12,7 @@ from flowerbed.identities import (
     Event,
     ensure_node_keys,
 )
+from flowerbed.plan import KeySource, Plan
 from support import identity_store
 from support.identity_store import ensure_all, kinds, secrets_of, snapshot
 from support.plans import federation, tenant
@@ -87,7 +88,11 @@ def test_superexecs_apart_share_a_secret_with_their_supernodes(folder: Path) -> 
 
 def test_superexecs_apart_need_their_secret_without_keys_too(folder: Path) -> None:
     """Insecure federations and tenants that bring their keys have the SuperExecs' secret alone."""
-    for plan, keys in ((federation(insecure=True), "generated"), (federation(), "brought")):
+    cases: list[tuple[Plan, KeySource]] = [
+        (federation(insecure=True), "generated"),
+        (federation(), "brought"),
+    ]
+    for plan, keys in cases:
         apart = msgspec.structs.replace(
             tenant("north", keys=keys), isolation="process", executor="deployment"
         )

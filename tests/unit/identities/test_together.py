@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from flowerbed import identities
 from flowerbed.errors import IdentityError
+from flowerbed.files import write_atomic
 from flowerbed.identities import Identities, ensure_authority, ensure_node_keys, kept
 from flowerbed.plan import Plan, Role
 from support.paths import TESTS
@@ -100,7 +101,8 @@ def test_a_reader_without_the_lock_meets_torn_pairs(tmp_path: Path, monkeypatch:
     plan, other = federation(), federation(role="viewer")
     authority = ensure_authority(plan, folder)
     identities.ensure_user(plan, plan.users[0], folder, authority)
-    write = kept.write_atomic
+    assert authority is not None
+    write = write_atomic
 
     def look_between(path: Path, *arguments: object, **options: object) -> bool:
         if path.name == "client.crt":

@@ -114,7 +114,7 @@ def test_nobody_there_is_no_error() -> None:
 def test_without_tls_only_the_connection_counts(tmp_path: Path) -> None:
     """An insecure federation shows no certificate, and none is missed."""
     with listening(tmp_path, ["localhost"], tls=False) as port:
-        found = dial("fleet", endpoint("127.0.0.1", port), None, insecure=True)
+        found = dial("fleet", endpoint("127.0.0.1", port), b"", insecure=True)
     assert (found.how, found.fingerprint, found.problem) == ("dialled", "", "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from support.report_html import Page
 HOSTILE = "<script>alert('x')</script>\"'&{{ 7*7 }}{% raw %}<!--]]>\u202e"
 
 
-REPORTS = {
+REPORTS: dict[str, Callable[[], Report]] = {
     "completed": runs.completed,
     "failed": runs.failed,
     "failures": lambda: runs.other("fedadam-failures"),

@@ -13,11 +13,10 @@ import yaml
 from flowerbed.plan import Plan, TenantProxy
 from flowerbed.values import render, rendering, superlink_values, supernode_values
 from flowerbed.values.supernode import node_configs
-from support.paths import ROOT
+from support.paths import CHARTS
 from support.plan_variants import NASTY, change, rich_tenant, variants, with_superlink
 from support.plans import federation, tenant
 
-CHARTS = ROOT / "charts"
 VARIANTS = variants()
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB\nAAAA==\n-----END CERTIFICATE-----\n"
 PEM = "-----BEGIN PUBLIC KEY-----\nMHYw\n-----END PUBLIC KEY-----\n"

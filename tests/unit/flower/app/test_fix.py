@@ -39,7 +39,8 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 def fixed(folder: Path) -> tuple[list[str], str, tuple[str, ...]]:
     """Return the files of the corrected app, what was said, and its warnings; the folder stays as it is."""
-    before, said = contents(folder), []
+    said: list[str] = []
+    before = contents(folder)
     app, _ = load_for_run(folder, None, (), None, said.append)
     assert contents(folder) == before
     return sorted(app.files), "\n".join(said), app.warnings

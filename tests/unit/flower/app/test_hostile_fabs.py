@@ -90,7 +90,7 @@ def test_the_corpus_takes_little_memory(files: dict[str, Path]) -> None:
 @pytest.mark.parametrize("name", ["slip ../e.py", "lying bomb", "deep tables", "escape in a name"])
 def test_the_command_ends_with_2(files: dict[str, Path], name: str) -> None:
     """As a program: exit code 2, an error on stderr that is no traceback, nothing on stdout."""
-    command = [sys.executable, ROOT / "scripts" / "submit.py", files[name], "--dry-run"]
+    command = [sys.executable, str(ROOT / "scripts" / "submit.py"), str(files[name]), "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: {files[name]}")
