@@ -155,7 +155,7 @@ generated: $(READY) ## Rebuild every generated file that is committed
 shapes: $(READY) ## Rewrite tests/snapshots/json: the form of what each verb prints with --json
 	@rm -f tests/snapshots/json/*.txt
 	@FLOWERBED_WRITE_SHAPES=1 $(BIN)/pytest -q tests/local/test_json_federation.py
-	@FLOWERBED_WRITE_SHAPES=1 $(BIN)/pytest -q tests/unit/test_json_shapes.py
+	@FLOWERBED_WRITE_SHAPES=1 $(BIN)/pytest -q tests/unit/cli/test_json_shapes.py
 
 .PHONY: generated-check
 generated-check: $(READY) ## Fail if a generated file is not what its sources give

@@ -18,7 +18,7 @@ from kept_federation import identity, nodes, runs
 from parties import Federation
 
 from flowerbed.declaration import load_plan
-from json_shapes import assert_shape
+from support.json_shapes import assert_shape
 
 Record = Callable[[str, object], None]
 CONTROL = 31893

@@ -16,7 +16,7 @@ import pytest
 
 from flowerbed import runs
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.follow import Following
+from flowerbed.flower.follow import FollowOptions
 from flowerbed.flower.runs import Outcome
 from flowerbed.identities import CertificateAuthority
 from support.apps import write_app
@@ -52,7 +52,7 @@ class Listener:
     def __init__(self, connection: Connection, run_id: str) -> None:
         self._heard: list[str] = []
         self.outcome: Outcome | None = None
-        following = Following(say=lambda _: None, log=self._heard.append)
+        following = FollowOptions(say=lambda _: None, log=self._heard.append)
 
         def follow() -> None:
             self.outcome = runs.follow(connection, run_id, following)

@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from flowerbed.declaration import load_plan
-from json_shapes import assert_shape
 from support.image_builds import PYTHON, Workshop
+from support.json_shapes import assert_shape
 from support.local_federation import declare
 
 DECLARATION = """\

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_helpers import ONE_NODE, declare, run
 
-from json_shapes import assert_shape
+from support.json_shapes import assert_shape
+from support.local_federation import ONE_NODE, declare, run
 
 PYPROJECT = """\
 [project]

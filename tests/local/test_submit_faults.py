@@ -10,7 +10,7 @@ import pytest
 
 from flowerbed import runs
 from flowerbed.flower import follow as flower_follow
-from flowerbed.flower.follow import Following
+from flowerbed.flower.follow import FollowOptions
 from support.apps import write_app
 from support.loopback_federation import Federation, Submission, last_word, running, submit, ticks
 
@@ -80,7 +80,7 @@ def test_a_run_that_nobody_takes(federation: Federation, app: Path, monkeypatch:
     run_id = submit(federation, app, "--detach")[1].strip()
     said: list[str] = []
     outcome = runs.follow(
-        federation.connection(), run_id, Following(say=said.append, log=said.append, timeout=3)
+        federation.connection(), run_id, FollowOptions(say=said.append, log=said.append, timeout=3)
     )
     assert (outcome.exit_code, outcome.status) == (5, "pending")
     assert said[0] == f"run {run_id} is pending"

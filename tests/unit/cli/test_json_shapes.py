@@ -14,12 +14,12 @@ from typing import Any
 import click
 import pytest
 import typer
-from submit_apps import write_app
 
 from flowerbed.cli import main
-from json_shapes import DECLARED, Shape, assert_shape, frozen
+from support.apps import write_app
+from support.json_shapes import DECLARED, Shape, assert_shape, frozen
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 DECLARATION = """\
 version: 1
 name: hospitals

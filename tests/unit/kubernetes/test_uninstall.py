@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_stand_in import StandIn
+import typer
 
 from flowerbed.bundles import generate
 from flowerbed.cli import main
-from flowerbed.cli import uninstall as verb
 from flowerbed.declaration import load_plan
 from flowerbed.kubernetes import uninstall as removing
 from flowerbed.kubernetes.parties import FLOWERBED, MANAGED_BY, Commands, parties
 from flowerbed.kubernetes.programs import Programs
 from flowerbed.kubernetes.uninstall import _counts
+from support.cluster_stand_in import StandIn
 
 TEXT = """\
 version: 1
@@ -224,8 +225,8 @@ def test_purge_needs_a_confirmation(run: Run, cluster: StandIn, monkeypatch: pyt
     assert code == 2
     assert "pass --yes to confirm" in err
     answers = iter(["hospital", "hospitals"])
-    monkeypatch.setattr(verb.sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(verb.typer, "prompt", lambda *_, **__: next(answers))
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(typer, "prompt", lambda *_, **__: next(answers))
     code, _, err = run("--purge")
     assert code == 2
     assert "'hospital' is not 'hospitals'" in err
