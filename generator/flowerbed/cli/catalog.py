@@ -72,8 +72,8 @@ VERBS = {
         "Run the app of a recorded run once more, with the settings that it had, and follow it as submit "
         "does.",
     ),
-    "logs": ("runs", "Print a run's log; with --follow to its end, which then gives the exit code."),
-    "stop": ("runs", "Stop a run; one that has finished stays as it is, which is no error."),
+    "logs": ("logs", "Print a run's log; with --follow to its end, which then gives the exit code."),
+    "stop": ("stop", "Stop a run; one that has finished stays as it is, which is no error."),
     "report": ("report", "Show the rounds of a run and who took part; -o writes them as one HTML file."),
     "artifacts": (
         "artifacts",

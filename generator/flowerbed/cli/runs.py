@@ -1,8 +1,7 @@
-"""The verbs on one run: logs, stop; without --connection they go to the local federation."""
+"""Which run a verb is about, and where that is; without --connection it is the local federation."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,20 +11,15 @@ import typer
 
 from flowerbed.cli.common import (
     DEFAULT_FILE,
-    FileOption,
-    JsonOption,
     declaration_file,
     narrate,
-    say,
 )
-from flowerbed.cli.json_results import say_json
-from flowerbed.cli.records import Keeper, RecordsOption, records_folder
+from flowerbed.cli.records import records_folder
 from flowerbed.errors import LocalError, UnreachableError, UsageError
 from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from flowerbed.flower.connection import Connection
-    from flowerbed.flower.runs import Outcome
 
 ConnectionOption = Annotated[
     Path | None,
@@ -55,80 +49,6 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autoco
 OptionalRuns = Annotated[
     list[str] | None, typer.Argument(metavar="[RUN...]", help=RUN_HELP, autocompletion=_recorded)
 ]
-
-
-def logs(
-    run: RunArgument,
-    file: FileOption = None,
-    connection: ConnectionOption = None,
-    user: UserOption = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Read on until the run ends.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="With the lines that carry the app's files.")] = False,
-    records: RecordsOption = None,
-) -> int:
-    """Print a run's log; with --follow to its end, which then gives the exit code.
-
-    A run with a complete record needs no SuperLink; a record that was left incomplete is completed.
-    """
-    from flowerbed import runs as known
-    from flowerbed.flower.artifacts import shown
-    from flowerbed.flower.text import write
-    from flowerbed.records import ended, outcome_of
-
-    def show(text: str) -> None:
-        write(sys.stdout, text if raw else shown(text))
-
-    root = records_folder(records, file)
-    run = run_id_of(run, root, file, connection, user)
-    if kept := ended(root, run):
-        show(kept[1])
-        return _concluded(outcome_of(*kept)) if follow else 0
-    where = find_connection(file, connection, user)
-    keeper = Keeper(where, root, run_id=run)
-    if not follow:
-        show(known.read_log(where, run))
-        keeper.resume()
-        return 0
-    from flowerbed.flower.follow import FollowOptions
-
-    outcome = known.follow(where, run, FollowOptions(say=narrate, log=show))
-    code = _concluded(outcome)
-    keeper.resume()
-    return code
-
-
-def _concluded(outcome: Outcome) -> int:
-    from flowerbed.flower.text import hanging
-
-    reason = f": {hanging(outcome.reason)}" if outcome.reason else ""
-    narrate(f"run {outcome.run_id}: {outcome.status}{reason}")
-    return outcome.exit_code
-
-
-def stop(
-    run: RunArgument,
-    file: FileOption = None,
-    connection: ConnectionOption = None,
-    user: UserOption = None,
-    records: RecordsOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Stop a run; one that has finished stays as it is, which is no error."""
-    from flowerbed import runs as known
-    from flowerbed.records import ended
-
-    root = records_folder(records, file)
-    run = run_id_of(run, root, file, connection, user, everywhere=True)
-    if kept := ended(root, run):
-        stopped, status = False, kept[0].run.outcome
-    else:
-        where = find_connection(file, connection, user)
-        stopped = known.stop(where, run)
-        status = "stopped" if stopped else known.get_run(where, run).outcome
-    if json:
-        say_json({"run_id": run, "stopped": stopped, "status": status})
-    else:
-        say(f"run {run} is stopped" if stopped else f"run {run} had finished before: {status}")
 
 
 def run_id_of(

@@ -1,0 +1,34 @@
+"""`flowerbed stop`: end a run that somebody started."""
+
+from __future__ import annotations
+
+from flowerbed.cli.common import FileOption, JsonOption, say
+from flowerbed.cli.json_results import say_json
+from flowerbed.cli.records import RecordsOption, records_folder
+from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
+
+
+def stop(
+    run: RunArgument,
+    file: FileOption = None,
+    connection: ConnectionOption = None,
+    user: UserOption = None,
+    records: RecordsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Stop a run; one that has finished stays as it is, which is no error."""
+    from flowerbed import runs as known
+    from flowerbed.records import ended
+
+    root = records_folder(records, file)
+    run = run_id_of(run, root, file, connection, user, everywhere=True)
+    if kept := ended(root, run):
+        stopped, status = False, kept[0].run.outcome
+    else:
+        where = find_connection(file, connection, user)
+        stopped = known.stop(where, run)
+        status = "stopped" if stopped else known.get_run(where, run).outcome
+    if json:
+        say_json({"run_id": run, "stopped": stopped, "status": status})
+    else:
+        say(f"run {run} is stopped" if stopped else f"run {run} had finished before: {status}")
