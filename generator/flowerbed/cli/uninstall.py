@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flowerbed.kubernetes.parties import Party
-    from flowerbed.kubernetes.uninstall import Kept, Uninstalled
+    from flowerbed.kubernetes.remaining import Kept
+    from flowerbed.kubernetes.uninstall import Uninstalled
     from flowerbed.plan import Plan
 
 

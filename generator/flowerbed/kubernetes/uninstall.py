@@ -6,54 +6,33 @@ are still terminating, so their end is waited for here.
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import msgspec
 
 from flowerbed.errors import FlowerbedError, UnreachableError
-from flowerbed.identities import manifest
-from flowerbed.kubernetes.changes import is_missing
 from flowerbed.kubernetes.diagnosis import Finding, problem
-from flowerbed.kubernetes.objects import COMPONENT, INSTANCE, parse
-from flowerbed.kubernetes.parties import FLOWERBED, MANAGED_BY, Commands, Party
-from flowerbed.kubernetes.programs import LONG, Command, Programs, failure
+from flowerbed.kubernetes.objects import COMPONENT, INSTANCE
+from flowerbed.kubernetes.parties import Commands, Party
+from flowerbed.kubernetes.programs import LONG, Command, Programs
 from flowerbed.kubernetes.releases import Run, run_loudly, settled
+from flowerbed.kubernetes.remaining import (
+    PAUSE,
+    Kept,
+    Remaining,
+    delete,
+    delete_namespace,
+    secrets_of,
+    title,
+)
 
 # What receives progress: the party's name, and what is done or waited for now.
 Tell = Callable[[str, str], None]
 Result = Literal["removed", "not installed", "not gone", "failed"]
-PAUSE = 1.0
-# How long controllers may take to delete what a removed object owned.
-SETTLING = 15.0
 WIDTH = 8
-_SHOWN = 5
-_STATE = "state"
-_KINDS = {
-    "persistentvolumeclaim": "PersistentVolumeClaim",
-    "secret": "Secret",
-    "namespace": "Namespace",
-    "pod": "Pod",
-}
-# Kubernetes itself puts these into every namespace.
-_BUILT_IN = frozenset({"configmap/kube-root-ca.crt", "serviceaccount/default"})
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """An object that stays in the cluster. `what` says what it holds, or why it stays; `command` deletes it.
-
-    `purged`: `flowerbed uninstall --purge` deletes it. `namespace` is "" for a Namespace.
-    """
-
-    kind: str
-    name: str
-    namespace: str
-    command: str
-    what: str = ""
-    purged: bool = False
 
 
 class Uninstalled(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,10 +101,10 @@ def dry_run(
         commands = Commands(programs, party)
         found.append(commands.uninstall(timeout))
         state = [f"persistentvolumeclaim/{party.release}-state"] if party.is_coordinator else []
-        names = [*state, *(f"secret/{name}" for name in _secrets(party, issued))]
+        names = [*state, *(f"secret/{name}" for name in secrets_of(party, issued))]
         if purge and names:
-            found.append(_delete(commands, party.namespace, names))
-        namespaces += [_delete_namespace(commands, name) for name in party.namespaces]
+            found.append(delete(commands, party.namespace, names))
+        namespaces += [delete_namespace(commands, name) for name in party.namespaces]
     return [*found, *namespaces] if purge else found
 
 
@@ -168,21 +147,25 @@ class _Work:
         commands = Commands(self._programs, party)
         run = self._run(commands)
         try:
-            secrets = _secrets(party, self._issued)
+            secrets = secrets_of(party, self._issued)
             installed = self._remove_release(commands, run, began)
             if installed:
                 removed.append(f"Release {party.release}")
-            self._remove_pods(commands, run)
-            if left := self._await_end(commands, began):
+            remaining = self._remaining(commands)
+            self._remove_pods(remaining, commands, run)
+            if left := self._await_end(remaining, party, began):
                 findings = [self._lasting(party, name) for name in left]
                 return end("not gone", 5, findings)
             if self._purge:
-                removed += self._remove_objects(commands, run, secrets)
+                removed += self._remove_objects(remaining, commands, run, secrets)
         except FlowerbedError as error:
             finding = problem(error.what, where=error.where, remedy=error.remedy)
             return end("failed", error.exit_code, [finding])
         self._tell(party.name, "removed" if installed else "nothing to remove" if not removed else "purged")
         return end("removed" if installed else "not installed")
+
+    def _remaining(self, commands: Commands) -> Remaining:
+        return Remaining(self._programs, commands, self._issued)
 
     def _run(self, commands: Commands) -> Run:
         name = commands.party.name
@@ -210,28 +193,27 @@ class _Work:
                 raise
         return True
 
-    def _remove_pods(self, commands: Commands, run: Run) -> None:
+    def _remove_pods(self, remaining: Remaining, commands: Commands, run: Run) -> None:
         """Delete pods that are not Helm's: those of `helm test`, and those of tasks with their Secrets."""
         party = commands.party
         instance = f"{INSTANCE}={party.release}"
-        tests = self._names(commands, party.namespace, "pods", "--selector", f"{instance},{COMPONENT}=test")
+        tests = remaining.names(party.namespace, "pods", "--selector", f"{instance},{COMPONENT}=test")
         if tests:
-            run(_delete(commands, party.namespace, tests))
+            run(delete(commands, party.namespace, tests))
         for namespace in party.namespaces[1:]:
-            if tasks := self._names(commands, namespace, "pods,secrets", "--selector", instance):
-                run(_delete(commands, namespace, tasks))
+            if tasks := remaining.names(namespace, "pods,secrets", "--selector", instance):
+                run(delete(commands, namespace, tasks))
 
-    def _await_end(self, commands: Commands, began: float) -> list[str]:
+    def _await_end(self, remaining: Remaining, party: Party, began: float) -> list[str]:
         """Wait until no pod of the release is left; return the names of those that are when time is up."""
-        party = commands.party
         while True:
             late = time.monotonic() - began > self._timeout
             try:
                 left = [
                     name
                     for namespace in party.namespaces
-                    for name in self._names(
-                        commands, namespace, "pods", "--selector", f"{INSTANCE}={party.release}"
+                    for name in remaining.names(
+                        namespace, "pods", "--selector", f"{INSTANCE}={party.release}"
                     )
                 ]
                 if not left or late:
@@ -248,30 +230,32 @@ class _Work:
         remedy = "`kubectl describe` on it shows why; then run `flowerbed uninstall` again"
         return Finding(level="problem", what=what, where=party.where, remedy=remedy)
 
-    def _remove_objects(self, commands: Commands, run: Run, secrets: Sequence[str]) -> list[str]:
+    def _remove_objects(
+        self, remaining: Remaining, commands: Commands, run: Run, secrets: Sequence[str]
+    ) -> list[str]:
         """Delete the SuperLink's claim and the Secrets; return what was deleted."""
         namespace = commands.party.namespace
         names = [
-            *(f"persistentvolumeclaim/{name}" for name, is_state in self._claims(commands) if is_state),
-            *self._existing(commands, secrets),
+            *(f"persistentvolumeclaim/{name}" for name, is_state in remaining.claims() if is_state),
+            *remaining.existing(secrets),
         ]
         if names:
-            run(_delete(commands, namespace, names))
-        return [_title(name) for name in names]
+            run(delete(commands, namespace, names))
+        return [title(name) for name in names]
 
     def remove_namespaces(self, party: Party, done: Uninstalled) -> Uninstalled:
         """Delete a party's namespaces, if `apply` created them and nothing is left in them."""
         commands = Commands(self._programs, party)
-        run = self._run(commands)
+        run, remaining = self._run(commands), self._remaining(commands)
         removed = list(done.removed)
         for name in reversed(party.namespaces):
             place = party.context, name
             if place in self._reasons:
                 continue
             try:
-                reason = self._reason_to_keep(commands, name)
+                reason = remaining.reason_to_keep(name, lambda text: self._tell(party.name, text))
                 if reason is None:
-                    run(_delete_namespace(commands, name))
+                    run(delete_namespace(commands, name))
                     removed.append(f"Namespace {name}")
                     reason = ""
             except FlowerbedError as error:
@@ -279,135 +263,22 @@ class _Work:
             self._reasons[place] = reason
         return msgspec.structs.replace(done, removed=tuple(removed))
 
-    def _reason_to_keep(self, commands: Commands, name: str) -> str | None:
-        """Return why a namespace has to stay, "" if it does not exist, None if it may be deleted.
-
-        Raises FlowerbedError.
-        """
-        where = commands.party.where
-        command = commands.kubectl("get", "namespace", name, "--output", "json")
-        done = self._programs.run(command)
-        if done.missing:
-            return ""
-        if done.code:
-            raise failure(command, done, where)
-        labels = msgspec.json.decode(done.out, type=_Labelled).metadata.labels
-        if labels.get(MANAGED_BY) != FLOWERBED:
-            return "`flowerbed apply` did not create it"
-        # Every kind is looked for, as deleting the namespace would delete objects of any of them.
-        listing = commands.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name")
-        kinds = [kind for kind in self._programs.demand(listing, where=where).split() if _counts(kind)]
-        limit = time.monotonic() + SETTLING
-        while True:
-            left = [each for each in self._names(commands, name, ",".join(kinds)) if each not in _BUILT_IN]
-            if not left:
-                return None
-            if time.monotonic() > limit:
-                more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
-                return f"it also holds {', '.join(left[:_SHOWN])}{more}"
-            self._tell(commands.party.name, f"waiting for {left[0]} in namespace {name} to be deleted")
-            time.sleep(PAUSE)
-
     def with_kept(self, party: Party, done: Uninstalled) -> Uninstalled:
         """Return the outcome with what is left of the party in its cluster, looked up there."""
         if done.result == "failed":
             return done
         commands = Commands(self._programs, party)
         try:
-            kept = tuple(self._kept(commands))
+            reasons = {name: self._reasons.get((party.context, name), "") for name in party.namespaces}
+            kept = tuple(self._remaining(commands).kept(reasons))
         except FlowerbedError as error:
             what = f"what is left could not be listed: {error.what}"
             finding = Finding(level="warning", what=what, where=error.where, remedy=error.remedy)
             return msgspec.structs.replace(done, findings=(*done.findings, finding))
         return msgspec.structs.replace(done, kept=kept)
 
-    def _kept(self, commands: Commands) -> Iterator[Kept]:
-        party = commands.party
-
-        def kept(name: str, what: str = "", *, purged: bool = True) -> Kept:
-            kind, _, bare = name.partition("/")
-            command = shlex.join(_delete(commands, party.namespace, [name]))
-            return Kept(
-                kind=_KINDS[kind],
-                name=bare,
-                namespace=party.namespace,
-                command=command,
-                what=what,
-                purged=purged,
-            )
-
-        for name, is_state in self._claims(commands):
-            what = "the SuperLink's runs, nodes, models and revocations" if is_state else ""
-            yield kept(f"persistentvolumeclaim/{name}", what, purged=is_state)
-        for name in self._existing(commands, _secrets(party, self._issued)):
-            yield kept(name)
-        for name in party.namespaces:
-            if not is_missing(self._programs, commands, name):
-                yield Kept(
-                    kind="Namespace",
-                    name=name,
-                    namespace="",
-                    command=shlex.join(_delete_namespace(commands, name)),
-                    what=self._reasons.get((party.context, name), ""),
-                )
-
-    def _claims(self, commands: Commands) -> list[tuple[str, bool]]:
-        """Return the claims of a release by name, and whether each is the SuperLink's own."""
-        selector = f"{INSTANCE}={commands.party.release}"
-        get = commands.here("get", "persistentvolumeclaims", "--selector", selector, "--output", "json")
-        claims = parse(self._programs.demand(get, where=commands.party.where)).claims
-        own = commands.party.is_coordinator
-        metas = [claim.metadata for claim in claims]
-        return [(meta.name, own and meta.labels.get(COMPONENT) == _STATE) for meta in metas]
-
-    def _existing(self, commands: Commands, secrets: Sequence[str]) -> list[str]:
-        """Return those of the Secrets that exist, as `secret/name`. Their data is not read."""
-        return self._names(commands, commands.party.namespace, "secrets", *secrets) if secrets else []
-
-    def _names(self, commands: Commands, namespace: str, *words: str) -> list[str]:
-        """Return what `kubectl get` finds in a namespace, as `kind/name`."""
-        there = ("--namespace", namespace, "--ignore-not-found", "--output", "name")
-        command = commands.kubectl("get", *words, *there)
-        return self._programs.demand(command, where=commands.party.where).split()
-
-
-class _Meta(msgspec.Struct):
-    labels: dict[str, str] = {}
-
-
-class _Labelled(msgspec.Struct):
-    metadata: _Meta
-
-
-def _secrets(party: Party, issued: str) -> tuple[str, ...]:
-    """Return the names of the Secrets made for a party: its bundle's, and for the coordinator `issued`.
-
-    Raises IdentityError if the bundle's file cannot be read.
-    """
-    file = party.secrets
-    bundled = [secret.name for secret in manifest.parse(file.read_bytes(), file)] if file else []
-    return (*bundled, *([issued] if issued and party.is_coordinator else []))
-
 
 def _unknown_secrets(party: Party) -> Finding:
     what = "this machine has no bundle of this party, so Secrets that were made for it are unknown and stay"
     remedy = f"`kubectl get secrets --namespace {party.namespace}` lists what is there"
     return Finding(level="warning", what=what, where=party.where, remedy=remedy)
-
-
-def _delete(commands: Commands, namespace: str, names: Sequence[str]) -> Command:
-    return commands.kubectl("delete", *names, "--namespace", namespace, "--ignore-not-found")
-
-
-def _delete_namespace(commands: Commands, name: str) -> Command:
-    return commands.kubectl("delete", "namespace", name, "--ignore-not-found")
-
-
-def _title(name: str) -> str:
-    kind, _, bare = name.partition("/")
-    return f"{_KINDS.get(kind, kind)} {bare}"
-
-
-def _counts(kind: str) -> bool:
-    """Return whether objects of a kind are somebody's: events and measurements are not."""
-    return kind.partition(".")[0] != "events" and not kind.endswith(".metrics.k8s.io")

@@ -16,10 +16,11 @@ import typer
 from flowerbed.bundles import generate
 from flowerbed.cli import main
 from flowerbed.declaration import load_plan
+from flowerbed.kubernetes import remaining
 from flowerbed.kubernetes import uninstall as removing
 from flowerbed.kubernetes.parties import FLOWERBED, MANAGED_BY, Commands, parties
 from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.uninstall import _counts
+from flowerbed.kubernetes.remaining import _counts
 from support.cluster_stand_in import StandIn
 
 TEXT = """\
@@ -59,7 +60,8 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     for name, value in found.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(removing, "PAUSE", 0.01)
-    monkeypatch.setattr(removing, "SETTLING", 0.05)
+    monkeypatch.setattr(remaining, "PAUSE", 0.01)
+    monkeypatch.setattr(remaining, "SETTLING", 0.05)
     found.change(releases=RELEASES, namespaces=dict.fromkeys(("hospitals", "north", "south"), OWN))
     found.change(namespaces=found.read()["namespaces"] | {"south-tasks": OWN})
     for space, names in SECRETS.items():
