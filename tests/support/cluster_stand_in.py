@@ -40,7 +40,7 @@ class StandIn:
 
     def write(self, state: dict[str, Any]) -> None:
         """Make this all that is there."""
-        (self.folder / "state.json").write_text(json.dumps(state))
+        save(self.folder / "state.json", state)
 
     def change(self, **values: object) -> None:
         """Replace parts of what is there."""
@@ -78,8 +78,14 @@ def main(folder: Path, program: str, *words: str) -> int:
             return 1
         act = helm if program == "helm" else kubectl
         code = act(state, rest, options, space)
-        file.write_text(json.dumps(state))
+        save(file, state)
         return code
+
+
+def save(file: Path, state: dict[str, Any]) -> None:
+    """Write the state whole or not at all: a program that is interrupted ends in the middle of anything."""
+    file.with_suffix(".new").write_text(json.dumps(state))
+    file.with_suffix(".new").replace(file)
 
 
 def say(text: str) -> None:

@@ -25,11 +25,11 @@ from flowerbed.errors import Problem
 from flowerbed.flower.runs import Outcome
 from flowerbed.identities.inventory import Certificate
 from flowerbed.images.build import Built
-from flowerbed.kubernetes.apply import Applied
-from flowerbed.kubernetes.diagnosis import Finding
-from flowerbed.kubernetes.diff import Difference
-from flowerbed.kubernetes.report import FederationStatus
-from flowerbed.kubernetes.uninstall import Uninstalled
+from flowerbed.kubernetes.diagnosis.findings import Finding
+from flowerbed.kubernetes.diagnosis.report import FederationStatus
+from flowerbed.kubernetes.verbs.apply import Applied
+from flowerbed.kubernetes.verbs.diff import Difference
+from flowerbed.kubernetes.verbs.uninstall import Uninstalled
 from flowerbed.local.health import Status
 from flowerbed.plan import Plan, Scalar
 from flowerbed.records import ArtifactRecord

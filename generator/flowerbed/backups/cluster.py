@@ -22,7 +22,7 @@ from flowerbed.backups.archive import PIECE, BrokenOffError, Manifest, Progress,
 from flowerbed.backups.pod import CONTAINER, holding, program
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
 from flowerbed.flower.programs.superlink_state import Facts
-from flowerbed.kubernetes.facts import gather
+from flowerbed.kubernetes.diagnosis.facts import gather
 from flowerbed.kubernetes.objects import parse
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.kubernetes.programs import Command, Done, Programs, failure

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowerbed.bundles import GenerateReport
-    from flowerbed.kubernetes.apply import Applied
     from flowerbed.kubernetes.parties import Party
+    from flowerbed.kubernetes.verbs.apply import Applied
     from flowerbed.plan import Plan
 
 _AS_MEANT = frozenset({"ready", "revoked"})
@@ -63,9 +63,9 @@ def apply(
     """
     from flowerbed.bundles import read_record
     from flowerbed.cli.progress import Progress
-    from flowerbed.kubernetes import apply as applying
-    from flowerbed.kubernetes.keys import with_revoked
+    from flowerbed.kubernetes.node_keys import with_revoked
     from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.verbs import apply as applying
 
     path, plan, parties = selected(file, option, party)
     programs = find_programs()
@@ -107,8 +107,8 @@ def _generate(plan: Plan, bundles: Path) -> GenerateReport:
 
 def _dry_run(path: Path, plan: Plan, parties: Sequence[Party], names: Sequence[str], *, json: bool) -> None:
     """Print the commands as they would run: with the files of the bundles themselves, not of the copy."""
-    from flowerbed.kubernetes import apply as applying
     from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.verbs import apply as applying
 
     with generated_aside(path, plan, names) as (aside, _):
         moved = {str(copy.bundle): str(own.bundle) for copy, own in zip(aside, parties, strict=True)}

@@ -127,9 +127,9 @@ def restore(
 def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> int:
     from flowerbed.backups.cluster import restore as put_back
     from flowerbed.cli.progress import Progress
-    from flowerbed.kubernetes.apply import await_ready
     from flowerbed.kubernetes.parties import Commands
     from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.verbs.apply import await_ready
 
     programs, party = find_programs(), _coordinator(plan, path)
     with Progress() as progress:

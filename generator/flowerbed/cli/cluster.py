@@ -26,8 +26,8 @@ from flowerbed.project import Project
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flowerbed.kubernetes.diff import Difference
     from flowerbed.kubernetes.parties import Party
+    from flowerbed.kubernetes.verbs.diff import Difference
     from flowerbed.plan import Plan
 
 PartyOption = Annotated[
@@ -49,8 +49,8 @@ def diff(
     Ends with 0 when nothing would change, 1 when something would, 2 or 3 when that cannot be told. No data of
     a Secret is ever shown.
     """
-    from flowerbed.kubernetes import diff as differing
     from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.verbs import diff as differing
 
     path, plan, _ = selected(file, option, party)
     try:
@@ -68,7 +68,7 @@ def diff(
 
 
 def _show_difference(found: Difference) -> None:
-    from flowerbed.kubernetes.diff import lines
+    from flowerbed.kubernetes.verbs.diff import lines
 
     for line in lines(found):
         say(line)
@@ -98,9 +98,9 @@ def status(
     path, plan, parties = selected(file, option, party)
     if local or (not cluster and not party and is_local(path, plan)):
         return 0 if show(plan, path, json=json).healthy else 1
+    from flowerbed.kubernetes.diagnosis.report import lines
     from flowerbed.kubernetes.programs import find_programs
-    from flowerbed.kubernetes.report import lines
-    from flowerbed.kubernetes.status import status as ask
+    from flowerbed.kubernetes.verbs.status import status as ask
 
     warn_of_images(plan, path)
     found = ask(find_programs(), plan, Project(path).bundles(plan.name), parties)
@@ -140,9 +140,9 @@ def doctor(
 
     Ends with 0 if there is no problem, else 1; warnings do not count.
     """
-    from flowerbed.kubernetes.diagnosis import healthy
-    from flowerbed.kubernetes.doctor import doctor as examine
+    from flowerbed.kubernetes.diagnosis.findings import healthy
     from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.verbs.doctor import doctor as examine
 
     path, plan, parties = selected(file, option, party)
     findings = examine(find_programs(), plan, Project(path).bundles(plan.name), parties)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flowerbed.kubernetes.parties import Party
-    from flowerbed.kubernetes.remaining import Kept
-    from flowerbed.kubernetes.uninstall import Uninstalled
+    from flowerbed.kubernetes.verbs.remaining import Kept
+    from flowerbed.kubernetes.verbs.uninstall import Uninstalled
     from flowerbed.plan import Plan
 
 
@@ -55,8 +55,8 @@ def uninstall(
     are never deleted: `flowerbed apply` installs the federation again.
     """
     from flowerbed.cli.progress import Progress
-    from flowerbed.kubernetes import uninstall as removing
     from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.verbs import uninstall as removing
 
     path, plan, parties = selected(file, option, party)
     programs, issued = find_programs(), _issued(plan)

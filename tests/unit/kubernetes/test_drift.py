@@ -7,9 +7,9 @@ import json
 import msgspec
 import pytest
 
-from flowerbed.kubernetes.diagnosis import problem
-from flowerbed.kubernetes.drift import differences
-from flowerbed.kubernetes.lists import Lists
+from flowerbed.kubernetes.diagnosis.drift import differences
+from flowerbed.kubernetes.diagnosis.findings import problem
+from flowerbed.kubernetes.network.admission import Lists
 
 KEY, OTHER = "0f1e2d3c4b5a6978" + "0" * 48, "a" * 64
 EARLY, LATE = "261129013328", "261130000000"

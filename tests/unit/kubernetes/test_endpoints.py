@@ -13,7 +13,7 @@ import pytest
 
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.trust import fingerprints_of
-from flowerbed.kubernetes.endpoints import dial, silent
+from flowerbed.kubernetes.network.endpoints import dial, silent
 from flowerbed.plan import Endpoint
 
 AUTHORITY = CertificateAuthority.create("hospitals")

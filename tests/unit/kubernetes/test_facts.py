@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from flowerbed.kubernetes.diagnosis import diagnose, healthy, merge, problem
-from flowerbed.kubernetes.facts import Fact, gather, registrar_troubles
-from flowerbed.kubernetes.inside import pending_names
+from flowerbed.kubernetes.diagnosis.facts import Fact, gather, registrar_troubles
+from flowerbed.kubernetes.diagnosis.findings import diagnose, healthy, merge, problem
+from flowerbed.kubernetes.network.inside import pending_names
 from flowerbed.kubernetes.objects import parse
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowerbed.kubernetes.issuer_check import _looked_at
+from flowerbed.kubernetes.diagnosis.issuer_check import _looked_at
 
 READY = {"status": {"conditions": [{"type": "Ready", "status": "True", "message": "Signing CA verified"}]}}
 WAITING = {"status": {"conditions": [{"type": "Ready", "status": "False", "message": "secret not found"}]}}

@@ -10,8 +10,8 @@ import pytest
 from flowerbed.bundles import generate, read_record
 from flowerbed.identities import clock
 from flowerbed.identities.revocations import revoke_users
-from flowerbed.kubernetes import lifetimes
-from flowerbed.kubernetes.diagnosis import Finding, healthy
+from flowerbed.kubernetes.diagnosis import lifetimes
+from flowerbed.kubernetes.diagnosis.findings import Finding, healthy
 from flowerbed.plan import User
 from support.plan_variants import change
 from support.plans import federation

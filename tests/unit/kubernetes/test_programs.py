@@ -15,11 +15,11 @@ from flowerbed.cli import main
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.kubernetes import programs as programs_module
-from flowerbed.kubernetes.changes import _compare, _matters
-from flowerbed.kubernetes.keys import with_revoked
+from flowerbed.kubernetes.node_keys import with_revoked
 from flowerbed.kubernetes.parties import Commands, parties
 from flowerbed.kubernetes.programs import Done, Programs, complaint, failure, find_programs
 from flowerbed.kubernetes.releases import Release
+from flowerbed.kubernetes.verbs.changes import _compare, _matters
 from flowerbed.values import superlink_install, supernode_install
 
 TEXT = """\

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from flowerbed.kubernetes.symptoms import OTHER, Symptom, symptom_of, symptoms
+from flowerbed.kubernetes.diagnosis.symptoms import OTHER, Symptom, symptom_of, symptoms
 from support.paths import ROOT
 
 PAGE = ROOT / "docs" / "troubleshooting.md"

@@ -16,11 +16,11 @@ import typer
 from flowerbed.bundles import generate
 from flowerbed.cli import main
 from flowerbed.declaration import load_plan
-from flowerbed.kubernetes import remaining
-from flowerbed.kubernetes import uninstall as removing
 from flowerbed.kubernetes.parties import FLOWERBED, MANAGED_BY, Commands, parties
 from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.remaining import _counts
+from flowerbed.kubernetes.verbs import remaining
+from flowerbed.kubernetes.verbs import uninstall as removing
+from flowerbed.kubernetes.verbs.remaining import _counts
 from support.cluster_stand_in import StandIn
 
 TEXT = """\

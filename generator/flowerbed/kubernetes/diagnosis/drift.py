@@ -13,8 +13,8 @@ from textwrap import shorten
 import msgspec
 
 from flowerbed.errors import FlowerbedError
-from flowerbed.kubernetes.diagnosis import Finding, problem
-from flowerbed.kubernetes.lists import Lists, compare_lists
+from flowerbed.kubernetes.diagnosis.findings import Finding, problem
+from flowerbed.kubernetes.network.admission import Lists, compare_lists
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.kubernetes.programs import Programs
 from flowerbed.kubernetes.releases import Release

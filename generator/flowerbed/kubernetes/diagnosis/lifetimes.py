@@ -10,8 +10,8 @@ from flowerbed.bundles import Record
 from flowerbed.identities import clock
 from flowerbed.identities.renewal import authority_notice
 from flowerbed.identities.revocations import read_revocations
-from flowerbed.kubernetes.diagnosis import Finding, problem
-from flowerbed.kubernetes.report import CertificateStatus
+from flowerbed.kubernetes.diagnosis.findings import Finding, problem
+from flowerbed.kubernetes.diagnosis.report import CertificateStatus
 from flowerbed.plan import Plan
 
 CA, GATEWAY, USER = "CA", "gateway", "user "

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from flowerbed.kubernetes.diagnosis import Finding, problem
+from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.kubernetes.programs import Programs
 from flowerbed.plan import Plan

@@ -14,12 +14,12 @@ from typing import Literal
 import msgspec
 
 from flowerbed.errors import FlowerbedError, UnreachableError
-from flowerbed.kubernetes.diagnosis import Finding, problem
+from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.objects import COMPONENT, INSTANCE
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import LONG, Command, Programs
 from flowerbed.kubernetes.releases import Run, run_loudly, settled
-from flowerbed.kubernetes.remaining import (
+from flowerbed.kubernetes.verbs.remaining import (
     PAUSE,
     Kept,
     Remaining,

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from flowerbed.identities import manifest
-from flowerbed.kubernetes.changes import is_missing
 from flowerbed.kubernetes.objects import COMPONENT, INSTANCE, parse
 from flowerbed.kubernetes.parties import FLOWERBED, MANAGED_BY, Commands, Party
 from flowerbed.kubernetes.programs import Command, Programs, failure
+from flowerbed.kubernetes.verbs.changes import is_missing
 
 PAUSE = 1.0
 # How long controllers may take to delete what a removed object owned.

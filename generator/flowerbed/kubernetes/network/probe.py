@@ -10,10 +10,10 @@ import msgspec
 
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
 from flowerbed.identities.trust import server_authorities, trusted
-from flowerbed.kubernetes import superlink
-from flowerbed.kubernetes.diagnosis import Finding, problem
-from flowerbed.kubernetes.endpoints import EndpointStatus, dial
-from flowerbed.kubernetes.forwarding import forwarded
+from flowerbed.kubernetes.diagnosis.findings import Finding, problem
+from flowerbed.kubernetes.network import superlink
+from flowerbed.kubernetes.network.endpoints import EndpointStatus, dial
+from flowerbed.kubernetes.network.forwarding import forwarded
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.plan import Endpoint, Plan
 from flowerbed.runs import NodeRecord

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flowerbed.kubernetes.cluster_checks import storage
-from flowerbed.kubernetes.diagnosis import Finding, problem
-from flowerbed.kubernetes.facts import registrar_troubles
+from flowerbed.kubernetes.diagnosis.cluster_checks import storage
+from flowerbed.kubernetes.diagnosis.facts import registrar_troubles
+from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.objects import Objects
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.kubernetes.programs import Programs

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from flowerbed.kubernetes.diagnosis import Finding, problem
-from flowerbed.kubernetes.issuer_check import issuer
+from flowerbed.kubernetes.diagnosis.findings import Finding, problem
+from flowerbed.kubernetes.diagnosis.issuer_check import issuer
 from flowerbed.kubernetes.parties import POD_SECURITY, Commands
 from flowerbed.kubernetes.programs import Programs
 from flowerbed.names import STATE_FOLDER

@@ -15,16 +15,16 @@ from typing import Literal
 import msgspec
 
 from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError
-from flowerbed.kubernetes import changes as compared
-from flowerbed.kubernetes.diagnosis import Finding, diagnose, merge, problem
-from flowerbed.kubernetes.endpoints import silent
-from flowerbed.kubernetes.facts import gather
-from flowerbed.kubernetes.inside import of_lists
-from flowerbed.kubernetes.lists import push_lists
+from flowerbed.kubernetes.diagnosis.facts import gather
+from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, merge, problem
+from flowerbed.kubernetes.network.admission import push_lists
+from flowerbed.kubernetes.network.endpoints import silent
+from flowerbed.kubernetes.network.inside import of_lists
 from flowerbed.kubernetes.objects import Objects, read
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs
 from flowerbed.kubernetes.releases import Run, recover, run_loudly
+from flowerbed.kubernetes.verbs import changes as compared
 from flowerbed.plan import Endpoint
 
 # What hears of everything that happens: the party's name, and what it does or waits for now.

@@ -12,18 +12,11 @@ import msgspec
 from flowerbed.bundles import Record, read_record
 from flowerbed.declaration.cautions import cautions
 from flowerbed.errors import FlowerbedError
-from flowerbed.kubernetes import lifetimes
-from flowerbed.kubernetes.asking import Answers, ask
-from flowerbed.kubernetes.diagnosis import Finding, diagnose, healthy, merge, problem
-from flowerbed.kubernetes.drift import drift
-from flowerbed.kubernetes.facts import gather
-from flowerbed.kubernetes.inside import of_superlink
-from flowerbed.kubernetes.keys import declared_keys, with_revoked
-from flowerbed.kubernetes.objects import Objects, read
-from flowerbed.kubernetes.parties import Commands, Party
-from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.releases import Release, read_release, with_rollback
-from flowerbed.kubernetes.report import (
+from flowerbed.kubernetes.diagnosis import lifetimes
+from flowerbed.kubernetes.diagnosis.drift import drift
+from flowerbed.kubernetes.diagnosis.facts import gather
+from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, healthy, merge, problem
+from flowerbed.kubernetes.diagnosis.report import (
     FederationNode,
     FederationStatus,
     NodeState,
@@ -32,6 +25,13 @@ from flowerbed.kubernetes.report import (
     Versions,
     WorkloadStatus,
 )
+from flowerbed.kubernetes.network.inside import of_superlink
+from flowerbed.kubernetes.network.probe import Answers, ask
+from flowerbed.kubernetes.node_keys import declared_keys, with_revoked
+from flowerbed.kubernetes.objects import Objects, read
+from flowerbed.kubernetes.parties import Commands, Party
+from flowerbed.kubernetes.programs import Programs
+from flowerbed.kubernetes.releases import Release, read_release, with_rollback
 from flowerbed.plan import Plan
 
 _WIDTH = 8

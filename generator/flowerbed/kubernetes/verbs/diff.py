@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from flowerbed.kubernetes.changes import Change, PartyChanges, changes
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs
+from flowerbed.kubernetes.verbs.changes import Change, PartyChanges, changes
 
 _WIDTH = 8
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from flowerbed.kubernetes.facts import Fact
-from flowerbed.kubernetes.symptoms import symptom_of
+from flowerbed.kubernetes.diagnosis.facts import Fact
+from flowerbed.kubernetes.diagnosis.symptoms import symptom_of
 
 _PLACES_SHOWN = 4
 Level = Literal["ok", "warning", "problem"]

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.flower.proxy import proxy_for
-from flowerbed.kubernetes import cluster_checks
-from flowerbed.kubernetes.diagnosis import Finding, healthy, problem
+from flowerbed.kubernetes.diagnosis import cluster_checks
+from flowerbed.kubernetes.diagnosis.findings import Finding, healthy, problem
 from flowerbed.kubernetes.parties import Commands, Party
 from flowerbed.kubernetes.programs import Programs, complaint
-from flowerbed.kubernetes.status import status
+from flowerbed.kubernetes.verbs.status import status
 from flowerbed.plan import Endpoint, Plan
 
 HELM_OLDEST = (3, 22)

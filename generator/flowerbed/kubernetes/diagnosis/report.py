@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from flowerbed.kubernetes.diagnosis import Finding
-from flowerbed.kubernetes.endpoints import EndpointStatus
+from flowerbed.kubernetes.diagnosis.findings import Finding
+from flowerbed.kubernetes.network.endpoints import EndpointStatus
 from flowerbed.runs import NodeStatus
 
 # Where a node's state is from: the SuperLink itself, or its pod's readiness, which follows from it.

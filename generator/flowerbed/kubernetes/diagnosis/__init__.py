@@ -1,0 +1,8 @@
+"""Why something is not as it should be: what a cluster tells, and the causes and remedies behind it.
+
+facts       why a workload or pod is not ready, in Kubernetes' and Flower's own words
+symptoms    the list of known causes and remedies; `docs/troubleshooting.md` shows it
+findings    facts into findings: what, where, cause, remedy
+drift, lifetimes, cluster_checks, issuer_check    what else is looked at
+report      what `status` prints
+"""

@@ -1,0 +1,1 @@
+"""What is asked over the network: the gateway's certificates, the SuperLink's nodes, who is admitted."""

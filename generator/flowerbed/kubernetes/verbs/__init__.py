@@ -1,0 +1,1 @@
+"""What is done with a declared federation's releases: apply, diff, status, doctor, uninstall."""
