@@ -81,8 +81,8 @@ async def _kept_up(attack: Attack, number: int) -> None:
 
 async def _once(attack: Attack, tls: ssl.SSLContext | None, length: int) -> None:
     host, _, port = attack.target.address.rpartition(":")
-    names = {"server_hostname": "localhost"} if tls else {}
-    reader, writer = await asyncio.open_connection(host, int(port), ssl=tls, **names)
+    expected = "localhost" if tls else None
+    reader, writer = await asyncio.open_connection(host, int(port), ssl=tls, server_hostname=expected)
     try:
         if attack.path:
             writer.write(_head(attack.path, length) + attack.first)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from resource import struct_rusage
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 # A Python that may not keep its compiled modules compiles all of them at each start.
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -108,7 +108,7 @@ def run_once(command: Command) -> Sample:
 class _Output(threading.Thread):
     """Reads a command's stdout to its end; `answered` is when that had the answer."""
 
-    def __init__(self, stream: BinaryIO, answer: re.Pattern[str] | None) -> None:
+    def __init__(self, stream: IO[bytes], answer: re.Pattern[str] | None) -> None:
         super().__init__()
         self.text, self.answered = "", math.nan
         self._stream, self._answer = stream, answer

@@ -21,7 +21,7 @@ from flowerbed.cli.main import INTERRUPTED
 from flowerbed.cli.main import run as run_command_line
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError
-from flowerbed.flower.follow import Following
+from flowerbed.flower.follow import FollowOptions
 from flowerbed.metrics import parse
 from flowerbed.runs import follow, load_connection
 
@@ -84,8 +84,8 @@ def train(federation: local.Federation, settings: list[str]) -> int:
             return code
         run_id = json.load(started)["run_id"]
     step("The run: what the SuperLink says of it", "logs", run_id, "-f", FILE, "--follow")
-    following = Following(say=print, log=Progress(), timeout=TIME_LIMIT)
-    outcome = follow(load_connection(federation.connection(USER)), run_id, following)
+    options = FollowOptions(say=print, log=Progress(), timeout=TIME_LIMIT)
+    outcome = follow(load_connection(federation.connection(USER)), run_id, options)
     print(f"run {run_id}: {outcome.status}{f': {outcome.reason}' if outcome.reason else ''}")
     if outcome.exit_code == INTERRUPTED:
         raise KeyboardInterrupt
