@@ -1,7 +1,7 @@
 """A run followed from Python: progress, an event loop, a notebook's kernel, errors in Python's words.
 
 `PYTHONPATH=tests:tools python tests/local/test_python_following.py` runs the cells of a notebook and writes
-them into docs/python.md (it needs nbclient and ipykernel).
+them into docs/python.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import nbclient
+import nbformat
 import pytest
 
 import flowerbed
@@ -132,9 +134,6 @@ def test_errors_speak_python(client: flowerbed.Federation, app: Path) -> None:
 
 def executed(federation: Path, app: Path) -> list[Any]:
     """Run the cells in a kernel, in the directory above an app; return them with their outputs."""
-    nbclient = pytest.importorskip("nbclient", reason="nbclient and ipykernel are not installed")
-    nbformat = pytest.importorskip("nbformat")
-    pytest.importorskip("ipykernel")
     folder = app.parent
     app.rename(folder / "my-app")
     for name in ("federation.yaml", ".flowerbed"):

@@ -1,7 +1,7 @@
 """A corrected copy of an app that Flower does not take as it is: `--fix`.
 
-What is put right is what Flower refuses, and the two layouts that it cannot import from. The user's files
-are only read; every change is shown.
+What is put right is what Flower refuses, the two layouts that it cannot import from, and imports of what has
+moved in Flower. The user's files are only read; every change is shown.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import functools
 import re
 import shutil
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
 from ..text import plain
 from .checks import (
+    LARGEST_MODULE,
     LARGEST_PYPROJECT,
     NAME,
     PYPROJECT,
@@ -31,6 +32,8 @@ from .checks import (
 )
 from .fab import KINDS, OTHERS
 from .folder import read_file
+from .imports import MOST_SOURCE
+from .moved_imports import from_new_homes
 from .packing_rules import GITIGNORE, files_here
 from .requirements import for_federation
 
@@ -59,12 +62,36 @@ def corrected(folder: Path, target: Path | None = None) -> str:
     move, said = _layout(config, here)
     wanted = _wanted(config, folder.resolve().name, move)
     new = _text(text, config, wanted)
-    if new.encode() == raw and not said:
+    modules = dict(_modules(folder, here))
+    if new.encode() == raw and not said and not modules:
         return ""
     if target:
         _copy(folder, target, here, move)
+        for file, (_, changed) in modules.items():
+            (target / move(file)).write_bytes(changed)
         (target / PYPROJECT).write_bytes(new.encode())
-    return "\n".join([*said, *_difference(text, new, raw)])
+    lines = _difference(PYPROJECT, text, new)
+    if text.encode() != raw:
+        lines.insert(0, f"{PYPROJECT} is saved as UTF-8 without a byte order mark")
+    for file, (before, after) in modules.items():
+        lines += _difference(move(file), *(source.decode(errors="replace") for source in (before, after)))
+    more = [f"… and {len(lines) - MOST_LINES:,} more lines"] if len(lines) > MOST_LINES else []
+    return "\n".join([*said, *(plain(line) for line in lines[:MOST_LINES]), *more])
+
+
+def _modules(folder: Path, here: frozenset[str]) -> Iterator[tuple[str, tuple[bytes, bytes]]]:
+    """Yield the modules whose imports are written anew, by path: as they are, and as they will be."""
+    left = MOST_SOURCE
+    for file in sorted(here):
+        if not file.endswith(".py") or (folder / file).is_symlink():
+            continue
+        try:
+            before = read_file(folder / file, min(left, LARGEST_MODULE)) or b""
+        except UsageError:  # it is longer
+            continue
+        left -= len(before)
+        if (after := from_new_homes(before)) != before:
+            yield file, (before, after)
 
 
 def _decoded(raw: bytes) -> str:
@@ -72,16 +99,9 @@ def _decoded(raw: bytes) -> str:
     return raw.decode(encoding)
 
 
-def _difference(old: str, new: str, raw: bytes) -> list[str]:
-    lines = list(
-        difflib.unified_diff(
-            old.splitlines(), new.splitlines(), PYPROJECT, f"{PYPROJECT} (corrected)", lineterm="", n=0
-        )
-    )
-    if old.encode() != raw:
-        lines.insert(0, f"{PYPROJECT} is saved as UTF-8 without a byte order mark")
-    more = [f"… and {len(lines) - MOST_LINES:,} more lines"] if len(lines) > MOST_LINES else []
-    return [plain(line) for line in lines[:MOST_LINES]] + more
+def _difference(file: str, old: str, new: str) -> list[str]:
+    named = (file, f"{file} (corrected)")
+    return list(difflib.unified_diff(old.splitlines(), new.splitlines(), *named, lineterm="", n=0))
 
 
 def _layout(config: dict[str, Any], here: frozenset[str]) -> tuple[Move, list[str]]:

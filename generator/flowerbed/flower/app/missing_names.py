@@ -15,16 +15,29 @@ from .imports import FLOWER
 from .requirements import LINE
 from .syntax import Import
 
+_QUOTED = re.compile(r'"([A-Za-z_]\w*)"')
+_MADE = re.compile(r"(?m)^(?:class|def) (\w+)|^([A-Za-z_]\w*) *[:=]")
 
-def gone(imports: Iterable[tuple[str, Import]]) -> Iterator[tuple[str, bool]]:
-    """Yield what is imported from Flower and is not in it, and whether that is certain to be carried out.
+
+def gone(imports: Iterable[tuple[str, Import]]) -> Iterator[str]:
+    """Yield what is imported from Flower and is not in it, with where it is now.
 
     Nothing where another line of Flower is installed here than the federation's.
     """
     root = _root()
     missing = _missing(root, imports) if root else iter(())
     for where, item, what, names in itertools.islice(missing, MOST_TOLD):
-        yield f"{where}: imports {what}{_homes(root, names) if root else ''}", item.certain
+        fails = ", so that the run fails" if item.certain else ""
+        yield f"{where}: imports {what}{fails}{_told(names, root) if root else ''}"
+
+
+def homes(module: str, names: Iterable[str]) -> dict[str, str]:
+    """Return where those of the names are that Flower's module does not give: another module by name."""
+    if not (root := _root()):
+        return {}
+    text = _source(root, module)
+    moved = [name for name in names if text is None or not _has(root, module, text, name)]
+    return {name: _index(root)[name] for name in moved if name in _index(root)}
 
 
 def _missing(
@@ -63,23 +76,31 @@ def _source(root: Path, module: str) -> str | None:
     return "" if base.is_dir() else None
 
 
-def _homes(root: Path, names: Iterable[str]) -> str:
-    """Return where the names are now, in words."""
-    found = {name: _home(root, name) for name in names}
-    return "".join(f"; {name} is in {module}" for name, module in found.items() if module)
+def _told(names: Iterable[str], root: Path) -> str:
+    """Return where names are now, in words."""
+    found = {name: _index(root)[name] for name in names if name in _index(root)}
+    places = "; ".join(f"{name} is in {module}" for name, module in found.items())
+    return f"; {places} (--fix takes {'it' if len(found) == 1 else 'them'} from there)" if places else ""
 
 
-def _home(root: Path, name: str) -> str:
-    """Return the module that gives a name: the outermost package that exports it, else where it is made."""
-    exported, made = [], []
+@functools.cache
+def _index(root: Path) -> dict[str, str]:
+    """Return the module that gives each name: the outermost package that exports it, or where it is made."""
+    exported: dict[str, list[str]] = {}
+    made: dict[str, list[str]] = {}
     for file in (root / FLOWER).rglob("*.py"):
         module = ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
         text = file.read_text(encoding="utf-8")
-        if file.name == "__init__.py" and f'"{name}"' in text:
-            exported.append(module)
-        elif re.search(rf"(?m)^(class|def) {re.escape(name)}\b|^{re.escape(name)} *[:=]", text):
-            made.append(module)
-    return min(exported or made, key=lambda module: (module.count("."), module), default="")
+        if file.name == "__init__.py":
+            for name in set(_QUOTED.findall(text)):
+                exported.setdefault(name, []).append(module)
+        for name in {match[1] or match[2] for match in _MADE.finditer(text)}:
+            made.setdefault(name, []).append(module)
+    return {name: min(found, key=_outermost) for name, found in (made | exported).items()}
+
+
+def _outermost(module: str) -> tuple[int, str]:
+    return module.count("."), module
 
 
 def _has(root: Path, module: str, text: str, name: str) -> bool:

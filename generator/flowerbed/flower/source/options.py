@@ -46,7 +46,7 @@ class SourceFlags:
     app_name: str | None = flag("NAME", "the app's name (default: inline)")
     publisher: str | None = flag("NAME", "the app's publisher (default: local)")
     app_version: str | None = flag("VERSION", "the app's version (default: 1.0.0)")
-    fix: bool = switch("submit a corrected copy of an app that Flower would refuse, and show what is changed")
+    fix: bool = switch("submit a corrected copy of an app, and show what is changed")
     dry_run: bool = switch("show what would be sent, and send nothing")
 
     def request(self, app: str | None, config: Path | None = None, settings: tuple[str, ...] = ()) -> Request:

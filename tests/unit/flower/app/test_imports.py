@@ -261,42 +261,6 @@ def test_records_that_flower_gave_up_are_told(tmp_path: Path) -> None:
     assert load(tmp_path).warnings == ()
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ("from flwr.server import NoSuchThing, ServerApp", "NoSuchThing from flwr.server, which Flower 1.41"),
-        (
-            "from flwr.common.typing import UserConfig",
-            "from flwr.common.typing, which Flower 1.41 does not have there; UserConfig is in flwr.app",
-        ),
-        (
-            "from flwr.client.typing import Mod",
-            "flwr.client.typing, which Flower 1.41 does not have; Mod is in",
-        ),
-        ("from flwr.nowhere import x", "flwr.nowhere, which Flower 1.41"),
-        ("import flwr.nowhere", "flwr.nowhere, which Flower 1.41"),
-        ("from flwr import nowhere", "nowhere from flwr, which Flower 1.41"),
-        ("from flwr.common import RecordDict, Context, log", ""),
-        ("from flwr.serverapp.strategy import FedAvg", ""),
-        ("from flwr.common.logger import log", ""),
-        ("import flwr as fl, flwr.simulation", ""),
-        ("from flwr import common, simulation", ""),
-    ],
-)
-def test_what_flower_no_longer_has_is_refused(tmp_path: Path, line: str, told: str) -> None:
-    """By reading Flower's own source; a warning in a function, and nothing where the app does without it."""
-    write_app(tmp_path, client(line))
-    if not told:
-        assert load(tmp_path, this_python()).warnings == ()
-        return
-    assert [told in problem for problem in refusal(tmp_path)] == [True]
-    write_app(tmp_path, client(f"def f():\n    {line}"))
-    assert [told in warning for warning in load(tmp_path).warnings] == [True]
-    for other in ("pass", f"from flwr.app import x\n    {line}"):
-        write_app(tmp_path, client(f"try:\n    {line}\nexcept ImportError:\n    {other}"))
-        assert load(tmp_path).warnings == ()
-
-
 def test_the_rules_are_flowers() -> None:
     """A copy, since importing Flower's constants takes a second."""
     from flwr.common.constant import FAB_EXCLUDE_PATTERNS

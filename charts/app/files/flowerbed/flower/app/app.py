@@ -167,17 +167,11 @@ def _app(path: Path, fab: bytes, config: dict[str, Any], files: Files, libraries
     app, project = table(config, "tool", "flwr", "app"), config["project"]
     elsewhere = brought_elsewhere(names(project.get("dependencies")))
     found = closure(files, component_modules(config), elsewhere, same_python=fits_python(project))
-    absent = list(gone(found.of_flower))
-    problems = [
-        *missing_modules(config, files.packed, files.reason),
-        *found.problems,
-        *(text for text, certain in absent if certain),
-    ]
-    if problems:
+    if problems := [*missing_modules(config, files.packed, files.reason), *found.problems]:
         raise UsageError("\n".join(f"{path}: {problem}" for problem in told(problems)))
     notes = (
         found.warnings,
-        (text for text, certain in absent if not certain),
+        gone(found.of_flower),
         absent_modules(found.outside, project.get("dependencies"), libraries),
         renamed(found.modules),
         files_named(found.modules, files),
