@@ -1,4 +1,4 @@
-"""A corrected copy of an app that Flower does not take as it is: `--fix`.
+"""A corrected copy of an app: `--fix`.
 
 What is put right is what Flower refuses, the two layouts that it cannot import from, and imports of what has
 moved in Flower. The user's files are only read; every change is shown.
