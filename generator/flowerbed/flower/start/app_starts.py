@@ -1,5 +1,7 @@
 """How many app processes start at once, and how many runs go on at once: added to Flower's SuperExec.
 
+Each process that is started is watched to its end (app_ends.py).
+
 Flower's SuperExec starts a process for each task as it comes. A task that has not begun within 30 s is taken
 for lost and is started once more, beside the first (flwr 1.41: SqlCoreState.claim_task), so that a machine on
 which many start at once may never get done. Here a task is taken only while one of a few places is free: a
@@ -21,7 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from . import hooks
+from . import app_ends, hooks
 
 STARTS, MAX_RUNS = "FLOWERBED_STARTS", "FLOWERBED_MAX_RUNS"
 PLACE = "FLOWERBED_START_PLACE"  # the descriptor that a started process holds its place by
@@ -112,13 +114,16 @@ def limit() -> None:
 
     def popen(arguments: list[str], **named: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401  (Flower's)
         place = places.await_one() if places is not None else None
-        if place is not None:
-            named |= {"pass_fds": (place,), "env": {**os.environ, PLACE: str(place)}}
+        end = app_ends.AppEnd()
+        given = {app_ends.BEGUN: end.descriptor, **({} if place is None else {PLACE: place})}
+        environment = {**os.environ, **{name: str(number) for name, number in given.items()}}
+        process: subprocess.Popen[bytes] | None = None
         try:
-            process: subprocess.Popen[bytes] = subprocess.Popen(arguments, **named)
+            process = subprocess.Popen(arguments, **named, pass_fds=tuple(given.values()), env=environment)
         finally:
             if place is not None:
                 os.close(place)  # the process that was started holds it now
+            end.started(arguments, process)
         started.append((arguments[0], process))
         return process
 

@@ -94,7 +94,8 @@ def test_cpus_are_those_of_the_control_group(
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("flwr.nowhere", "x"), ("flwr.supercore.heartbeat", "moved_name")]
+    ("module", "name"),
+    [("flwr.nowhere", "x"), ("flwr.supercore.heartbeat", "moved_name"), ("flwr.app", "Error.moved_name")],
 )
 def test_a_name_that_moved_is_told(capsys: pytest.CaptureFixture[str], module: str, name: str) -> None:
     """Flower goes on in its own way; the log says what that costs."""
@@ -112,3 +113,5 @@ def test_all_names_are_there() -> None:
     assert hooks.module(hooks.HEARTBEAT_MODULE, hooks.HEARTBEAT_INTERVAL, without="") is not None
     assert hooks.module(hooks.EXECUTOR, "SubprocessExecutor", "subprocess", without="") is not None
     assert hooks.module(hooks.SUPERNODE, hooks.RECEIVE, hooks.SEND, hooks.INSERT, without="") is not None
+    state = [f"{hooks.STATE_CLASS}.{name}" for name in (hooks.FINISH, hooks.STORE_ERRORS)]
+    assert hooks.module(hooks.NODE_STATE, *state, without="") is not None

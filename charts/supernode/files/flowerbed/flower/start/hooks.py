@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 # The processes that run apps: program, and the module that it runs.
@@ -27,16 +28,24 @@ EXECUTOR = (
 )
 SUPERNODE = "flwr.supernode.start_client_internal"
 RECEIVE, SEND, INSERT = "_pull_and_store_message", "_push_messages", "_insert_message"  # in a SuperNode
+NODE_STATE, STATE_CLASS = "flwr.supernode.nodestate.in_memory_nodestate", "InMemoryNodeState"
+FINISH, STORE_ERRORS = "finish_task", "_store_error_replies"  # in that class
+TASK_FAILED = "failed"  # a sub-status
+# Arguments of the processes that run apps.
+ADDRESS, TOKEN, CERTIFICATES = "--runtime-api-address", "--token", "--root-certificates"
 
 Function = Callable[..., Any]
 
 
 def module(name: str, *names: str, without: str) -> Any | None:  # noqa: ANN401  (a module of Flower)
-    """Return a module of Flower that has those names, else None after a word on what is then missing."""
+    """Return a module of Flower that has those names, else None after a word on what is then missing.
+
+    `CLASS.NAME` is a name in a class.
+    """
     try:
         found = importlib.import_module(name)
         for each in names:
-            getattr(found, each)
+            attrgetter(each)(found)
     except (ImportError, AttributeError) as error:
         tell(f"{without}: this version of Flower differs: {error}")
         return None
@@ -67,6 +76,43 @@ def once_begun(program: str, act: Callable[..., None], *, without: str) -> bool:
 
     replace(app, name, begun)
     return True
+
+
+def runtime_client(program: str, *, address: str, token: str, certificates: str | None) -> Any:  # noqa: ANN401
+    """Return Flower's client of the API that an app process uses, with that process's token.
+
+    `certificates` is a file, None for plain HTTP.
+    """
+    from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, RuntimeVersionHttpInterceptor
+    from flwr.supercore.runtime import RuntimeHttpClient
+
+    return RuntimeHttpClient.from_server_address(
+        server_address=address,
+        insecure=certificates is None,
+        root_certificates=certificates,
+        interceptors=[
+            RuntimeVersionHttpInterceptor(component_name=program),
+            RuntimeTokenHttpInterceptor(token),
+        ],
+    )
+
+
+def fail(client: Any, details: str) -> None:  # noqa: ANN401
+    """Finish the task of a client's token as failed. Raises httpx.HTTPError, as where it is over already."""
+    from flwr.proto.runtime_pb2 import PushTaskOutputRequest
+
+    client.PushTaskOutput(PushTaskOutputRequest(sub_status=TASK_FAILED, details=details))
+
+
+def answer_for(state: Any, task_id: int, details: str) -> None:  # noqa: ANN401
+    """Give a SuperNode an error as the reply to the message of a ClientApp's task, unless there is one."""
+    from flwr.app import Error
+    from flwr.common.constant import ErrorCode
+    from flwr.supercore.constant import TaskType
+
+    for task in state.get_tasks(task_ids=[task_id]):
+        if task.type == TaskType.CLIENT_APP:
+            getattr(state, STORE_ERRORS)({task.run_id}, Error(ErrorCode.CLIENT_APP_CRASHED, details))
 
 
 def tell(text: str) -> None:

@@ -5,8 +5,11 @@ It lies in a folder on PYTHONPATH, beside the folder `flowerbed_start` with what
 
     ServerApp, ClientApp   app_folder.py   a working folder for each run
                            app_stop.py     they end when their run was stopped
+                           app_ends.py     they say when their task has begun
     SuperExec              app_starts.py   few app processes start at once; runs at once are limited
+                           app_ends.py     the sudden end of an app process is told at once
     SuperNode              app_stop.py     what it computes for a run that was stopped is given up
+                           app_ends.py     a ClientApp that ended suddenly is answered for
 """
 
 from __future__ import annotations
@@ -39,12 +42,14 @@ def main() -> None:
     program = next((Path(word).name for word in sys.orig_argv[1:] if not word.startswith("-")), "")
     if program in {"flwr-serverapp", "flwr-clientapp"}:
         _part("app_starts").begin(program)
+        _part("app_ends").begin(program)
         _part("app_folder").start(program)
         _part("app_stop").watch_app(program)
     elif program == "flower-superexec":
         _part("app_starts").limit()
     elif program in {"flower-supernode", "observer.py"}:
         _part("app_stop").watch_node()
+        _part("app_ends").answer()
 
 
 if __name__ == "sitecustomize":

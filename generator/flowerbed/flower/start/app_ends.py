@@ -1,0 +1,116 @@
+"""The sudden end of an app process is told at once, with its cause: added to SuperExec and SuperNode.
+
+Flower learns of a process that was killed, crashed or left by `os._exit` when its heartbeats have stayed away
+for 60 seconds, and then knows no cause (flwr 1.41). Here the SuperExec, which started the process, sees it
+end and finishes its task with the signal or exit code. A task that has told its outcome takes no other. A
+SuperNode then answers the message in the ClientApp's place, as Flower does after those 60 seconds.
+
+A process that ends before its task has begun is left to Flower, which starts it once more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from . import hooks
+
+BEGUN = "FLOWERBED_BEGUN"  # the descriptor on which an app process says that its task has begun
+NAMES = {"flwr-serverapp": "ServerApp", "flwr-clientapp": "ClientApp"}
+WITHOUT = "the sudden end of this app is known after 60 s"
+
+
+class AppEnd:
+    """In a SuperExec: the end of one app process, from before its start."""
+
+    def __init__(self) -> None:
+        self._begun, self.descriptor = os.pipe()
+
+    def started(self, arguments: Sequence[str], process: subprocess.Popen[bytes] | None) -> None:
+        """Watch the process that has been started with Flower's `arguments`; None where it has not."""
+        os.close(self.descriptor)
+        if process is None or arguments[0] not in NAMES:
+            os.close(self._begun)
+            return
+        threading.Thread(target=self._watch, args=(list(arguments), process), daemon=True).start()
+
+    def _watch(self, arguments: list[str], process: subprocess.Popen[bytes]) -> None:
+        code = process.wait()
+        begun = os.read(self._begun, 1)  # all who could write are gone
+        os.close(self._begun)
+        if begun:
+            words = in_words(NAMES[arguments[0]], code)
+            with contextlib.suppress(Exception):  # its task is over, or whoever would hear of it is away
+                _finish(arguments, words)
+                hooks.tell(words)
+
+
+def in_words(name: str, code: int) -> str:
+    """Return how the process of an app ended, `code` being that of Popen."""
+    if code >= 0:
+        return f"the process of the {name} ended with exit code {code}"
+    try:
+        ended = signal.Signals(-code).name
+    except ValueError:
+        ended = f"signal {-code}"
+    memory = " (as when memory runs out)" if -code == signal.SIGKILL else ""
+    return f"the process of the {name} was ended by {ended}{memory}"
+
+
+def _finish(arguments: list[str], words: str) -> None:
+    """Finish a task in the place of its process. Raises httpx.HTTPError if it is over already."""
+    client = hooks.runtime_client(
+        arguments[0],
+        address=_after(arguments, hooks.ADDRESS) or "",
+        token=_after(arguments, hooks.TOKEN) or "",
+        certificates=_after(arguments, hooks.CERTIFICATES),
+    )
+    try:
+        hooks.fail(client, words)
+    finally:
+        client.close()
+
+
+def _after(arguments: list[str], option: str) -> str | None:
+    return arguments[arguments.index(option) + 1] if option in arguments else None
+
+
+def begin(program: str) -> None:
+    """In an app process: say that its task has begun, once it has."""
+    if not (text := os.environ.pop(BEGUN, "")):
+        return
+    descriptor = int(text)
+    os.set_inheritable(descriptor, False)
+    if not hooks.once_begun(program, partial(_say, descriptor), without=WITHOUT):
+        os.close(descriptor)
+
+
+def _say(descriptor: int, **_: Any) -> None:  # noqa: ANN401  (whatever Flower passes on)
+    os.write(descriptor, b"1")
+    os.close(descriptor)
+
+
+def answer() -> None:
+    """In a SuperNode: answer for a ClientApp whose task has failed and that has sent no reply."""
+    without = "ClientApps that end suddenly are answered for after 60 s"
+    names = [f"{hooks.STATE_CLASS}.{name}" for name in (hooks.FINISH, hooks.STORE_ERRORS)]
+    module = hooks.module(hooks.NODE_STATE, *names, without=without)
+    if module is None:
+        return
+
+    def finishing(original: Callable[..., bool]) -> Callable[..., bool]:
+        def finish(state: Any, task_id: int, sub_status: str, details: str) -> bool:  # noqa: ANN401  (Flower's)
+            finished = original(state, task_id, sub_status, details)
+            if finished and sub_status == hooks.TASK_FAILED:
+                hooks.answer_for(state, task_id, details)
+            return finished
+
+        return finish
+
+    hooks.replace(getattr(module, hooks.STATE_CLASS), hooks.FINISH, finishing)
