@@ -14,7 +14,7 @@ from pathlib import Path
 from flowerbed import records, runs
 from support.local_federation import until
 from support.loopback_federation import LIMIT, running
-from support.outcome_trials import AT_ONCE, Seen, Trials
+from support.outcome_trials import Seen, Trials
 
 BRIEF = 90.0  # seconds that the certificate is good for which expires
 LONG = ("--set", "ticks=1000")
@@ -42,11 +42,7 @@ def _apps(trials: Trials) -> None:
     def sudden(node: str, fault: str) -> None:
         chosen = ("--set", f"nodes={ids[node]} {ids[NODES[0]]}")
         arguments = (*ROUND, *chosen, *faults(node, fault=fault))
-        trials.run(f"the ClientApp of one node of two ends by {fault}", *arguments, until="[ROUND 1")
-
-    def vanished(fault: str) -> None:
-        arguments = (*CALM, "--set", f"server={fault}")
-        trials.run(f"the ServerApp ends by {fault}", *arguments, until="is running")
+        trials.run(f"the ClientApp of one node of two ends by {fault}", *arguments)
 
     def server(name: str, fault: str) -> Callable[[], object]:
         return lambda: trials.run(name, *CALM, "--set", f"server={fault}")
@@ -76,7 +72,7 @@ def _apps(trials: Trials) -> None:
 
     trials.together(
         *(lambda node=node, fault=fault: sudden(node, fault) for node, fault in SUDDEN.items()),
-        *(lambda fault=fault: vanished(fault) for fault in ("os._exit", "sys.exit", "SIGKILL")),
+        *(server(f"the ServerApp ends by {fault}", fault) for fault in ("os._exit", "sys.exit", "SIGKILL")),
         clients("all nodes reply"),
         one_node,
         clients("the ClientApp raises on all nodes", *faults(*NODES, fault="raises")),
@@ -102,7 +98,6 @@ def _apps(trials: Trials) -> None:
         server("the exception of the ServerApp has two lines", "lines"),
         lambda: trials.run("the module of the ServerApp cannot be imported", *CALM, app="server-import"),
         lambda: trials.run("the run config gets a value of another type", "--set", "rounds=many"),
-        at_once=len(SUDDEN) + 3 + AT_ONCE,  # those that end suddenly are waited for without any work
     )
 
 
@@ -291,6 +286,8 @@ def tried(folder: Path) -> Iterator[dict[str, Seen]]:
 
     with ThreadPoolExecutor() as pool:
         begun = [pool.submit(done, part) for part in (_apps, _silence, _departures, _following)]
-    yield seen
-    for each in begun:
-        each.result()
+    try:
+        yield seen
+    finally:
+        for each in begun:
+            each.result()

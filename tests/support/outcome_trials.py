@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -45,7 +44,6 @@ class Trials:
         self.federation = federation
         self._apps = {name: write_app(folder / name, files) for name, files in APPS.items()}
         self._begun: list[Submission] = []
-        self._starting = threading.BoundedSemaphore(AT_ONCE)
         self.records = folder / "runs"
         self.seen: dict[str, Seen] = {}
 
@@ -59,19 +57,13 @@ class Trials:
         self._begun.append(submission)
         return submission
 
-    def run(self, name: str, *arguments: str, until: str = "", app: str = "tiny") -> str:
-        """Submit an app, await its end, return the run's id; others start after that, or after `until`."""
-        with self._starting:
-            submission = self.begin(*arguments, app=app)
-            if until:
-                submission.await_line(until)
-            else:
-                return self.end(name, submission)
-        return self.end(name, submission)
+    def run(self, name: str, *arguments: str, app: str = "tiny") -> str:
+        """Submit an app, await its end, return the run's id."""
+        return self.end(name, self.begin(*arguments, app=app))
 
-    def together(self, *tasks: Callable[[], object], at_once: int = AT_ONCE) -> None:
-        """Do tasks side by side."""
-        with ThreadPoolExecutor(at_once) as pool:
+    def together(self, *tasks: Callable[[], object]) -> None:
+        """Do tasks side by side, AT_ONCE of them."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             begun = [pool.submit(task) for task in tasks]
             try:
                 for done in as_completed(begun):
