@@ -139,7 +139,7 @@ cluster-down: $(READY) ## End that cluster, and remove what killed ones left
 .PHONY: generated
 generated: $(READY) ## Rebuild every generated file that is committed
 	@$(BIN)/flowerbed schema > schema/federation.schema.json
-	@$(BIN)/python -c 'from flowerbed.records import schema_text; print(schema_text(), end="")' > schema/run.schema.json
+	@$(BIN)/python -c 'from flowerbed.runs.records import schema_text; print(schema_text(), end="")' > schema/run.schema.json
 	@$(BIN)/python tools/readme.py
 	@$(BIN)/python tools/help_texts.py
 	@PYTHONPATH=tests:tools $(BIN)/python tests/unit/declaration/test_docs.py
@@ -160,7 +160,7 @@ shapes: $(READY) ## Rewrite tests/snapshots/json: the form of what each verb pri
 .PHONY: generated-check
 generated-check: $(READY) ## Fail if a generated file is not what its sources give
 	@$(BIN)/flowerbed schema | diff -u schema/federation.schema.json -
-	@$(BIN)/python -c 'from flowerbed.records import schema_text; print(schema_text(), end="")' | diff -u schema/run.schema.json -
+	@$(BIN)/python -c 'from flowerbed.runs.records import schema_text; print(schema_text(), end="")' | diff -u schema/run.schema.json -
 	@$(BIN)/python tools/readme.py --check
 	@$(BIN)/python tools/help_texts.py --check
 	@$(BIN)/python tools/charts.py --check

@@ -22,8 +22,8 @@ from flowerbed.cli.main import run as run_command_line
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError
 from flowerbed.flower.follow import FollowOptions
-from flowerbed.metrics import parse
 from flowerbed.runs import follow, load_connection
+from flowerbed.runs.metrics import parse
 
 APP = Path(os.path.relpath(Path(__file__).resolve().parent))
 FILE = APP / "federation.yaml"

@@ -35,13 +35,10 @@ from flowerbed.errors import FlowerbedError
 
 if TYPE_CHECKING:
     from flowerbed.bundles import generate
-    from flowerbed.client import Federation, Run
     from flowerbed.declaration import load_plan
     from flowerbed.flower.source.inline import Inline
     from flowerbed.flower.source.request import Request
     from flowerbed.local import down, federation, status, up
-    from flowerbed.report import build as build_report
-    from flowerbed.report import render_page, render_text
     from flowerbed.runs import (
         follow,
         get_run,
@@ -52,12 +49,15 @@ if TYPE_CHECKING:
         stop,
         submit,
     )
+    from flowerbed.runs.client import Federation, Run
+    from flowerbed.runs.report import build as build_report
+    from flowerbed.runs.report import render_page, render_text
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Federation": "client",
-    "Run": "client",
+    "Federation": "runs.client",
+    "Run": "runs.client",
     "load_plan": "declaration",
     "generate": "bundles",
     "federation": "local",
@@ -74,9 +74,9 @@ _HOMES = {
     "read_log": "runs",
     "list_nodes": "runs",
     "stop": "runs",
-    "build_report": "report",
-    "render_page": "report",
-    "render_text": "report",
+    "build_report": "runs.report",
+    "render_page": "runs.report",
+    "render_text": "runs.report",
 }
 
 __all__ = [

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowerbed import metrics
 from flowerbed.bundles import generate
 from flowerbed.declaration import load_plan
 from flowerbed.plan import Plan
+from flowerbed.runs import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"

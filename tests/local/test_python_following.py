@@ -20,7 +20,7 @@ import pytest
 import flowerbed
 from flowerbed.local import Federation
 from flowerbed.local.throwaway import throwaway
-from flowerbed.metrics import Number
+from flowerbed.runs.metrics import Number
 from marked import replaced
 from support.local_federation import LIMIT
 from support.paths import writing

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.records import load, load_log, report_of
-from flowerbed.report import render_page
+from flowerbed.runs.records import load, load_log, report_of
+from flowerbed.runs.report import render_page
 from support.local_federation import GONE, LIMIT, flowerbed, run, until
 from support.needed import require
 from support.paths import ROOT

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from flowerbed.cli.main import run as flowerbed
-from flowerbed.client import Federation as Client
 from flowerbed.runs import RunFilter, find_runs
+from flowerbed.runs.client import Federation as Client
 from support.loopback_federation import Federation
 from support.needed import require
 
@@ -66,7 +66,7 @@ def test_older_pages_are_read(
     federation: Federation, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wanted run that is not on the first page is found on a later one; none is told twice."""
-    monkeypatch.setattr("flowerbed.runs.PAGE", 1)
+    monkeypatch.setattr("flowerbed.runs.control.PAGE", 1)
     found = [run.run_id for run in find_runs(federation.connection(), RunFilter(), 100)]
     assert len(set(found)) == len(found)
     assert [run for run in found if run in ids] == ids[::-1]

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from flowerbed.local import throwaway
-from flowerbed.records.index import listing
 from flowerbed.runs import list_runs, load_connection
+from flowerbed.runs.records.index import listing
 from support.apps import write_app
 from support.loopback_federation import LIMIT
 

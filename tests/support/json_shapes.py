@@ -32,8 +32,8 @@ from flowerbed.kubernetes.verbs.diff import Difference
 from flowerbed.kubernetes.verbs.uninstall import Uninstalled
 from flowerbed.local.health import Status
 from flowerbed.plan import Plan, Scalar
-from flowerbed.records import ArtifactRecord
-from flowerbed.report import Comparison, Report
+from flowerbed.runs.records import ArtifactRecord
+from flowerbed.runs.report import Comparison, Report
 from support.paths import TESTS
 
 FOLDER = TESTS / "snapshots" / "json"

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowerbed import records, runs
+from flowerbed import runs
+from flowerbed.runs import records
 from support.local_federation import until
 from support.loopback_federation import LIMIT, running
 from support.outcome_trials import Seen, Trials

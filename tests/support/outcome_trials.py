@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flowerbed import records, runs
+from flowerbed import runs
+from flowerbed.runs import records
 from support.apps import write_app
 from support.local_federation import until
 from support.loopback_federation import LIMIT, START, Federation, Submission

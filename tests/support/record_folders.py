@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from flowerbed.records import Record
-from flowerbed.records.model import VERSION
-from flowerbed.records.store import save
+from flowerbed.runs.records import Record
+from flowerbed.runs.records.model import VERSION
+from flowerbed.runs.records.store import save
 from support import report_runs
 
 

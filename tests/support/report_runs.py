@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from flowerbed.declaration import load_plan
-from flowerbed.report import Report, build
 from flowerbed.runs import NodeRecord, RunRecord
+from flowerbed.runs.report import Report, build
 from support.paths import ROOT
 
 LOGS = Path(__file__).with_name("run_logs")

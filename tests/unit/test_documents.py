@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowerbed import documents, records
+from flowerbed import documents
 from flowerbed.backups.archive import Manifest
 from flowerbed.bundles.record import Party
 from flowerbed.flower.app.run_config import Scalar
@@ -23,12 +23,12 @@ from flowerbed.identities.issued import Issued
 from flowerbed.identities.revocations import Revocations
 from flowerbed.images.record import Record as ImagesRecord
 from flowerbed.local.state import Record as LocalRecord
-from flowerbed.metrics import parse
 from flowerbed.plan import Plan
-from flowerbed.records.capture import Submitted, handed_in
-from flowerbed.records.store import save
-from flowerbed.report import Comparison, Report
-from flowerbed.runs import NodeRecord, RunRecord
+from flowerbed.runs import NodeRecord, RunRecord, records
+from flowerbed.runs.metrics import parse
+from flowerbed.runs.records.capture import Submitted, handed_in
+from flowerbed.runs.records.store import save
+from flowerbed.runs.report import Comparison, Report
 from support.document_values import BROKEN_TEXTS, TEXTS, values
 
 KEPT = [
@@ -78,7 +78,7 @@ def test_broken_texts_do_not_break_a_document(kind: type) -> None:
 def test_a_record_can_be_read_again(record: records.Record, log: str) -> None:
     """Whatever a record holds, its folder is read again, with its log, which can be printed."""
     replace = msgspec.structs.replace
-    # Other names of files are refused, which tests/unit/records/test_records.py looks at.
+    # Other names of files are refused, which tests/unit/runs/records/test_records.py looks at.
     files = tuple(replace(one, file="") for one in record.artifacts)
     record = replace(
         record, version=records.model.VERSION, run=replace(record.run, run_id="7"), artifacts=files

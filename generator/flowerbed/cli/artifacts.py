@@ -16,7 +16,7 @@ from flowerbed.errors import UsageError
 from flowerbed.flower.text import printable
 
 if TYPE_CHECKING:
-    from flowerbed.records import Record
+    from flowerbed.runs.records import Record
 
 
 def artifacts(
@@ -35,7 +35,7 @@ def artifacts(
     run = run_id_of(run, root, file, connection, user)
     record = _known(root, run)
     if record is None or not record.complete:
-        from flowerbed.records import capture
+        from flowerbed.runs.records import capture
 
         record = capture(find_connection(file, connection, user), run, root)
     if output:
@@ -52,14 +52,14 @@ def artifacts(
 
 
 def _known(root: Path, run: str) -> Record | None:
-    from flowerbed.records import load
+    from flowerbed.runs.records import load
 
     return load(root, run)
 
 
 def _copy(root: Path, record: Record, output: Path) -> None:
     from flowerbed.files import make_private_folder, read_file, write_atomic
-    from flowerbed.records import folder_of
+    from flowerbed.runs.records import folder_of
 
     if not output.is_dir():
         raise UsageError("there is no such folder", where=str(output), remedy="make it first")

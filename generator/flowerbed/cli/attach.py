@@ -27,10 +27,10 @@ def attach(
     from flowerbed.flower import runs as flower_runs
     from flowerbed.flower import submission
     from flowerbed.flower.interrupts import ignore_interruptions
-    from flowerbed.live.terminal import watcher
     from flowerbed.local.node_logs import client_errors
-    from flowerbed.records import ended, outcome_of
     from flowerbed.runs import run_number
+    from flowerbed.runs.live.terminal import watcher
+    from flowerbed.runs.records import ended, outcome_of
 
     root = records_folder(kept.records, federation.file)
     where = (federation.file, federation.connection, federation.user)

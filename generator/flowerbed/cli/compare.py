@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from flowerbed.flower.connection import Connection
     from flowerbed.plan import Plan
-    from flowerbed.records.query import Order
-    from flowerbed.report import Report
+    from flowerbed.runs.records.query import Order
+    from flowerbed.runs.report import Report
 
 
 def compare(
@@ -81,8 +81,8 @@ def compare(
 def _show(reports: list[Report], order: Order | None, output: Path | None, *, json: bool) -> None:
     from flowerbed.cli.run_table import width_of_terminal
     from flowerbed.files import write_atomic
-    from flowerbed.report import compare, render_comparison, render_comparison_page
-    from flowerbed.report.compare import limited
+    from flowerbed.runs.report import compare, render_comparison, render_comparison_page
+    from flowerbed.runs.report.compare import limited
 
     found, first = compare(reports), order.key if order else ""
     if output:
@@ -101,8 +101,8 @@ def _reports(
     root: Path, named: Sequence[str], ask: Callable[[], Connection] | None, plan: Plan | None
 ) -> list[Report]:
     """Return the runs' reports; without `ask` those of incomplete records as they are."""
-    from flowerbed.records import recorded
-    from flowerbed.records.reporting import kept
+    from flowerbed.runs.records import recorded
+    from flowerbed.runs.records.reporting import kept
 
     def warn(text: str) -> None:
         narrate(f"warning: {text}")
@@ -121,7 +121,7 @@ def _reports(
 
 
 def _sorted(reports: list[Report], order: Order | None) -> list[Report]:
-    from flowerbed.records.query import ordered, row_of
+    from flowerbed.runs.records.query import ordered, row_of
 
     if order is None:
         return reports

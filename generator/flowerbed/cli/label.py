@@ -35,8 +35,8 @@ def label(
 
     A run that has no record yet gets one from the SuperLink.
     """
-    from flowerbed.records.index import listing
-    from flowerbed.records.labelling import relabel
+    from flowerbed.runs.records.index import listing
+    from flowerbed.runs.records.labelling import relabel
 
     root = records_folder(records, where.file)
     run_id = run_id_of(run, root, where.file, where.connection, where.user)

@@ -31,7 +31,7 @@ def logs(
     from flowerbed import runs as known
     from flowerbed.flower.artifacts import shown
     from flowerbed.flower.text import write
-    from flowerbed.records import ended, outcome_of
+    from flowerbed.runs.records import ended, outcome_of
 
     def show(text: str) -> None:
         write(sys.stdout, text if raw else shown(text))

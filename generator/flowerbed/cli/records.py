@@ -49,7 +49,7 @@ class Keeper:
         """Write what is known when the run's id is."""
         from flowerbed.flower.labels import Labels
         from flowerbed.flower.recording import submission
-        from flowerbed.records import begin
+        from flowerbed.runs.records import begin
 
         took = time.monotonic() - self._began
         made = submission(
@@ -64,7 +64,7 @@ class Keeper:
     def finish(self, *, ask: bool = True) -> None:
         """Complete the record with what the SuperLink knows now; without `ask` only tell where it is."""
         from flowerbed.flower.text import printable
-        from flowerbed.records import ARTIFACTS, capture, folder_of, load
+        from flowerbed.runs.records import ARTIFACTS, capture, folder_of, load
 
         if not self._run_id:
             return
@@ -84,7 +84,7 @@ class Keeper:
 
     def resume(self) -> None:
         """Complete a record that was left incomplete; where none was begun, begin none."""
-        from flowerbed.records import load
+        from flowerbed.runs.records import load
 
         try:
             record = load(self._root, self._run_id)

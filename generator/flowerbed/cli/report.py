@@ -33,8 +33,8 @@ def report(
     A run with a complete record needs no SuperLink; the record of another is written on the way.
     """
     from flowerbed.files import write_atomic
-    from flowerbed.records import recorded
-    from flowerbed.report import render_page, render_text
+    from flowerbed.runs.records import recorded
+    from flowerbed.runs.report import render_page, render_text
 
     root = records_folder(records, file)
     found, log = recorded(

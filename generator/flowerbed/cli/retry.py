@@ -41,7 +41,7 @@ def retry(
     The record has the app as it was sent, so later changes of its folder do not count.
     """
     from flowerbed.flower.submission import SubmitOptions
-    from flowerbed.records.again import again
+    from flowerbed.runs.records.again import again
 
     root = records_folder(kept.records, None if machine.local else where.file)
     run_id = run_id_of(run, root, where.file, where.connection, where.user)

@@ -21,7 +21,7 @@ from flowerbed.errors import UsageError
 from flowerbed.flower.flags import flag
 
 if TYPE_CHECKING:
-    from flowerbed.records.listing import Known, Wanted
+    from flowerbed.runs.records.listing import Known, Wanted
 
 _AGE = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -102,9 +102,9 @@ def list_them(
 
 def wanted_runs(filters: RunFilters, limit: int | None = 20) -> Wanted:
     """Return which runs the options name. Raises UsageError."""
-    from flowerbed.records.listing import Wanted
-    from flowerbed.records.query import condition, order
     from flowerbed.runs import RunFilter
+    from flowerbed.runs.records.listing import Wanted
+    from flowerbed.runs.records.query import condition, order
 
     return Wanted(
         filter=RunFilter(
@@ -120,7 +120,7 @@ def wanted_runs(filters: RunFilters, limit: int | None = 20) -> Wanted:
 
 def runs_known(root: Path, chosen: Wanted, federation: FederationFlags, *, recorded: bool = False) -> Known:
     """Return the wanted runs, and narrate where they are from if that is not the SuperLink."""
-    from flowerbed.records.listing import known_runs
+    from flowerbed.runs.records.listing import known_runs
 
     where = (federation.file, federation.connection, federation.user)
     connect = None if recorded else connector(*where)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from flowerbed.flower.text import printable
 
 if TYPE_CHECKING:
-    from flowerbed.records.query import Row
+    from flowerbed.runs.records.query import Row
 
 CELL = 48  # characters of a cell; --json has all
 SHORT_ID = 8
@@ -173,8 +173,8 @@ def _submitted(*, short: bool) -> Callable[[Row], str]:
 
 def _figures(row: Row, sorted_by: str) -> str:
     """Return some last figures, that by which the runs are sorted first, with their round where it is one."""
-    from flowerbed.records.query import figure
-    from flowerbed.report.figures import number, rank
+    from flowerbed.runs.records.query import figure
+    from flowerbed.runs.report.figures import number, rank
 
     first = figure(row, sorted_by)
     names = sorted(row.figures, key=lambda key: rank(key.partition(".")[2]))

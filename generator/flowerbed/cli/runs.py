@@ -34,7 +34,7 @@ UserOption = Annotated[
 
 def _recorded(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the RUN arguments that begin so, from the records alone: a shell waits for them."""
-    from flowerbed.records.selecting import candidates
+    from flowerbed.runs.records.selecting import candidates
 
     given = context.params
     found = candidates(records_folder(given.get("records"), given.get("file")))
@@ -64,7 +64,7 @@ def run_id_of(
 
     Raises UsageError, and where the SuperLink has to be asked what `find_connection` does.
     """
-    from flowerbed.records.selecting import run_of
+    from flowerbed.runs.records.selecting import run_of
 
     found = run_of(run, root, connector(file, connection, user), everywhere=everywhere)
     if found != run:

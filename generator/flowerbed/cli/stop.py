@@ -18,7 +18,7 @@ def stop(
 ) -> None:
     """Stop a run; one that has finished stays as it is, which is no error."""
     from flowerbed import runs as known
-    from flowerbed.records import ended
+    from flowerbed.runs.records import ended
 
     root = records_folder(records, file)
     run = run_id_of(run, root, file, connection, user, everywhere=True)

@@ -68,7 +68,7 @@ def submitted(
 ) -> int:
     """Submit what the options say, and keep its record; return the exit code."""
     from flowerbed.flower.submission import Reporting
-    from flowerbed.live.terminal import watcher
+    from flowerbed.runs.live.terminal import watcher
 
     reporting = Reporting(
         json=follow.json, outcome=follow.outcome, watcher=watcher(plain=kept.plain), goes_on=GOES_ON

@@ -24,8 +24,8 @@ from flowerbed.flower.text import printable
 if TYPE_CHECKING:
     from flowerbed.flower.app.app import App
     from flowerbed.flower.submission import Reload
-    from flowerbed.sweeps.queue import Limits
-    from flowerbed.sweeps.state import Sweep
+    from flowerbed.runs.sweeps.queue import Limits
+    from flowerbed.runs.sweeps.state import Sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class SweepFlags:
     def limits(self) -> Limits:
         """Return how the runs are worked off. Raises UsageError."""
         from flowerbed.flower.duration import seconds
-        from flowerbed.sweeps.queue import Limits
+        from flowerbed.runs.sweeps.queue import Limits
 
         return Limits(
             parallel=self.parallel,
@@ -104,10 +104,10 @@ def _swept(
     from flowerbed.flower.labels import labels
     from flowerbed.flower.options import share
     from flowerbed.flower.source.prepare import prepared
-    from flowerbed.records.query import order
-    from flowerbed.sweeps.flower import Submission
-    from flowerbed.sweeps.grid import axes, check, combinations
-    from flowerbed.sweeps.state import claimed, fingerprint, opened
+    from flowerbed.runs.records.query import order
+    from flowerbed.runs.sweeps.flower import Submission
+    from flowerbed.runs.sweeps.grid import axes, check, combinations
+    from flowerbed.runs.sweeps.state import claimed, fingerprint, opened
 
     best = order(how.best) if how.best else None
     called = labels(how.name, how.tags, how.note)
@@ -166,8 +166,8 @@ def _reload(where: WhereFlags, machine: LocalFlags) -> Reload | None:
 
 
 def _begun(root: Path, state: Sweep, *, old: bool, local: bool, retry: bool) -> None:
-    from flowerbed.sweeps.flower import given_up
-    from flowerbed.sweeps.state import file_of, saver
+    from flowerbed.runs.sweeps.flower import given_up
+    from flowerbed.runs.sweeps.state import file_of, saver
 
     for point in state.points:
         lost = local and point.exit_code is None  # it went with its federation

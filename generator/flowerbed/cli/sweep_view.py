@@ -13,10 +13,10 @@ from flowerbed.cli.run_table import elapsed, width_of_terminal
 from flowerbed.flower.text import printable
 
 if TYPE_CHECKING:
-    from flowerbed.records.query import Order, Row
-    from flowerbed.report import Report
-    from flowerbed.sweeps.queue import Queue
-    from flowerbed.sweeps.state import Sweep
+    from flowerbed.runs.records.query import Order, Row
+    from flowerbed.runs.report import Report
+    from flowerbed.runs.sweeps.queue import Queue
+    from flowerbed.runs.sweeps.state import Sweep
 
 SHOWN = 8  # unfinished runs
 
@@ -63,8 +63,8 @@ def where(sweep: Sweep, queue: Queue) -> list[str]:
 
 def results(root: Path, sweep: Sweep, best: Order | None) -> tuple[list[Report], Row | None]:
     """Return the reports of the runs that have a record, the best first, and the best completed run."""
-    from flowerbed.records.query import figure, ordered, row_of, values
-    from flowerbed.records.reporting import kept
+    from flowerbed.runs.records.query import figure, ordered, row_of, values
+    from flowerbed.runs.records.reporting import kept
 
     found = [report for point in sweep.points if point.run_id and (report := kept(root, point.run_id))]
     rows = [row_of(report) for report in found]
@@ -83,11 +83,11 @@ def _is_number(found: tuple[str, Any, int] | None) -> bool:
 
 def show(sweep: Sweep, reports: list[Report], first: Row | None, best: Order | None) -> None:
     """Print the table of results and the best run."""
-    from flowerbed.records.query import figure
-    from flowerbed.report import compare
-    from flowerbed.report.comparison import labels
-    from flowerbed.report.figures import number
-    from flowerbed.report.overview import render_overview
+    from flowerbed.runs.records.query import figure
+    from flowerbed.runs.report import compare
+    from flowerbed.runs.report.comparison import labels
+    from flowerbed.runs.report.figures import number
+    from flowerbed.runs.report.overview import render_overview
 
     width = width_of_terminal()
     if reports:
@@ -106,7 +106,7 @@ def show(sweep: Sweep, reports: list[Report], first: Row | None, best: Order | N
 
 def as_data(sweep: Sweep, reports: list[Report], first: Row | None, code: int) -> dict[str, object]:
     """Return a sweep for programs, its runs in the order of the grid."""
-    from flowerbed.records.query import row_of
+    from flowerbed.runs.records.query import row_of
 
     rows = {report.run.run_id: row_of(report) for report in reports}
 

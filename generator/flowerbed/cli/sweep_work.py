@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from flowerbed.cli.flags import LocalFlags
     from flowerbed.flower.follow import Interrupt
     from flowerbed.flower.submission import Reload
-    from flowerbed.sweeps.flower import Runs, Submission
-    from flowerbed.sweeps.queue import Limits, Queue
-    from flowerbed.sweeps.state import Sweep
+    from flowerbed.runs.sweeps.flower import Runs, Submission
+    from flowerbed.runs.sweeps.queue import Limits, Queue
+    from flowerbed.runs.sweeps.state import Sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +40,9 @@ def worked_off(state: Sweep, submitted: Submission, limits: Limits, root: Path, 
     from flowerbed.flower.client import FlowerClient
     from flowerbed.flower.interrupts import ignore_interruptions
     from flowerbed.flower.runs import INTERRUPTED
-    from flowerbed.sweeps.flower import Runs
-    from flowerbed.sweeps.queue import Queue
-    from flowerbed.sweeps.state import saver
+    from flowerbed.runs.sweeps.flower import Runs
+    from flowerbed.runs.sweeps.queue import Queue
+    from flowerbed.runs.sweeps.state import saver
 
     if all(point.exit_code is not None for point in state.points):
         return state.exit_code
@@ -90,7 +90,7 @@ def _interrupted(
     """Stop the runs that are under way, or say that they go on, and how the sweep is resumed."""
     import signal
 
-    from flowerbed.sweeps.flower import given_up
+    from flowerbed.runs.sweeps.flower import given_up
 
     going = queue.going
     ids = ", ".join(point.run_id for point in going)

@@ -9,7 +9,7 @@ import pytest
 
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.flower.connection import Connection
-from flowerbed.records import capture, load
+from flowerbed.runs.records import capture, load
 from support import report_runs
 from support.record_folders import keep
 
@@ -79,8 +79,8 @@ def test_a_run_without_a_record(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     going = report_runs.record(run_id=OTHER, status="running", sub_status="", finished_at="")
     ended = report_runs.record(run_id=OTHER)
     states = [(going, ""), (ended, report_runs.log("digits-completed"))]
-    monkeypatch.setattr("flowerbed.runs.run_and_log", lambda *_: states.pop(0))
-    monkeypatch.setattr("flowerbed.runs.list_nodes", lambda *_: [])
+    monkeypatch.setattr("flowerbed.runs.control.run_and_log", lambda *_: states.pop(0))
+    monkeypatch.setattr("flowerbed.runs.control.list_nodes", lambda *_: [])
     Path("away.toml").write_text('[superlink]\naddress = "127.0.0.1:1"\ninsecure = true\n')
     options = ["--connection", "away.toml", "--name", "late", "--tag", "x"]
     assert flowerbed(["runs", "label", OTHER, *options]) == 0

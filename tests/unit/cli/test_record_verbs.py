@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowerbed.cli.main import run as flowerbed
-from flowerbed.records.store import save
+from flowerbed.runs.records.store import save
 from support import report_runs
 from support.record_folders import keep, record
 

@@ -1,0 +1,69 @@
+"""Reports from records: a complete record needs no SuperLink, another is completed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from flowerbed.errors import FlowerbedError
+from flowerbed.flower.connection import Connection
+from flowerbed.plan import Plan
+from flowerbed.runs.records.capture import handed_in, look
+from flowerbed.runs.records.model import Record
+from flowerbed.runs.records.store import load, load_log, save
+from flowerbed.runs.report import Report
+from flowerbed.runs.report.model import log_end
+
+
+def recorded(
+    root: Path,
+    run_id: str,
+    connect: Callable[[], Connection],
+    plan: Plan | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> tuple[Report, str]:
+    """Return a run's report and its log, from the record in `root` if that is complete.
+
+    Else the SuperLink at `connect()` is asked, and the record written; that it cannot be is told to `warn`.
+    Raises UnreachableError, NotAllowedError, UsageError where nobody knows the run.
+    """
+    before = load(root, run_id)
+    if before and before.complete:
+        log = load_log(root, run_id)
+        return report_of(before, log), log
+    seen = look(connect(), run_id, before, submitted=handed_in(root, run_id), plan=plan)
+    try:
+        save(root, seen.record, seen.log, seen.files)
+    except FlowerbedError as error:
+        warn(f"no record of the run: {error}")
+    return report_of(seen.record, seen.log), seen.log
+
+
+def kept(root: Path, run_id: str) -> Report | None:
+    """Return a run's report from its record as it is, complete or not; None where there is none.
+
+    Raises UsageError for a damaged record.
+    """
+    record = load(root, run_id)
+    return report_of(record, load_log(root, run_id)) if record else None
+
+
+def report_of(record: Record, log: str) -> Report:
+    """Return the report of what a record holds."""
+    return Report(
+        federation=record.federation,
+        run=record.run,
+        stages=record.phases,
+        metrics=record.metrics,
+        participants=record.nodes,
+        log_end=log_end(record.run, log),
+        source=record.source,
+        config=record.config,
+        overrides=record.overrides,
+        remarks=record.remarks,
+        name=record.name,
+        tags=record.tags,
+        note=record.note,
+        environment=record.environment,
+        command=record.command,
+    )
