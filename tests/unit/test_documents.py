@@ -26,7 +26,7 @@ from flowerbed.local.state import Record as LocalRecord
 from flowerbed.plan import Plan
 from flowerbed.runs import NodeRecord, RunRecord, records
 from flowerbed.runs.metrics import parse
-from flowerbed.runs.records.capture import Submitted, handed_in
+from flowerbed.runs.records.capturing import Submitted, handed_in
 from flowerbed.runs.records.store import save
 from flowerbed.runs.report import Comparison, Report
 from support.document_values import BROKEN_TEXTS, TEXTS, values

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from flowerbed.cli.cluster import PartyOption, generated_aside, selected
+from flowerbed.bundles import GenerateReport, generate, read_record
 from flowerbed.cli.common import (
     FileArgument,
     FileOption,
     JsonOption,
     narrate,
     say,
-    warn_of_images,
-    warn_of_troubles,
 )
 from flowerbed.cli.json_results import say_json
+from flowerbed.cli.notices import warn_of_images, warn_of_troubles
+from flowerbed.cli.parties import PartyOption, generated_aside, selected
+from flowerbed.cli.progress import Progress
+from flowerbed.kubernetes.node_keys import with_revoked
+from flowerbed.kubernetes.parties import Party
+from flowerbed.kubernetes.programs import find_programs
+from flowerbed.kubernetes.verbs import apply
+from flowerbed.kubernetes.verbs.apply import Applied
+from flowerbed.plan import Plan
 from flowerbed.project import Project
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from flowerbed.bundles import GenerateReport
-    from flowerbed.kubernetes.parties import Party
-    from flowerbed.kubernetes.verbs.apply import Applied
-    from flowerbed.plan import Plan
 
 _AS_MEANT = frozenset({"ready", "revoked"})
 
 
-def apply(
+def apply_command(
     file: FileArgument = None,
     option: FileOption = None,
     party: PartyOption = None,
@@ -61,12 +61,6 @@ def apply(
     interruption: it goes on from where things are, and changes nothing where nothing changed. Exit 1 also if
     a party's keys or certificates cannot be used; everything else is brought in.
     """
-    from flowerbed.bundles import read_record
-    from flowerbed.cli.progress import Progress
-    from flowerbed.kubernetes.node_keys import with_revoked
-    from flowerbed.kubernetes.programs import find_programs
-    from flowerbed.kubernetes.verbs import apply as applying
-
     path, plan, parties = selected(file, option, party)
     programs = find_programs()
     warn_of_images(plan, path)
@@ -81,22 +75,20 @@ def apply(
     exposed = [endpoint for endpoint in audiences if endpoint.type != "cluster"]
     try:
         with Progress() as progress:
-            found = applying.apply(programs, parties, timeout=timeout, tell=progress.tell, exposed=exposed)
+            found = apply.apply(programs, parties, timeout=timeout, tell=progress.tell, exposed=exposed)
     except KeyboardInterrupt:
         narrate("interrupted; what was done stays, and `flowerbed apply` goes on from there")
         raise
     if json:
         facts = {"troubles": report.troubles, "hand_out": report.hand_out}
-        say_json({"name": plan.name, "ready": not applying.exit_code(found), "parties": found, **facts})
+        say_json({"name": plan.name, "ready": not apply.exit_code(found), "parties": found, **facts})
     else:
         _show_applied(plan, found)
-    return applying.exit_code(found) or (1 if report.troubles else 0)
+    return apply.exit_code(found) or (1 if report.troubles else 0)
 
 
 def _generate(plan: Plan, bundles: Path) -> GenerateReport:
     """Bring the bundles in line, and narrate what a person has to do about them."""
-    from flowerbed.bundles import generate
-
     report = generate(plan, bundles, tell=lambda event: narrate(str(event)))
     narrate(f"bundles: {len(report.created)} files created, {len(report.updated)} updated")
     warn_of_troubles(report)
@@ -107,13 +99,10 @@ def _generate(plan: Plan, bundles: Path) -> GenerateReport:
 
 def _dry_run(path: Path, plan: Plan, parties: Sequence[Party], names: Sequence[str], *, json: bool) -> None:
     """Print the commands as they would run: with the files of the bundles themselves, not of the copy."""
-    from flowerbed.kubernetes.programs import find_programs
-    from flowerbed.kubernetes.verbs import apply as applying
-
     with generated_aside(path, plan, names) as (aside, _):
         moved = {str(copy.bundle): str(own.bundle) for copy, own in zip(aside, parties, strict=True)}
         settings = [replace(copy, settings=own.settings) for copy, own in zip(aside, parties, strict=True)]
-        lines = applying.dry_run(find_programs(), settings)
+        lines = apply.dry_run(find_programs(), settings)
         commands = [[_moved(word, moved) for word in line] for line in lines]
     if json:
         say_json({"commands": commands})

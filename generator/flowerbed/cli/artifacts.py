@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,13 +13,12 @@ from flowerbed.cli.json_results import say_json
 from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
 from flowerbed.errors import UsageError
+from flowerbed.files import make_private_folder, read_file, write_atomic
 from flowerbed.flower.text import printable
-
-if TYPE_CHECKING:
-    from flowerbed.runs.records import Record
+from flowerbed.runs.records import Record, capture, folder_of, load
 
 
-def artifacts(
+def artifacts_command(
     run: RunArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,
@@ -35,8 +34,6 @@ def artifacts(
     run = run_id_of(run, root, file, connection, user)
     record = _known(root, run)
     if record is None or not record.complete:
-        from flowerbed.runs.records import capture
-
         record = capture(find_connection(file, connection, user), run, root)
     if output:
         _copy(root, record, output)
@@ -52,14 +49,11 @@ def artifacts(
 
 
 def _known(root: Path, run: str) -> Record | None:
-    from flowerbed.runs.records import load
 
     return load(root, run)
 
 
 def _copy(root: Path, record: Record, output: Path) -> None:
-    from flowerbed.files import make_private_folder, read_file, write_atomic
-    from flowerbed.runs.records import folder_of
 
     if not output.is_dir():
         raise UsageError("there is no such folder", where=str(output), remedy="make it first")

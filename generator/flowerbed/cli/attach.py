@@ -10,10 +10,17 @@ from flowerbed.cli.records import Keeper, records_folder
 from flowerbed.cli.runs import RunArgument, connection_reader, run_id_of
 from flowerbed.cli.submit import GOES_ON
 from flowerbed.errors import UsageError
+from flowerbed.flower import submission
+from flowerbed.flower.interrupts import ignore_interruptions
 from flowerbed.flower.options import FollowFlags
+from flowerbed.flower.runs import INTERRUPTED, UNREACHABLE
+from flowerbed.local.node_logs import client_errors
+from flowerbed.runs.control import run_number
+from flowerbed.runs.live.terminal import watcher
+from flowerbed.runs.records import ended, outcome_of
 
 
-def attach(
+def attach_command(
     run: RunArgument,
     *,
     federation: FederationFlags,
@@ -24,14 +31,6 @@ def attach(
 
     Of a run with a complete record the same is printed from that, without a SuperLink.
     """
-    from flowerbed.flower import runs as flower_runs
-    from flowerbed.flower import submission
-    from flowerbed.flower.interrupts import ignore_interruptions
-    from flowerbed.local.node_logs import client_errors
-    from flowerbed.runs import run_number
-    from flowerbed.runs.live.terminal import watcher
-    from flowerbed.runs.records import ended, outcome_of
-
     root = records_folder(kept.records, federation.file)
     where = (federation.file, federation.connection, federation.user)
     number = run_number(run_id_of(run, root, *where))
@@ -46,8 +45,8 @@ def attach(
     connection = reload()
     how = replace(how, node_errors=partial(client_errors, connection))
     code = submission.attach(connection, number, how, reporting, reload)
-    if code == flower_runs.INTERRUPTED:
+    if code == INTERRUPTED:
         ignore_interruptions()
-    reachable = code not in {UsageError.exit_code, flower_runs.UNREACHABLE}
+    reachable = code not in {UsageError.exit_code, UNREACHABLE}
     Keeper(connection, root, run_id=str(number)).finish(ask=reachable)
     return code

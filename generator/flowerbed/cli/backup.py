@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from flowerbed.backups import Manifest, cluster, default_name, local, refuse_taken, verify
 from flowerbed.cli.cluster import is_local
 from flowerbed.cli.common import (
     FileArgument,
@@ -20,22 +22,22 @@ from flowerbed.cli.common import (
     say,
 )
 from flowerbed.cli.json_results import say_json
+from flowerbed.cli.progress import Progress
+from flowerbed.declaration import load_plan
 from flowerbed.errors import UsageError
+from flowerbed.kubernetes.parties import COORDINATOR, Commands, Party, parties
+from flowerbed.kubernetes.programs import find_programs
+from flowerbed.kubernetes.verbs.apply import await_ready
+from flowerbed.local.state import state_of
+from flowerbed.plan import Plan
 from flowerbed.project import Project
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flowerbed.backups import Manifest
-    from flowerbed.kubernetes.parties import Party
-    from flowerbed.plan import Plan
 
 _TELLING = 2.0  # seconds
 LocalOption = Annotated[bool, typer.Option("--local", help="The local federation.")]
 ClusterOption = Annotated[bool, typer.Option("--cluster", help="The federation on Kubernetes.")]
 
 
-def backup(
+def backup_command(
     file: FileArgument = None,
     option: FileOption = None,
     output: Annotated[
@@ -53,26 +55,13 @@ def backup(
     Of the local federation while it runs here, otherwise of the one on Kubernetes; --local and --cluster
     choose. Keys and certificates are not in it: keep a copy of the bundles as well.
     """
-    from flowerbed.backups import default_name, refuse_taken
-
     path, plan = _loaded(file, option, cluster=cluster, local=local)
     target = output or Path(default_name(plan.name, datetime.now(UTC)))
     refuse_taken(target)
     if local or (not cluster and is_local(path, plan)):
-        from flowerbed.backups.local import back_up as back_up_here
-        from flowerbed.local.state import state_of
-
-        manifest = back_up_here(state_of(path, plan.name), plan.name, target, _told(narrate))
+        manifest = _back_up_local(plan, path, target)
     else:
-        from flowerbed.backups.cluster import back_up
-        from flowerbed.cli.progress import Progress
-        from flowerbed.kubernetes.parties import Commands
-        from flowerbed.kubernetes.programs import find_programs
-
-        programs, party = find_programs(), _coordinator(plan, path)
-        with Progress() as progress:
-            tell = _told(lambda text: progress.tell(party.name, text))
-            manifest = back_up(Commands(programs, party), plan.name, target, tell)
+        manifest = _back_up_cluster(plan, path, target)
     if json:
         say_json({"file": str(target), "backup": manifest})
     else:
@@ -80,9 +69,9 @@ def backup(
     return 0
 
 
-def restore(
+def restore_command(
     source: Annotated[Path, typer.Argument(metavar="BACKUP", help="A file that `flowerbed backup` wrote.")],
-    option: FileOption = None,
+    file: FileOption = None,
     cluster: ClusterOption = False,
     local: LocalOption = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Replace the state without asking.")] = False,
@@ -98,9 +87,7 @@ def restore(
     themselves. A local federation has to be down. The state that was there stays beside the new one as
     state.db.before-restore until the next restore.
     """
-    from flowerbed.backups import verify
-
-    path, plan = _loaded(None, option, cluster=cluster, local=local)
+    path, plan = _loaded(file, None, cluster=cluster, local=local)
     if not (cluster or local):
         raise UsageError("which federation is to get it?", remedy="say --cluster or --local")
     manifest = verify(source)
@@ -109,10 +96,7 @@ def restore(
     if not yes:
         _ask(plan, "the local federation" if local else _coordinator(plan, path).where)
     if local:
-        from flowerbed.backups.local import restore as restore_here
-        from flowerbed.local.state import state_of
-
-        restore_here(state_of(path, plan.name), source)
+        _restore_local(plan, path, source)
         code, next_step = 0, "`flowerbed up` runs it"
     else:
         code = _restore_cluster(plan, path, source, timeout)
@@ -124,12 +108,22 @@ def restore(
     return code
 
 
+def _back_up_local(plan: Plan, path: Path, target: Path) -> Manifest:
+    return local.back_up(state_of(path, plan.name), plan.name, target, _told(narrate))
+
+
+def _back_up_cluster(plan: Plan, path: Path, target: Path) -> Manifest:
+    programs, party = find_programs(), _coordinator(plan, path)
+    with Progress() as progress:
+        tell = _told(lambda text: progress.tell(party.name, text))
+        return cluster.back_up(Commands(programs, party), plan.name, target, tell)
+
+
+def _restore_local(plan: Plan, path: Path, source: Path) -> None:
+    local.restore(state_of(path, plan.name), source)
+
+
 def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> int:
-    from flowerbed.backups.cluster import restore as put_back
-    from flowerbed.cli.progress import Progress
-    from flowerbed.kubernetes.parties import Commands
-    from flowerbed.kubernetes.programs import find_programs
-    from flowerbed.kubernetes.verbs.apply import await_ready
 
     programs, party = find_programs(), _coordinator(plan, path)
     with Progress() as progress:
@@ -138,7 +132,7 @@ def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> in
             progress.tell(party.name, text)
 
         try:
-            put_back(programs, Commands(programs, party), source, tell, _told(tell))
+            cluster.restore(programs, Commands(programs, party), source, tell, _told(tell))
         except KeyboardInterrupt:
             narrate(
                 "interrupted; the SuperLink starts again, with its old state unless the new one was there"
@@ -151,7 +145,6 @@ def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> in
 
 
 def _loaded(file: Path | None, option: Path | None, *, cluster: bool, local: bool) -> tuple[Path, Plan]:
-    from flowerbed.declaration import load_plan
 
     if cluster and local:
         raise typer.BadParameter("--cluster and --local exclude each other")
@@ -160,7 +153,6 @@ def _loaded(file: Path | None, option: Path | None, *, cluster: bool, local: boo
 
 
 def _coordinator(plan: Plan, path: Path) -> Party:
-    from flowerbed.kubernetes.parties import COORDINATOR, parties
 
     return parties(plan, Project(path).bundles(plan.name), [COORDINATOR])[0]
 

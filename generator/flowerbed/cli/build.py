@@ -5,19 +5,21 @@ from __future__ import annotations
 import shlex
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, get_args
+from typing import Annotated, ClassVar, get_args
 
 import typer
 
 from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
+from flowerbed.declaration import load_plan
+from flowerbed.errors import UsageError
 from flowerbed.flower.flags import flag, switch
-from flowerbed.plan import Component
-
-if TYPE_CHECKING:
-    from flowerbed.images.build import Built
-    from flowerbed.images.builders import ImageBuilder
-    from flowerbed.plan import Plan
+from flowerbed.images.build import BuildOptions, Built, build, preview
+from flowerbed.images.builders import ImageBuilder
+from flowerbed.images.reference import parse
+from flowerbed.kubernetes.image_builds import ClusterBuilder
+from flowerbed.kubernetes.image_jobs import BUILDER_IMAGE, Place
+from flowerbed.plan import Component, Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,26 +56,21 @@ class ClusterBuildFlags:
         return any([self.context, self.namespace, self.registry_secret, self.builder_image, self.unconfined])
 
 
-def build(
+def build_command(
     component: Annotated[
         str | None,
         typer.Argument(
             metavar="[COMPONENT]", help="superlink, supernode or superexec (default: all declared)."
         ),
     ] = None,
-    option: FileOption = None,
+    file: FileOption = None,
     *,
     flags: BuildFlags,
     cluster: ClusterBuildFlags,
     json: JsonOption = False,
 ) -> None:
     """Build the declared images: packages locked with hashes, tagged by content, built only when changed."""
-    from flowerbed.declaration import load_plan
-    from flowerbed.errors import UsageError
-    from flowerbed.images.build import BuildOptions, preview
-    from flowerbed.images.build import build as make
-
-    path = declaration_file(None, option)
+    path = declaration_file(file)
     elsewhere = None
     push = flags.push or cluster.in_cluster
     if cluster.in_cluster:
@@ -91,7 +88,7 @@ def build(
     if flags.dry_run:
         made = preview(plan, path, components, narrate)
     else:
-        made = make(plan, path, components, options, narrate)
+        made = build(plan, path, components, options, narrate)
     if json:
         say_json({"images": [asdict(one) for one in made]})
         return
@@ -101,10 +98,6 @@ def build(
 
 
 def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
-    from flowerbed.errors import UsageError
-    from flowerbed.images.reference import parse
-    from flowerbed.kubernetes.image_builds import ClusterBuilder
-    from flowerbed.kubernetes.image_jobs import BUILDER_IMAGE, Place
 
     if builder:
         raise UsageError("a cluster builds with buildah", remedy="leave --builder out, or --in-cluster")
@@ -122,7 +115,6 @@ def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    from flowerbed.errors import UsageError
 
     try:
         return tuple(shlex.split(text))
@@ -131,7 +123,6 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _components(plan: Plan, wanted: str | None) -> tuple[Component, ...]:
-    from flowerbed.errors import UsageError
 
     known = {str(name): name for name in get_args(Component)}
     if wanted and wanted not in known:

@@ -97,8 +97,8 @@ VERBS = {
 
 
 def load(name: str) -> click.Command:
-    """Return a verb: a function of its module, or the group that stands there under its name."""
-    found = getattr(import_module(f"flowerbed.cli.{VERBS[name][0]}"), name)
+    """Return a verb: the function or the group of its module that is named NAME_command."""
+    found = getattr(import_module(f"flowerbed.cli.{VERBS[name][0]}"), f"{name}_command")
     if isinstance(found, typer.Typer):
         command: click.Command = typer.main.get_group(found)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from flowerbed.cli.common import (
     FileArgument,
@@ -13,23 +13,19 @@ from flowerbed.cli.common import (
     say,
 )
 from flowerbed.cli.json_results import say_json
+from flowerbed.declaration import load_plan
+from flowerbed.identities.inventory import USABLE, Certificate, inventory
 from flowerbed.project import Project
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from flowerbed.identities.inventory import Certificate
-
-
-def certificates(file: FileArgument = None, option: FileOption = None, json: JsonOption = False) -> int:
+def certificates_command(
+    file: FileArgument = None, option: FileOption = None, json: JsonOption = False
+) -> int:
     """List every certificate that has not ended, with its state and the days that it has left.
 
     Those at hand come first, then earlier ones, of which copies may exist. Exit 1 if one at hand cannot be
     used.
     """
-    from flowerbed.declaration import load_plan
-    from flowerbed.identities.inventory import USABLE, inventory
-
     path = declaration_file(file, option)
     plan = load_plan(path)
     found = inventory(plan, Project(path).bundles(plan.name))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,31 +11,30 @@ from flowerbed.cli.common import (
     FileArgument,
     FileOption,
     JsonOption,
-    declaration_file,
     narrate,
     say,
-    warn_of_images,
 )
 from flowerbed.cli.json_results import say_json
+from flowerbed.cli.local import show
+from flowerbed.cli.notices import warn_of_images
+from flowerbed.cli.parties import PartyOption, generated_aside, selected
 from flowerbed.errors import FlowerbedError, UsageError
+from flowerbed.kubernetes.diagnosis import report
+from flowerbed.kubernetes.diagnosis.findings import healthy
+from flowerbed.kubernetes.programs import find_programs
+from flowerbed.kubernetes.verbs import diff
+from flowerbed.kubernetes.verbs.diff import Difference
+from flowerbed.kubernetes.verbs.doctor import doctor
+from flowerbed.kubernetes.verbs.status import status
+from flowerbed.local.state import running, state_of
+from flowerbed.plan import Plan
 from flowerbed.project import Project
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from flowerbed.kubernetes.parties import Party
-    from flowerbed.kubernetes.verbs.diff import Difference
-    from flowerbed.plan import Plan
-
-PartyOption = Annotated[
-    list[str] | None,
-    typer.Option("--party", metavar="NAME", help="Only this party: coordinator, or a tenant. Repeatable."),
-]
 # What `diff` ends with when it cannot tell: 1 means that there are differences, as with `kubectl diff`.
 CANNOT_TELL = 2
 
 
-def diff(
+def diff_command(
     file: FileArgument = None,
     option: FileOption = None,
     party: PartyOption = None,
@@ -49,13 +45,10 @@ def diff(
     Ends with 0 when nothing would change, 1 when something would, 2 or 3 when that cannot be told. No data of
     a Secret is ever shown.
     """
-    from flowerbed.kubernetes.programs import find_programs
-    from flowerbed.kubernetes.verbs import diff as differing
-
     path, plan, _ = selected(file, option, party)
     try:
         with generated_aside(path, plan, party or ()) as (parties, files):
-            found = differing.diff(find_programs(), parties, files)
+            found = diff.diff(find_programs(), parties, files)
     except FlowerbedError as error:
         if error.exit_code == 1:
             error.exit_code = CANNOT_TELL
@@ -68,15 +61,14 @@ def diff(
 
 
 def _show_difference(found: Difference) -> None:
-    from flowerbed.kubernetes.verbs.diff import lines
 
-    for line in lines(found):
+    for line in diff.lines(found):
         say(line)
     if found.empty:
         narrate("nothing would change")
 
 
-def status(
+def status_command(
     file: FileArgument = None,
     option: FileOption = None,
     cluster: Annotated[
@@ -91,32 +83,24 @@ def status(
     The local one (`flowerbed up`) while it runs here, otherwise the one on Kubernetes (`flowerbed apply`);
     --local and --cluster choose. The first line says which.
     """
-    from flowerbed.cli.local import show
-
     if cluster and local:
         raise typer.BadParameter("--cluster and --local exclude each other")
     path, plan, parties = selected(file, option, party)
     if local or (not cluster and not party and is_local(path, plan)):
         return 0 if show(plan, path, json=json).healthy else 1
-    from flowerbed.kubernetes.diagnosis.report import lines
-    from flowerbed.kubernetes.programs import find_programs
-    from flowerbed.kubernetes.verbs.status import status as ask
 
     warn_of_images(plan, path)
-    found = ask(find_programs(), plan, Project(path).bundles(plan.name), parties)
+    found = status(find_programs(), plan, Project(path).bundles(plan.name), parties)
     if json:
         say_json(found)
     else:
-        for line in lines(found):
+        for line in report.lines(found):
             say(line)
     return 0 if found.healthy else 1
 
 
 def is_local(path: Path, plan: Plan) -> bool:
     """Return whether the local federation runs, or no program is here that could ask for another."""
-    from flowerbed.kubernetes.programs import find_programs
-    from flowerbed.local.state import running, state_of
-
     if running(state_of(path, plan.name)):
         return True
     try:
@@ -130,7 +114,7 @@ def is_local(path: Path, plan: Plan) -> bool:
     return False
 
 
-def doctor(
+def doctor_command(
     file: FileArgument = None,
     option: FileOption = None,
     party: PartyOption = None,
@@ -140,12 +124,8 @@ def doctor(
 
     Ends with 0 if there is no problem, else 1; warnings do not count.
     """
-    from flowerbed.kubernetes.diagnosis.findings import healthy
-    from flowerbed.kubernetes.programs import find_programs
-    from flowerbed.kubernetes.verbs.doctor import doctor as examine
-
     path, plan, parties = selected(file, option, party)
-    findings = examine(find_programs(), plan, Project(path).bundles(plan.name), parties)
+    findings = doctor(find_programs(), plan, Project(path).bundles(plan.name), parties)
     if json:
         say_json({"healthy": healthy(findings), "findings": findings})
     else:
@@ -155,34 +135,3 @@ def doctor(
         count = sum(finding.level == "problem" for finding in findings)
         narrate(f"{count} problem{'s' * (count != 1)}" if count else "no problem")
     return 0 if healthy(findings) else 1
-
-
-def selected(
-    file: Path | None, option: Path | None, names: Sequence[str] | None
-) -> tuple[Path, Plan, tuple[Party, ...]]:
-    """Return the declaration, its plan, and the parties of those names."""
-    from flowerbed.declaration import load_plan
-    from flowerbed.kubernetes.parties import parties
-
-    path = declaration_file(file, option)
-    plan = load_plan(path)
-    return path, plan, parties(plan, Project(path).bundles(plan.name), names or ())
-
-
-@contextlib.contextmanager
-def generated_aside(
-    path: Path, plan: Plan, names: Sequence[str]
-) -> Iterator[tuple[tuple[Party, ...], tuple[str, ...]]]:
-    """Generate into a private copy of the bundles; give its parties, and the files that would change."""
-    from flowerbed.bundles import generate
-    from flowerbed.kubernetes.parties import parties
-
-    bundles = Project(path).bundles(plan.name)
-    with tempfile.TemporaryDirectory(prefix="flowerbed-") as folder:  # 0700: it holds keys for a moment
-        copy = Path(folder) / plan.name
-        if bundles.exists():
-            shutil.copytree(bundles, copy, symlinks=True)
-        report = generate(plan, copy)
-        files = (*report.created, *report.updated, *report.removed)
-        changed = tuple(sorted(name for name in files if name != "plan.json"))
-        yield parties(plan, copy, names), changed

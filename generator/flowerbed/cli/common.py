@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flowerbed.flower.text import write
-
-if TYPE_CHECKING:
-    from flowerbed.bundles import GenerateReport
-    from flowerbed.plan import Plan
 
 DEFAULT_FILE = Path("federation.yaml")
 
@@ -45,18 +41,3 @@ def say(text: str = "") -> None:
 def narrate(text: str) -> None:
     """Print narration or progress."""
     write(sys.stderr, f"{text}\n")
-
-
-def warn_of_images(plan: Plan, file: Path) -> None:
-    """Narrate which declared images are not built, or not from what is declared now."""
-    if plan.images:
-        from flowerbed.images.freshness import unbuilt
-
-        for sentence in unbuilt(plan, file):
-            narrate(f"warning: {sentence}")
-
-
-def warn_of_troubles(report: GenerateReport) -> None:
-    """Narrate every party whose identity cannot be used; all others' bundles were written."""
-    for trouble in report.troubles:
-        narrate(f"problem: {trouble}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,6 +19,7 @@ from flowerbed.cli.run_list import (
     runs_known,
     wanted_runs,
 )
+from flowerbed.cli.run_table import width_of_terminal
 from flowerbed.cli.runs import (
     OptionalRuns,
     connector,
@@ -25,17 +27,17 @@ from flowerbed.cli.runs import (
     run_id_of,
 )
 from flowerbed.errors import UsageError
+from flowerbed.files import write_atomic
+from flowerbed.flower.connection import Connection
+from flowerbed.plan import Plan
+from flowerbed.runs.records import recorded
+from flowerbed.runs.records.query import Order, ordered, row_of
+from flowerbed.runs.records.reporting import kept
+from flowerbed.runs.report import Report, compare, render_comparison, render_comparison_page
+from flowerbed.runs.report.comparison_view import limited
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
-    from flowerbed.flower.connection import Connection
-    from flowerbed.plan import Plan
-    from flowerbed.runs.records.query import Order
-    from flowerbed.runs.report import Report
-
-
-def compare(
+def compare_command(
     wanted: OptionalRuns = None,
     *,
     federation: FederationFlags,
@@ -79,10 +81,6 @@ def compare(
 
 
 def _show(reports: list[Report], order: Order | None, output: Path | None, *, json: bool) -> None:
-    from flowerbed.cli.run_table import width_of_terminal
-    from flowerbed.files import write_atomic
-    from flowerbed.runs.report import compare, render_comparison, render_comparison_page
-    from flowerbed.runs.report.compare import limited
 
     found, first = compare(reports), order.key if order else ""
     if output:
@@ -101,8 +99,6 @@ def _reports(
     root: Path, named: Sequence[str], ask: Callable[[], Connection] | None, plan: Plan | None
 ) -> list[Report]:
     """Return the runs' reports; without `ask` those of incomplete records as they are."""
-    from flowerbed.runs.records import recorded
-    from flowerbed.runs.records.reporting import kept
 
     def warn(text: str) -> None:
         narrate(f"warning: {text}")
@@ -121,7 +117,6 @@ def _reports(
 
 
 def _sorted(reports: list[Report], order: Order | None) -> list[Report]:
-    from flowerbed.runs.records.query import ordered, row_of
 
     if order is None:
         return reports

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import click
 import typer
 
+from flowerbed.access import ConnectionDetails, FlwrConfig, details, run_in, session
+from flowerbed.access.session import configured, misled
 from flowerbed.cli.common import (
     FileOption,
     JsonOption,
@@ -18,13 +20,15 @@ from flowerbed.cli.common import (
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.runs import ConnectionOption
 from flowerbed.cli.verbs import Verb, of
+from flowerbed.declaration import load_plan
 from flowerbed.errors import LocalError, UsageError
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.interrupts import ignore_interruptions, interruptions
+from flowerbed.identities.usable import usable_users
+from flowerbed.local import connection_file
+from flowerbed.plan import Plan
 from flowerbed.project import Project
-
-if TYPE_CHECKING:
-    from flowerbed.access import ConnectionDetails
-    from flowerbed.flower.connection import Connection
-    from flowerbed.plan import Plan
+from flowerbed.runs.control import load_connection
 
 _COMMAND = "flowerbed.connection.command"
 
@@ -46,7 +50,7 @@ class WithCommand(Verb):
 
 
 @of(WithCommand)
-def connection(
+def connection_command(
     context: typer.Context,
     user: Annotated[
         str | None,
@@ -69,8 +73,6 @@ def connection(
     json: JsonOption = False,
 ) -> int:
     """Show a user's connection; with --flwr, make the stock flwr command work over it."""
-    from flowerbed.access import details
-
     command = context.meta.get(_COMMAND)
     if command is not None and not (flwr and command):
         raise UsageError(
@@ -91,10 +93,6 @@ def connection(
 
 def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Connection, str]:
     """Return a user's connection and a name for it: as given, of what runs here, or in the bundle."""
-    from flowerbed.declaration import load_plan
-    from flowerbed.local import connection_file
-    from flowerbed.runs import load_connection
-
     if given:
         if user:
             raise UsageError("a connection file has its own user", remedy="leave USER or --connection out")
@@ -118,8 +116,6 @@ def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Conn
 
 def first_user(plan: Plan, bundles: Path) -> str:
     """Return the user who is meant by default: the first who may submit with a certificate that counts."""
-    from flowerbed.identities.usable import usable_users
-
     usable = usable_users(plan, bundles).users or plan.users
     able = [user for user in plan.users if user in usable]
     first = next((user for user in able if user.role != "viewer"), next(iter(able), None))
@@ -148,9 +144,6 @@ def _left(days: int) -> str:
 
 
 def _flwr(found: Connection, name: str, port: int, command: list[str] | None) -> int:
-    from flowerbed.access import FlwrConfig, run_in, session
-    from flowerbed.access.session import configured, misled
-    from flowerbed.flower.interrupts import ignore_interruptions, interruptions
 
     with interruptions():
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,62 +15,56 @@ from flowerbed.cli.common import (
     declaration_file,
     narrate,
     say,
-    warn_of_images,
 )
 from flowerbed.cli.json_results import say_json
-
-if TYPE_CHECKING:
-    from flowerbed.plan import Endpoint, Plan
+from flowerbed.cli.notices import warn_of_images
+from flowerbed.declaration import load_plan
+from flowerbed.declaration.cautions import cautions
+from flowerbed.declaration.schema import schema_text
+from flowerbed.declaration.starter import write_starter
+from flowerbed.errors import DeclarationError
+from flowerbed.flower import app_helper
+from flowerbed.plan import Endpoint, Plan
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
 
 
-def init(file: FileArgument = None, force: ForceOption = False) -> None:
+def init_command(file: FileArgument = None, force: ForceOption = False) -> None:
     """Write a commented declaration to start from; what is there already stays, without --force."""
-    from flowerbed.declaration.starter import write_starter
-
     path = declaration_file(file)
     write_starter(path, force=force)
     say(str(path))
     narrate(f"written; next: edit it, then `flowerbed check {path}`")
 
 
-def check(file: FileArgument = None, option: FileOption = None, as_json: JsonOption = False) -> None:
+def check_command(file: FileArgument = None, option: FileOption = None, json: JsonOption = False) -> None:
     """Check a declaration: one line about the federation, or every problem with its place and remedy.
 
     With --json: the plan, or {"file", "problems": [{line, column, key_path, message, remedy}]}.
     """
-    from flowerbed.declaration import load_plan
-    from flowerbed.declaration.cautions import cautions
-    from flowerbed.errors import DeclarationError
-
     path = declaration_file(file, option)
     try:
         plan = load_plan(path)
     except DeclarationError as error:
-        if as_json:
+        if json:
             say_json({"file": error.file, "problems": [asdict(problem) for problem in error.problems]})
         raise
     warn_of_images(plan, path)
     for caution in cautions(plan):
         narrate(f"warning: {caution}")
-    if as_json:
+    if json:
         say_json(plan)
     else:
         say(summary(plan))
 
 
-def schema() -> None:
+def schema_command() -> None:
     """Print the JSON Schema of the declaration, for editors: flowerbed schema > federation.schema.json."""
-    from flowerbed.declaration.schema import schema_text
-
     say(schema_text().rstrip("\n"))
 
 
-def helper() -> None:
+def helper_command() -> None:
     """Print a Python file to copy into an app, with log_metrics, log_config and save_artifact."""
-    from flowerbed.flower import app_helper
-
     say(Path(app_helper.__file__).read_text(encoding="utf-8").rstrip("\n"))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from flowerbed.bundles import GenerateReport, generate
 from flowerbed.cli.common import (
     FileArgument,
     FileOption,
@@ -16,15 +17,12 @@ from flowerbed.cli.common import (
     declaration_file,
     narrate,
     say,
-    warn_of_images,
-    warn_of_troubles,
 )
 from flowerbed.cli.json_results import say_json
+from flowerbed.cli.notices import warn_of_images, warn_of_troubles
+from flowerbed.declaration import load_plan
+from flowerbed.identities.events import Event
 from flowerbed.project import Project
-
-if TYPE_CHECKING:
-    from flowerbed.bundles import GenerateReport
-    from flowerbed.identities.events import Event
 
 # More names than these nobody reads; --json has them all.
 NAMES_SHOWN = 12
@@ -43,12 +41,12 @@ PruneOption = Annotated[
 ]
 
 
-def generate(
+def generate_command(
     file: FileArgument = None,
     option: FileOption = None,
     output: OutputOption = None,
     prune: PruneOption = False,
-    as_json: JsonOption = False,
+    json: JsonOption = False,
 ) -> int:
     """Write each party's bundle: keys, certificates, values and instructions; what serves is kept.
 
@@ -56,16 +54,13 @@ def generate(
     keys or certificates cannot be used; everything else is written. With --json: the names of all files, by
     what happened to them.
     """
-    from flowerbed.bundles import generate as write_bundles
-    from flowerbed.declaration import load_plan
-
     path = declaration_file(file, option)
     plan = load_plan(path)
     folder = output / plan.name if output else Project(path).bundles(plan.name)
     warn_of_images(plan, path)
-    report = write_bundles(plan, folder, prune=prune, tell=_tell)
+    report = generate(plan, folder, prune=prune, tell=_tell)
     warn_of_troubles(report)
-    if as_json:
+    if json:
         say_json({"folder": str(folder)} | asdict(report) | {"hand_out": report.hand_out})
     else:
         for line in _lines(folder, report):

@@ -11,6 +11,8 @@ from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.runs import RunArgument, find_connection, run_id_of
 from flowerbed.flower.flags import flag
 from flowerbed.flower.text import printable
+from flowerbed.runs.records.index import listing
+from flowerbed.runs.records.labelling import relabel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class LabelChanges:
     note: str | None = flag("TEXT", 'set the note; "" removes it')
 
 
-def label(
+def label_command(
     run: RunArgument,
     *,
     where: FederationFlags,
@@ -35,9 +37,6 @@ def label(
 
     A run that has no record yet gets one from the SuperLink.
     """
-    from flowerbed.runs.records.index import listing
-    from flowerbed.runs.records.labelling import relabel
-
     root = records_folder(records, where.file)
     run_id = run_id_of(run, root, where.file, where.connection, where.user)
     found = relabel(

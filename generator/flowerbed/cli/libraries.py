@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from flowerbed.cli.common import declaration_file, narrate
+from flowerbed.cli.flags import FederationFlags, LocalFlags
+from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from flowerbed.cli.flags import FederationFlags, LocalFlags
-    from flowerbed.flower.app.requirements import Libraries
+from flowerbed.flower.app.requirements import Libraries, declared_images, this_python
+from flowerbed.images.environment import provided
+from flowerbed.local.throwaway import locked
 
 
 def with_packages(packages: Sequence[str]) -> Libraries:
     """Return what apps have beside Flower with `--with`; the environment is made. Raises FlowerbedError."""
-    from flowerbed.cli.common import narrate
-    from flowerbed.flower.app.requirements import declared_images
-    from flowerbed.local.throwaway import locked
-
     return replace(declared_images(locked(packages, narrate)), where="--with gives")
 
 
@@ -29,17 +25,12 @@ def libraries_of(where: FederationFlags, machine: LocalFlags) -> Libraries | Non
     Images of the declared federation bring what they have locked; without them a federation on this machine
     runs with this Python.
     """
-    from flowerbed.flower.app.requirements import declared_images, this_python
-
     elsewhere = where.connection or getattr(where, "address", None)
     if machine.local:
         remedy = "`--with requirements.txt` or `--with PACKAGE` brings it for this run"
         return with_packages(machine.packages) if machine.packages else replace(this_python(), remedy=remedy)
     if elsewhere and not where.file:
         return None
-    from flowerbed.cli.common import declaration_file
-    from flowerbed.declaration import load_plan
-    from flowerbed.images.environment import provided
 
     try:
         declaration = declaration_file(where.file)

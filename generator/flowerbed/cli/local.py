@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,13 +18,15 @@ from flowerbed.cli.common import (
     say,
 )
 from flowerbed.cli.json_results import say_json
+from flowerbed.declaration import load_plan
+from flowerbed.local.health import Status, status
+from flowerbed.local.start import down_all, join, up
+from flowerbed.local.state import state_of
+from flowerbed.local.supervise import Options, supervise
+from flowerbed.plan import Plan
 
-if TYPE_CHECKING:
-    from flowerbed.local.health import Status
-    from flowerbed.plan import Plan
 
-
-def up(
+def up_command(
     file: FileArgument = None,
     option: FileOption = None,
     detach: Annotated[
@@ -39,12 +41,6 @@ def up(
     json: JsonOption = False,
 ) -> int:
     """Run the declared federation as processes on this machine."""
-    from flowerbed.declaration import load_plan
-    from flowerbed.local.start import join
-    from flowerbed.local.start import up as start
-    from flowerbed.local.state import state_of
-    from flowerbed.local.supervise import Options, supervise
-
     path = declaration_file(file, option)
     plan = load_plan(path)
     options = Options(gateway=not no_gateway, timeout=timeout, detached=detach)
@@ -54,15 +50,13 @@ def up(
         return 0
     if not detach:
         return supervise(plan, path, options, lambda: _shown(plan, path, json=json))
-    start(plan, path, options, narrate)
+    up(plan, path, options, narrate)
     show(plan, path, json=json)
     return 0
 
 
-def down(file: FileArgument = None, option: FileOption = None) -> int:
+def down_command(file: FileArgument = None, option: FileOption = None) -> int:
     """Take the local federation down."""
-    from flowerbed.local.start import down_all
-
     path = declaration_file(file, option)
     ended = down_all(path)
     nothing = (
@@ -82,9 +76,7 @@ def _shown(plan: Plan, file: Path, *, json: bool) -> None:
 
 def show(plan: Plan, file: Path, *, json: bool) -> Status:
     """Print how the local federation is, and return it."""
-    from flowerbed.local.health import status as ask
-
-    found = ask(plan, file)
+    found = status(plan, file)
     if json:
         say_json(found)
     else:

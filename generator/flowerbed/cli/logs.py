@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from flowerbed import runs
 from flowerbed.cli.common import FileOption, narrate
 from flowerbed.cli.records import Keeper, RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
+from flowerbed.flower.artifacts import shown
+from flowerbed.flower.follow import FollowOptions
+from flowerbed.flower.runs import Outcome
+from flowerbed.flower.text import hanging, write
+from flowerbed.runs.records import ended, outcome_of
 
-if TYPE_CHECKING:
-    from flowerbed.flower.runs import Outcome
 
-
-def logs(
+def logs_command(
     run: RunArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,
@@ -28,10 +31,6 @@ def logs(
 
     A run with a complete record needs no SuperLink; a record that was left incomplete is completed.
     """
-    from flowerbed import runs as known
-    from flowerbed.flower.artifacts import shown
-    from flowerbed.flower.text import write
-    from flowerbed.runs.records import ended, outcome_of
 
     def show(text: str) -> None:
         write(sys.stdout, text if raw else shown(text))
@@ -44,19 +43,17 @@ def logs(
     where = find_connection(file, connection, user)
     keeper = Keeper(where, root, run_id=run)
     if not follow:
-        show(known.read_log(where, run))
+        show(runs.read_log(where, run))
         keeper.resume()
         return 0
-    from flowerbed.flower.follow import FollowOptions
 
-    outcome = known.follow(where, run, FollowOptions(say=narrate, log=show))
+    outcome = runs.follow(where, run, FollowOptions(say=narrate, log=show))
     code = _concluded(outcome)
     keeper.resume()
     return code
 
 
 def _concluded(outcome: Outcome) -> int:
-    from flowerbed.flower.text import hanging
 
     reason = f": {hanging(outcome.reason)}" if outcome.reason else ""
     narrate(f"run {outcome.run_id}: {outcome.status}{reason}")

@@ -11,13 +11,16 @@ import typer
 
 from flowerbed.cli.common import declaration_file, narrate
 from flowerbed.errors import FlowerbedError
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.labels import Labels
+from flowerbed.flower.recording import submission
+from flowerbed.flower.text import printable
 from flowerbed.project import Project
+from flowerbed.runs.records import ARTIFACTS, begin, capture, folder_of, load
 
 if TYPE_CHECKING:
     from flowerbed.flower.app.app import App
     from flowerbed.flower.app.run_config import Scalar
-    from flowerbed.flower.connection import Connection
-    from flowerbed.flower.labels import Labels
     from flowerbed.flower.source.request import Source
 
 NAMED = 5  # files of a run that are told by name
@@ -47,10 +50,6 @@ class Keeper:
 
     def started(self, run_id: int, app: App, source: Source, overrides: dict[str, Scalar]) -> None:
         """Write what is known when the run's id is."""
-        from flowerbed.flower.labels import Labels
-        from flowerbed.flower.recording import submission
-        from flowerbed.runs.records import begin
-
         took = time.monotonic() - self._began
         made = submission(
             app, source, overrides, took, self._labels or Labels(), ["flowerbed", *sys.argv[1:]]
@@ -63,9 +62,6 @@ class Keeper:
 
     def finish(self, *, ask: bool = True) -> None:
         """Complete the record with what the SuperLink knows now; without `ask` only tell where it is."""
-        from flowerbed.flower.text import printable
-        from flowerbed.runs.records import ARTIFACTS, capture, folder_of, load
-
         if not self._run_id:
             return
         try:
@@ -84,8 +80,6 @@ class Keeper:
 
     def resume(self) -> None:
         """Complete a record that was left incomplete; where none was begun, begin none."""
-        from flowerbed.runs.records import load
-
         try:
             record = load(self._root, self._run_id)
         except FlowerbedError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,12 +11,14 @@ from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narra
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
+from flowerbed.declaration import load_plan
+from flowerbed.files import write_atomic
+from flowerbed.plan import Plan
+from flowerbed.runs.records import recorded
+from flowerbed.runs.report import render_page, render_text
 
-if TYPE_CHECKING:
-    from flowerbed.plan import Plan
 
-
-def report(
+def report_command(
     run: RunArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,
@@ -32,10 +34,6 @@ def report(
 
     A run with a complete record needs no SuperLink; the record of another is written on the way.
     """
-    from flowerbed.files import write_atomic
-    from flowerbed.runs.records import recorded
-    from flowerbed.runs.report import render_page, render_text
-
     root = records_folder(records, file)
     found, log = recorded(
         root,
@@ -56,7 +54,5 @@ def report(
 
 def plan_of(file: Path | None, connection: Path | None) -> Plan | None:
     """Return the plan, which knows the nodes' tenants; none where no declaration is at hand."""
-    from flowerbed.declaration import load_plan
-
     declaration = declaration_file(file)
     return load_plan(declaration) if file or (not connection and declaration.exists()) else None

@@ -12,7 +12,9 @@ from flowerbed.cli.runs import RunArgument, run_id_of
 from flowerbed.cli.submit import submitted
 from flowerbed.flower.flags import flag, switch
 from flowerbed.flower.options import FollowFlags, LabelFlags
+from flowerbed.flower.submission import SubmitOptions
 from flowerbed.flower.text import printable
+from flowerbed.runs.records.again import again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class RetryFlags:
     detach: bool = switch("end when the run is started")
 
 
-def retry(
+def retry_command(
     run: RunArgument,
     *,
     where: FederationFlags,
@@ -40,9 +42,6 @@ def retry(
 
     The record has the app as it was sent, so later changes of its folder do not count.
     """
-    from flowerbed.flower.submission import SubmitOptions
-    from flowerbed.runs.records.again import again
-
     root = records_folder(kept.records, None if machine.local else where.file)
     run_id = run_id_of(run, root, where.file, where.connection, where.user)
     before = again(root, run_id, resume=change.resume)

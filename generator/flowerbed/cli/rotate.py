@@ -4,40 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from flowerbed import identities
+from flowerbed.bundles import generate, read_record
+from flowerbed.bundles.record import NOBODY
 from flowerbed.cli.common import (
     FileOption,
     JsonOption,
     declaration_file,
     narrate,
     say,
-    warn_of_troubles,
 )
 from flowerbed.cli.json_results import say_json
+from flowerbed.cli.notices import warn_of_troubles
 from flowerbed.cli.verbs import Verbs
+from flowerbed.declaration import load_plan
 from flowerbed.errors import IdentityError, UsageError
+from flowerbed.identities.issued import kept_certificate
+from flowerbed.identities.kept import locked
+from flowerbed.identities.revocations import add_revocations, key_fingerprint, read_revocations, revoke_users
+from flowerbed.identities.rotation import rotate_authority
+from flowerbed.identities.tenants import makes_keys, read_node_keys, replace_node_keys
+from flowerbed.plan import Plan, Tenant
 from flowerbed.project import Project
 
-if TYPE_CHECKING:
-    from flowerbed.plan import Plan, Tenant
-
-rotate = Verbs(
+rotate_command = Verbs(
     no_args_is_help=True,
     help="Replace a certificate, the CA or node keys, in the bundles; `flowerbed apply` brings them out.",
 )
-revoke = Verbs(
+revoke_command = Verbs(
     no_args_is_help=True, help="Shut a tenant, a node or a user out for good; `flowerbed apply` makes it so."
 )
 
 NODES = "NODE is `north/0` or the node's full name, `hospitals-north-0`."
 
 
-@rotate.command("certificate")
+@rotate_command.command("certificate")
 def rotate_certificate(
-    option: FileOption = None,
+    file: FileOption = None,
     user: Annotated[str | None, typer.Option("--user", help="Of this user.")] = None,
     server: Annotated[bool, typer.Option("--server", help="Of the gateway.")] = False,
     revoke_old: Annotated[
@@ -50,12 +57,9 @@ def rotate_certificate(
     The gateway takes its own by a reload: runs go on. A user's last one goes on as well, until its end or
     --revoke-old.
     """
-    from flowerbed import identities
-    from flowerbed.identities.kept import locked
-
     if bool(user) == server or (revoke_old and server):
         raise typer.BadParameter("say --server, or --user NAME (with --revoke-old, if the last one must end)")
-    plan, folder = _loaded(option)
+    plan, folder = _loaded(file)
     if plan.insecure or (server and plan.superlink.tls.source != "generated"):
         raise UsageError("that certificate is not made here", where=plan.name)
     with locked(folder):
@@ -72,9 +76,9 @@ def rotate_certificate(
         _finish(plan, folder, json=json)
 
 
-@rotate.command("ca")
+@rotate_command.command("ca")
 def rotate_ca(
-    option: FileOption = None,
+    file: FileOption = None,
     distributed: Annotated[
         bool, typer.Option("--distributed", help="Every party runs with what the last step gave it.")
     ] = False,
@@ -85,27 +89,21 @@ def rotate_ca(
     1: everybody trusts the old and a new one. 2: the new one signs. 3: the old one is dropped. Steps 2 and 3
     would shut out whoever did not get the step before, so they want --distributed.
     """
-    from flowerbed.identities.kept import locked
-    from flowerbed.identities.rotation import rotate_authority
-
-    plan, folder = _loaded(option)
+    plan, folder = _loaded(file)
     with locked(folder):
         step = rotate_authority(plan, folder, distributed=distributed, tell=_tell)
         narrate(f"step {step} of 3 is done in the bundles")
         _finish(plan, folder, json=json, step=step)
 
 
-@rotate.command("key")
+@rotate_command.command("key")
 def rotate_key(
     target: Annotated[str, typer.Argument(metavar="TENANT[/NODE]", help="All nodes of a tenant, or one.")],
-    option: FileOption = None,
+    file: FileOption = None,
     json: JsonOption = False,
 ) -> None:
     """Give nodes new keys. Each is out for seconds while it restarts; its last key never counts again."""
-    from flowerbed.identities.kept import locked
-    from flowerbed.identities.tenants import makes_keys, replace_node_keys
-
-    plan, folder = _loaded(option)
+    plan, folder = _loaded(file)
     tenant, nodes = _nodes(plan, target)
     if not makes_keys(plan, tenant):
         raise UsageError(
@@ -118,14 +116,14 @@ def rotate_key(
         _finish(plan, folder, json=json)
 
 
-@revoke.command("tenant")
+@revoke_command.command("tenant")
 def revoke_tenant(
     name: Annotated[str, typer.Argument(metavar="TENANT")],
-    option: FileOption = None,
+    file: FileOption = None,
     json: JsonOption = False,
 ) -> None:
     """Shut all nodes of a tenant out. Their keys never count again: `rotate key` is the way back."""
-    plan, folder = _loaded(option)
+    plan, folder = _loaded(file)
     if "/" in name:
         raise UsageError(
             "a tenant has no slash in its name", remedy="`flowerbed revoke node` takes TENANT/NODE"
@@ -134,14 +132,14 @@ def revoke_tenant(
     _revoke_keys(plan, tenant, nodes, folder, json=json)
 
 
-@revoke.command("node")
+@revoke_command.command("node")
 def revoke_node(
     name: Annotated[str, typer.Argument(metavar="NODE", help=NODES)],
-    option: FileOption = None,
+    file: FileOption = None,
     json: JsonOption = False,
 ) -> None:
     """Shut one node out. Its key never counts again: `rotate key` is the way back."""
-    plan, folder = _loaded(option)
+    plan, folder = _loaded(file)
     if "/" not in name:
         owner = next((each for each in plan.tenants if any(node.name == name for node in each.nodes)), None)
         if owner is None:
@@ -152,14 +150,12 @@ def revoke_node(
     _revoke_keys(plan, tenant, nodes, folder, json=json)
 
 
-@revoke.command("user")
+@revoke_command.command("user")
 def revoke_user(
-    name: Annotated[str, typer.Argument(metavar="USER")], option: FileOption = None, json: JsonOption = False
+    name: Annotated[str, typer.Argument(metavar="USER")], file: FileOption = None, json: JsonOption = False
 ) -> None:
     """Shut a user out. The certificate never counts again: `rotate certificate --user` makes another."""
-    from flowerbed.identities.kept import locked
-
-    plan, folder = _loaded(option)
+    plan, folder = _loaded(file)
     if name not in {user.name for user in plan.users}:
         raise _unknown("user", name, [user.name for user in plan.users])
     with locked(folder):
@@ -167,11 +163,9 @@ def revoke_user(
         _finish(plan, folder, json=json)
 
 
-def _loaded(option: Path | None) -> tuple[Plan, Path]:
-    from flowerbed.bundles import read_record
-    from flowerbed.declaration import load_plan
+def _loaded(file: Path | None) -> tuple[Plan, Path]:
 
-    path = declaration_file(None, option)
+    path = declaration_file(file)
     plan = load_plan(path)
     folder = Project(path).bundles(plan.name)
     read_record(plan, folder)  # refuses another federation's folder
@@ -197,8 +191,6 @@ def _nodes(plan: Plan, target: str) -> tuple[Tenant, list[str]]:
 
 
 def _revoke_keys(plan: Plan, tenant: Tenant, nodes: list[str], folder: Path, *, json: bool) -> None:
-    from flowerbed.identities.kept import locked
-    from flowerbed.identities.revocations import add_revocations, key_fingerprint
 
     if plan.insecure or plan.admission != "listed":
         what = "nodes of this federation are not admitted by their keys, so there is none to revoke"
@@ -214,9 +206,6 @@ def _revoke_keys(plan: Plan, tenant: Tenant, nodes: list[str], folder: Path, *, 
 
 def _public_keys(plan: Plan, tenant: Tenant, folder: Path) -> Iterator[tuple[str, str]]:
     """Yield node names with public keys (PEM): those declared, recorded and at hand, which may be damaged."""
-    from flowerbed.bundles import read_record
-    from flowerbed.identities.tenants import read_node_keys
-
     yield from ((node.name, node.public_key) for node in tenant.nodes if node.public_key)
     recorded = read_record(plan, folder).parties.get(f"tenants/{tenant.name}")
     yield from recorded.identity.public_keys.items() if recorded else ()
@@ -229,8 +218,6 @@ def _public_keys(plan: Plan, tenant: Tenant, folder: Path) -> Iterator[tuple[str
 
 
 def _revoke_user(folder: Path, user: str) -> None:
-    from flowerbed.identities.issued import kept_certificate
-    from flowerbed.identities.revocations import read_revocations, revoke_users
 
     kept = kept_certificate(folder, user)
     if kept and read_revocations(folder).covers(user, kept[1]):
@@ -241,9 +228,6 @@ def _revoke_user(folder: Path, user: str) -> None:
 
 def _finish(plan: Plan, folder: Path, *, json: bool, **facts: object) -> None:
     """Bring the bundles in line, and say whose changed."""
-    from flowerbed.bundles import generate, read_record
-    from flowerbed.bundles.record import NOBODY
-
     before = read_record(plan, folder)
     report = generate(plan, folder, tell=_tell)
     after = read_record(plan, folder)

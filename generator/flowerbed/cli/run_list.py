@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from flowerbed.cli import run_table
 from flowerbed.cli.common import DEFAULT_FILE, JsonOption, narrate, say
 from flowerbed.cli.flags import FederationFlags, flat
 from flowerbed.cli.json_results import say_json
@@ -19,9 +20,9 @@ from flowerbed.cli.runs import connector, find_connection
 from flowerbed.cli.verbs import Verbs
 from flowerbed.errors import UsageError
 from flowerbed.flower.flags import flag
-
-if TYPE_CHECKING:
-    from flowerbed.runs.records.listing import Known, Wanted
+from flowerbed.runs.model import RunFilter
+from flowerbed.runs.records.listing import Known, Wanted, known_runs
+from flowerbed.runs.records.query import condition, order
 
 _AGE = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -61,10 +62,12 @@ class RunFilters:
 
 
 RecordedOption = Annotated[bool, typer.Option("--recorded", help="Use the records alone; ask no SuperLink.")]
-runs = Verbs(invoke_without_command=True, help="List the runs, newest first, or compare some of them.")
+runs_command = Verbs(
+    invoke_without_command=True, help="List the runs, newest first, or compare some of them."
+)
 
 
-@runs.callback()
+@runs_command.callback()
 @flat
 def list_them(
     context: typer.Context,
@@ -84,7 +87,6 @@ def list_them(
     """
     if context.invoked_subcommand:
         return
-    from flowerbed.cli import run_table
 
     chosen = wanted_runs(filters, limit)
     root = records_folder(records, federation.file)
@@ -102,10 +104,6 @@ def list_them(
 
 def wanted_runs(filters: RunFilters, limit: int | None = 20) -> Wanted:
     """Return which runs the options name. Raises UsageError."""
-    from flowerbed.runs import RunFilter
-    from flowerbed.runs.records.listing import Wanted
-    from flowerbed.runs.records.query import condition, order
-
     return Wanted(
         filter=RunFilter(
             frozenset(map(str, filters.status)),
@@ -120,8 +118,6 @@ def wanted_runs(filters: RunFilters, limit: int | None = 20) -> Wanted:
 
 def runs_known(root: Path, chosen: Wanted, federation: FederationFlags, *, recorded: bool = False) -> Known:
     """Return the wanted runs, and narrate where they are from if that is not the SuperLink."""
-    from flowerbed.runs.records.listing import known_runs
-
     where = (federation.file, federation.connection, federation.user)
     connect = None if recorded else connector(*where)
     if not (recorded or connect) and not root.is_dir():

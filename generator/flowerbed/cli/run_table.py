@@ -9,12 +9,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+
+import msgspec
 
 from flowerbed.flower.text import printable
-
-if TYPE_CHECKING:
-    from flowerbed.runs.records.query import Row
+from flowerbed.runs.records.query import Row, figure
+from flowerbed.runs.report.figures import number, rank
 
 CELL = 48  # characters of a cell; --json has all
 SHORT_ID = 8
@@ -134,8 +134,6 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 def as_data(row: Row) -> dict[str, object]:
     """Return a run for programs."""
-    import msgspec
-
     entry = row.entry
     return {
         **msgspec.structs.asdict(row.run),
@@ -173,9 +171,6 @@ def _submitted(*, short: bool) -> Callable[[Row], str]:
 
 def _figures(row: Row, sorted_by: str) -> str:
     """Return some last figures, that by which the runs are sorted first, with their round where it is one."""
-    from flowerbed.runs.records.query import figure
-    from flowerbed.runs.report.figures import number, rank
-
     first = figure(row, sorted_by)
     names = sorted(row.figures, key=lambda key: rank(key.partition(".")[2]))
     chosen: dict[str, str] = {}

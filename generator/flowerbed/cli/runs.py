@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from flowerbed import local
 from flowerbed.cli.common import (
     DEFAULT_FILE,
     declaration_file,
     narrate,
 )
 from flowerbed.cli.records import records_folder
+from flowerbed.declaration import load_plan
 from flowerbed.errors import LocalError, UnreachableError, UsageError
+from flowerbed.flower.connection import Connection
 from flowerbed.project import Project
-
-if TYPE_CHECKING:
-    from flowerbed.flower.connection import Connection
+from flowerbed.runs.records.selecting import candidates, run_of
 
 ConnectionOption = Annotated[
     Path | None,
@@ -34,8 +35,6 @@ UserOption = Annotated[
 
 def _recorded(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the RUN arguments that begin so, from the records alone: a shell waits for them."""
-    from flowerbed.runs.records.selecting import candidates
-
     given = context.params
     found = candidates(records_folder(given.get("records"), given.get("file")))
     words = [("latest", str(found[0]))] if found else []
@@ -64,8 +63,6 @@ def run_id_of(
 
     Raises UsageError, and where the SuperLink has to be asked what `find_connection` does.
     """
-    from flowerbed.runs.records.selecting import run_of
-
     found = run_of(run, root, connector(file, connection, user), everywhere=everywhere)
     if found != run:
         narrate(f"run {found} ({run})")
@@ -88,7 +85,6 @@ def find_connection(
 
     Raises UsageError, DeclarationError, or UnreachableError where no local federation runs.
     """
-
     return connection_reader(file, connection, user, given)()
 
 
@@ -99,8 +95,6 @@ def connection_reader(
 
     Raises UsageError, DeclarationError, or UnreachableError where no local federation runs.
     """
-    from flowerbed.flower.connection import Connection
-
     flags = given or {}
     if connection and user:
         raise UsageError("--user is for the local federation; a connection file has its own certificate")
@@ -112,9 +106,6 @@ def connection_reader(
 
 def _local_connection(file: Path | None, user: str | None) -> Path:
     """Return the connection file of the declared federation that runs on this machine."""
-    from flowerbed import local
-    from flowerbed.declaration import load_plan
-
     declaration = declaration_file(file)
     state = Project(declaration).state(load_plan(declaration).name)
     try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flowerbed.cli.compare import compare
-from flowerbed.cli.label import label
-from flowerbed.cli.run_list import runs
+from flowerbed.cli.compare import compare_command
+from flowerbed.cli.label import label_command
+from flowerbed.cli.run_list import runs_command
 
-__all__ = ["runs"]
+__all__ = ["runs_command"]
 
-runs.command()(compare)
-runs.command()(label)
+runs_command.command("compare")(compare_command)
+runs_command.command("label")(label_command)

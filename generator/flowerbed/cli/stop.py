@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from flowerbed import runs
 from flowerbed.cli.common import FileOption, JsonOption, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
+from flowerbed.runs.records import ended
 
 
-def stop(
+def stop_command(
     run: RunArgument,
     file: FileOption = None,
     connection: ConnectionOption = None,
@@ -17,17 +19,14 @@ def stop(
     json: JsonOption = False,
 ) -> None:
     """Stop a run; one that has finished stays as it is, which is no error."""
-    from flowerbed import runs as known
-    from flowerbed.runs.records import ended
-
     root = records_folder(records, file)
     run = run_id_of(run, root, file, connection, user, everywhere=True)
     if kept := ended(root, run):
         stopped, status = False, kept[0].run.outcome
     else:
         where = find_connection(file, connection, user)
-        stopped = known.stop(where, run)
-        status = "stopped" if stopped else known.get_run(where, run).outcome
+        stopped = runs.stop(where, run)
+        status = "stopped" if stopped else runs.get_run(where, run).outcome
     if json:
         say_json({"run_id": run, "stopped": stopped, "status": status})
     else:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from flowerbed.cli.common import DEFAULT_FILE, narrate
 from flowerbed.cli.flags import FederationFlags, LocalFlags, RecordFlags, WhereFlags
 from flowerbed.cli.libraries import libraries_of
 from flowerbed.cli.records import Keeper, records_folder
 from flowerbed.cli.runs import connection_reader
 from flowerbed.errors import UsageError
+from flowerbed.flower import submission
+from flowerbed.flower.connection import Connection
+from flowerbed.flower.follow import FollowOptions
+from flowerbed.flower.interrupts import ignore_interruptions
+from flowerbed.flower.labels import Labels
 from flowerbed.flower.options import FollowFlags, LabelFlags, StartFlags
+from flowerbed.flower.runs import INTERRUPTED, UNREACHABLE
 from flowerbed.flower.source.options import APP_HELP, SourceFlags
-
-if TYPE_CHECKING:
-    from flowerbed.flower.connection import Connection
-    from flowerbed.flower.follow import FollowOptions
-    from flowerbed.flower.labels import Labels
-    from flowerbed.flower.submission import Reload, Reporting, SubmitOptions
+from flowerbed.flower.submission import Reload, Reporting, SubmitOptions, checked_first, dry_run
+from flowerbed.local.node_logs import client_errors
+from flowerbed.local.throwaway import throwaway
+from flowerbed.runs.control import load_connection
+from flowerbed.runs.live.terminal import watcher
 
 GOES_ON = "`flowerbed stop RUN` stops it, `flowerbed attach RUN` follows it again"
 AppArgument = Annotated[
@@ -28,7 +34,7 @@ AppArgument = Annotated[
 ]
 
 
-def submit(
+def submit_command(
     app: AppArgument = None,
     *,
     where: WhereFlags,
@@ -40,8 +46,6 @@ def submit(
     kept: RecordFlags,
 ) -> int:
     """Pack an app, start it, print the run's id, follow it, and end with its outcome."""
-    from flowerbed.flower.submission import SubmitOptions, dry_run
-
     called = labels.labels()
     what = SubmitOptions(
         app=source.request(app, start.config, start.settings),
@@ -67,9 +71,6 @@ def submitted(
     kept: RecordFlags,
 ) -> int:
     """Submit what the options say, and keep its record; return the exit code."""
-    from flowerbed.flower.submission import Reporting
-    from flowerbed.runs.live.terminal import watcher
-
     reporting = Reporting(
         json=follow.json, outcome=follow.outcome, watcher=watcher(plain=kept.plain), goes_on=GOES_ON
     )
@@ -91,10 +92,6 @@ def _submit_locally(
     machine: LocalFlags,
     kept: RecordFlags,
 ) -> int:
-    from flowerbed.cli.common import narrate
-    from flowerbed.flower.submission import checked_first
-    from flowerbed.local.throwaway import throwaway
-    from flowerbed.runs import load_connection
 
     refuse_federation(where, "run", detach=what.detach)
     # A run on a federation that ends with this command cannot go on.
@@ -125,8 +122,6 @@ def overrides(where: FederationFlags) -> dict[str, object]:
 
 def demand_federation(where: FederationFlags, machine: LocalFlags) -> None:
     """Raise UsageError where neither a declaration nor a connection says where to run an app."""
-    from flowerbed.cli.common import DEFAULT_FILE
-
     if machine.packages:
         raise UsageError(
             "--with is for --local: elsewhere the images bring an app's packages",
@@ -148,15 +143,11 @@ def _recorded(
     reporting: Reporting,
     reload: Reload | None,
 ) -> int:
-    from flowerbed.flower import runs as flower_runs
-    from flowerbed.flower import submission
-    from flowerbed.flower.interrupts import ignore_interruptions
-    from flowerbed.local.node_logs import client_errors
 
     how = replace(how, node_errors=partial(client_errors, connection))
     code = submission.submit(connection, what, how, replace(reporting, started=keeper.started), reload)
-    if code == flower_runs.INTERRUPTED:
+    if code == INTERRUPTED:
         ignore_interruptions()
     # Nobody waits for the log of a run that is not followed.
-    keeper.finish(ask=code != flower_runs.UNREACHABLE and not what.detach)
+    keeper.finish(ask=code != UNREACHABLE and not what.detach)
     return code

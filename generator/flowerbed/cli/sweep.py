@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from flowerbed.cli.common import narrate, say
 from flowerbed.cli.flags import LocalFlags, RecordFlags, WhereFlags
@@ -14,18 +14,24 @@ from flowerbed.cli.libraries import libraries_of
 from flowerbed.cli.records import records_folder
 from flowerbed.cli.runs import connection_reader
 from flowerbed.cli.submit import AppArgument, demand_federation, refuse_federation
+from flowerbed.cli.sweep_view import as_data, results, show
 from flowerbed.cli.sweep_work import Way, worked_off
 from flowerbed.errors import UsageError
-from flowerbed.flower.flags import flag, switch
-from flowerbed.flower.labels import NOTE_HELP, TAG_HELP
+from flowerbed.flower.app.app import App, load_for_run
+from flowerbed.flower.duration import seconds
+from flowerbed.flower.flags import flag, shared, switch
+from flowerbed.flower.interrupts import interruptions
+from flowerbed.flower.labels import labels
+from flowerbed.flower.options import FollowFlags, LabelFlags, share
 from flowerbed.flower.source.options import SourceFlags
+from flowerbed.flower.source.prepare import prepared
+from flowerbed.flower.submission import Reload
 from flowerbed.flower.text import printable
-
-if TYPE_CHECKING:
-    from flowerbed.flower.app.app import App
-    from flowerbed.flower.submission import Reload
-    from flowerbed.runs.sweeps.queue import Limits
-    from flowerbed.runs.sweeps.state import Sweep
+from flowerbed.runs.records.query import order
+from flowerbed.runs.sweeps.flower import Submission, given_up
+from flowerbed.runs.sweeps.grid import axes, check, combinations
+from flowerbed.runs.sweeps.queue import Limits
+from flowerbed.runs.sweeps.state import Sweep, claimed, file_of, fingerprint, opened, saver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,29 +49,19 @@ class SweepFlags:
     best: str | None = flag("KEY[:max]", "name the run whose figure is the smallest, or largest")
     max_runs: int = flag("N", "allow N runs", kind=int, default=1000, least=1)
     timeout: str | None = flag("TIME", "stop a run that runs longer: 90s, 10m, 2h")
-    unreachable_timeout: str = flag("TIME", "bear so long with an absent SuperLink", default="5m")
-    on_interrupt: Literal["ask", "leave", "stop"] = flag(
-        "",
-        "what becomes of the run then; ask: leave it, unless a terminal's user says stop",
-        default="ask",
-        choices=("ask", "leave", "stop"),
-    )
-    min_replies: str | None = flag(
-        "SHARE", "exit code 1 if a phase of a round has a smaller share of good replies, such as 0.8"
-    )
-    require_all_replies: bool = switch("the same as --min-replies 1")
+    unreachable_timeout: str = shared(FollowFlags, "unreachable_timeout")
+    on_interrupt: Literal["ask", "leave", "stop"] = shared(FollowFlags, "on_interrupt")
+    min_replies: str | None = shared(FollowFlags, "min_replies")
+    require_all_replies: bool = shared(FollowFlags, "require_all_replies")
     json: bool = switch("print one JSON document on stdout")
     name: str | None = flag("NAME", "the sweep's name, its runs' tag; default: the app's")
-    tags: tuple[str, ...] = flag("TAG", TAG_HELP, words=("--tag",), repeatable=True)
-    note: str | None = flag("TEXT", NOTE_HELP)
+    tags: tuple[str, ...] = shared(LabelFlags, "tags")
+    note: str | None = shared(LabelFlags, "note")
     retry: bool = switch("also run again what ended, and did not complete")
     restart: bool = switch("begin the sweep anew, finished runs included")
 
     def limits(self) -> Limits:
         """Return how the runs are worked off. Raises UsageError."""
-        from flowerbed.flower.duration import seconds
-        from flowerbed.runs.sweeps.queue import Limits
-
         return Limits(
             parallel=self.parallel,
             timeout=seconds(self.timeout) if self.timeout else None,
@@ -73,7 +69,7 @@ class SweepFlags:
         )
 
 
-def sweep(
+def sweep_command(
     app: AppArgument = None,
     *,
     where: WhereFlags,
@@ -86,8 +82,6 @@ def sweep(
 
     The same command resumes a sweep that was interrupted: finished runs are not run again.
     """
-    from flowerbed.flower.interrupts import interruptions
-
     with interruptions():
         return _swept(app, where, how, source, machine, kept)
 
@@ -100,14 +94,6 @@ def _swept(
     machine: LocalFlags,
     kept: RecordFlags,
 ) -> int:
-    from flowerbed.flower.app.app import load_for_run
-    from flowerbed.flower.labels import labels
-    from flowerbed.flower.options import share
-    from flowerbed.flower.source.prepare import prepared
-    from flowerbed.runs.records.query import order
-    from flowerbed.runs.sweeps.flower import Submission
-    from flowerbed.runs.sweeps.grid import axes, check, combinations
-    from flowerbed.runs.sweeps.state import claimed, fingerprint, opened
 
     best = order(how.best) if how.best else None
     called = labels(how.name, how.tags, how.note)
@@ -144,8 +130,6 @@ def _swept(
 
 def _previewed(state: Sweep, app: App, *, json: bool) -> int:
     """Print the runs that would be submitted, those that have ended with their status."""
-    from flowerbed.cli.sweep_view import as_data
-
     if json:
         say_json(as_data(state, [], None, 0))
         return 0
@@ -166,8 +150,6 @@ def _reload(where: WhereFlags, machine: LocalFlags) -> Reload | None:
 
 
 def _begun(root: Path, state: Sweep, *, old: bool, local: bool, retry: bool) -> None:
-    from flowerbed.runs.sweeps.flower import given_up
-    from flowerbed.runs.sweeps.state import file_of, saver
 
     for point in state.points:
         lost = local and point.exit_code is None  # it went with its federation
@@ -185,7 +167,6 @@ def _begun(root: Path, state: Sweep, *, old: bool, local: bool, retry: bool) -> 
 
 
 def _concluded(root: Path, state: Sweep, best: Any, code: int, *, json: bool) -> int:  # noqa: ANN401
-    from flowerbed.cli.sweep_view import as_data, results, show
 
     reports, first = results(root, state, best)
     if json:

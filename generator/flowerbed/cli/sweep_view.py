@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from flowerbed.cli.common import say
 from flowerbed.cli.run_table import elapsed, width_of_terminal
 from flowerbed.flower.text import printable
-
-if TYPE_CHECKING:
-    from flowerbed.runs.records.query import Order, Row
-    from flowerbed.runs.report import Report
-    from flowerbed.runs.sweeps.queue import Queue
-    from flowerbed.runs.sweeps.state import Sweep
+from flowerbed.runs.records.query import Order, Row, figure, ordered, row_of, values
+from flowerbed.runs.records.reporting import kept
+from flowerbed.runs.report import Report, compare
+from flowerbed.runs.report.comparison import labels
+from flowerbed.runs.report.figures import number
+from flowerbed.runs.report.overview import render_overview
+from flowerbed.runs.sweeps.queue import Queue
+from flowerbed.runs.sweeps.state import Sweep
 
 SHOWN = 8  # unfinished runs
 
@@ -24,15 +32,9 @@ SHOWN = 8  # unfinished runs
 @contextmanager
 def watched(sweep: Sweep, queue: Queue, *, plain: bool) -> Iterator[None]:
     """Show on a terminal where the runs are, below what is printed meanwhile; elsewhere nothing."""
-    import os
-    import sys
-
     if plain or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         yield
         return
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
 
     def lines() -> Text:
         return Text("\n".join(where(sweep, queue)), no_wrap=True, overflow="ellipsis")
@@ -63,9 +65,6 @@ def where(sweep: Sweep, queue: Queue) -> list[str]:
 
 def results(root: Path, sweep: Sweep, best: Order | None) -> tuple[list[Report], Row | None]:
     """Return the reports of the runs that have a record, the best first, and the best completed run."""
-    from flowerbed.runs.records.query import figure, ordered, row_of, values
-    from flowerbed.runs.records.reporting import kept
-
     found = [report for point in sweep.points if point.run_id and (report := kept(root, point.run_id))]
     rows = [row_of(report) for report in found]
     good = {point.run_id for point in sweep.points if point.exit_code == 0}
@@ -83,12 +82,6 @@ def _is_number(found: tuple[str, Any, int] | None) -> bool:
 
 def show(sweep: Sweep, reports: list[Report], first: Row | None, best: Order | None) -> None:
     """Print the table of results and the best run."""
-    from flowerbed.runs.records.query import figure
-    from flowerbed.runs.report import compare
-    from flowerbed.runs.report.comparison import labels
-    from flowerbed.runs.report.figures import number
-    from flowerbed.runs.report.overview import render_overview
-
     width = width_of_terminal()
     if reports:
         names = labels(reports) if width else [one.run.run_id for one in reports]
@@ -106,8 +99,6 @@ def show(sweep: Sweep, reports: list[Report], first: Row | None, best: Order | N
 
 def as_data(sweep: Sweep, reports: list[Report], first: Row | None, code: int) -> dict[str, object]:
     """Return a sweep for programs, its runs in the order of the grid."""
-    from flowerbed.runs.records.query import row_of
-
     rows = {report.run.run_id: row_of(report) for report in reports}
 
     def figures(run_id: str) -> dict[str, object]:

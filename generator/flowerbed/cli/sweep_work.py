@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flowerbed.cli.common import narrate
+from flowerbed.cli.flags import LocalFlags
+from flowerbed.cli.sweep_view import watched
 from flowerbed.errors import FlowerbedError
-
-if TYPE_CHECKING:
-    from flowerbed.cli.flags import LocalFlags
-    from flowerbed.flower.follow import Interrupt
-    from flowerbed.flower.submission import Reload
-    from flowerbed.runs.sweeps.flower import Runs, Submission
-    from flowerbed.runs.sweeps.queue import Limits, Queue
-    from flowerbed.runs.sweeps.state import Sweep
+from flowerbed.flower.client import FlowerClient
+from flowerbed.flower.follow import Interrupt
+from flowerbed.flower.interrupts import ignore_interruptions
+from flowerbed.flower.runs import INTERRUPTED
+from flowerbed.flower.submission import Reload
+from flowerbed.local.throwaway import throwaway
+from flowerbed.runs.control import load_connection
+from flowerbed.runs.sweeps.flower import Runs, Submission, given_up
+from flowerbed.runs.sweeps.queue import Limits, Queue
+from flowerbed.runs.sweeps.state import Sweep, saver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +40,6 @@ class Way:
 
 def worked_off(state: Sweep, submitted: Submission, limits: Limits, root: Path, way: Way) -> int:
     """Run what has not ended, and return the exit code."""
-    from flowerbed.cli.sweep_view import watched
-    from flowerbed.flower.client import FlowerClient
-    from flowerbed.flower.interrupts import ignore_interruptions
-    from flowerbed.flower.runs import INTERRUPTED
-    from flowerbed.runs.sweeps.flower import Runs
-    from flowerbed.runs.sweeps.queue import Queue
-    from flowerbed.runs.sweeps.state import saver
-
     if all(point.exit_code is not None for point in state.points):
         return state.exit_code
     try:
@@ -76,8 +72,6 @@ def _connected(way: Way) -> Iterator[Reload]:
     if way.reload:
         yield way.reload
         return
-    from flowerbed.local.throwaway import throwaway
-    from flowerbed.runs import load_connection
 
     with throwaway(way.machine.nodes, narrate, wait=False, packages=way.machine.packages) as federation:
         own = load_connection(federation.connection())
@@ -88,10 +82,6 @@ def _interrupted(
     root: Path, state: Sweep, queue: Queue, work: Runs, how: Interrupt, why: KeyboardInterrupt
 ) -> None:
     """Stop the runs that are under way, or say that they go on, and how the sweep is resumed."""
-    import signal
-
-    from flowerbed.runs.sweeps.flower import given_up
-
     going = queue.going
     ids = ", ".join(point.run_id for point in going)
     asked = how == "ask" and signal.SIGTERM not in why.args and sys.stdin.isatty() and sys.stderr.isatty()

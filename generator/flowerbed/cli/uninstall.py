@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from flowerbed.cli.cluster import PartyOption, selected
 from flowerbed.cli.common import FileArgument, FileOption, JsonOption, narrate, say
 from flowerbed.cli.json_results import say_json
+from flowerbed.cli.parties import PartyOption, selected
+from flowerbed.cli.progress import Progress
 from flowerbed.errors import UsageError
+from flowerbed.kubernetes.parties import Party
+from flowerbed.kubernetes.programs import find_programs
+from flowerbed.kubernetes.verbs import uninstall
+from flowerbed.kubernetes.verbs.remaining import Kept
+from flowerbed.kubernetes.verbs.uninstall import Uninstalled
+from flowerbed.plan import Plan
 from flowerbed.project import Project
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
-    from flowerbed.kubernetes.parties import Party
-    from flowerbed.kubernetes.verbs.remaining import Kept
-    from flowerbed.kubernetes.verbs.uninstall import Uninstalled
-    from flowerbed.plan import Plan
-
-
-def uninstall(
+def uninstall_command(
     file: FileArgument = None,
     option: FileOption = None,
     party: PartyOption = None,
@@ -54,27 +54,23 @@ def uninstall(
     error. At the end it prints what stays and the commands that delete it. Keys and bundles on this machine
     are never deleted: `flowerbed apply` installs the federation again.
     """
-    from flowerbed.cli.progress import Progress
-    from flowerbed.kubernetes.programs import find_programs
-    from flowerbed.kubernetes.verbs import uninstall as removing
-
     path, plan, parties = selected(file, option, party)
     programs, issued = find_programs(), _issued(plan)
     if dry_run:
-        commands = removing.dry_run(programs, parties, purge=purge, timeout=timeout, issued=issued)
+        commands = uninstall.dry_run(programs, parties, purge=purge, timeout=timeout, issued=issued)
         _dry_run(commands, json=json)
         return 0
     if purge and not yes:
         _confirm(plan, parties)
     try:
         with Progress() as progress:
-            found = removing.uninstall(
+            found = uninstall.uninstall(
                 programs, parties, purge=purge, timeout=timeout, tell=progress.tell, issued=issued
             )
     except KeyboardInterrupt:
         narrate("interrupted; what was removed stays so, and `flowerbed uninstall` goes on from there")
         raise
-    code = removing.exit_code(found)
+    code = uninstall.exit_code(found)
     if json:
         say_json({"name": plan.name, "removed": not code, "parties": found})
     else:

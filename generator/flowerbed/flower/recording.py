@@ -18,20 +18,22 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from .app.app import App
-from .app.run_config import Scalar
 from .artifacts import artifacts
 from .environment import command_line, environment
 from .errors import UsageError
 from .json_text import dumps
 from .labels import Labels
 from .runs import Outcome
-from .source.request import Source
 from .source.tree import working_tree
 from .text import screened
 from .watcher import Watcher
+
+if TYPE_CHECKING:
+    from .app.app import App
+    from .app.run_config import Scalar
+    from .source.request import Source
 
 SUBMISSION = "submission.json"
 FAB = "app.fab"

@@ -14,7 +14,8 @@ from flowerbed.files import PRIVATE_MODE, read_file
 from flowerbed.local.commands import Site, nodes_file
 from flowerbed.local.part import START_LINE
 from flowerbed.local.state import Entry
-from flowerbed.runs import NodeRecord, list_nodes, load_connection
+from flowerbed.runs.control import list_nodes, load_connection
+from flowerbed.runs.model import NodeRecord
 
 NodeState = Literal["declared", "registered", "offline", "online", "unregistered"]
 # How long a call to the SuperLink may take before it counts as no answer, in seconds.

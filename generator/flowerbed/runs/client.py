@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowerbed.project import Project
-from flowerbed.runs import control
+from flowerbed.runs import control, submission
 from flowerbed.runs.python_words import in_python, pairs
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from flowerbed.flower.source.request import Request
     from flowerbed.flower.watcher import Watcher
     from flowerbed.plan import Plan
-    from flowerbed.runs.control import NodeRecord, RunRecord
     from flowerbed.runs.metrics import Metrics, Number, Scalar
+    from flowerbed.runs.model import NodeRecord, RunRecord
     from flowerbed.runs.records import Record
     from flowerbed.runs.report import Report
 
@@ -82,7 +82,7 @@ class Federation:
 
         with in_python():
             keeper = Keeper(self.connection, self.records, self.plan, name, tags, note)
-            run_id = control.submit(
+            run_id = submission.submit(
                 self.connection,
                 app,
                 settings=pairs(settings),
@@ -238,7 +238,7 @@ class Run:
         said = partial(client_errors, self.federation.connection)
         how = replace(how or FollowOptions(), log=watcher.hear, look=watcher.look, node_errors=said)
         with in_python(), watcher:
-            outcome = control.follow(self.federation.connection, self.run_id, how)
+            outcome = submission.follow(self.federation.connection, self.run_id, how)
         watcher.end(outcome)
         if outcome.status in ENDS:
             from flowerbed.runs.records.beginning import completed

@@ -15,7 +15,7 @@ from flowerbed.flower.artifacts import shown
 from flowerbed.flower.recording import FolderRecord
 from flowerbed.flower.runs import Outcome
 from flowerbed.flower.source.request import Source
-from flowerbed.runs.records.capture import handed_in
+from flowerbed.runs.records.capturing import handed_in
 
 APP = App(title="t/a 1.0", fab=b"", files={}, defaults={"rounds": 3, "rate": 0.1})
 DONE = Outcome(run_id="12", status="completed", reason="", exit_code=0)

@@ -9,7 +9,7 @@ import msgspec
 
 from flowerbed.kubernetes.diagnosis.findings import Finding
 from flowerbed.kubernetes.network.endpoints import EndpointStatus
-from flowerbed.runs import NodeStatus
+from flowerbed.runs.model import NodeStatus
 
 # Where a node's state is from: the SuperLink itself, or its pod's readiness, which follows from it.
 Source = Literal["superlink", "pod", ""]

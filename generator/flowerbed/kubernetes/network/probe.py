@@ -16,7 +16,7 @@ from flowerbed.kubernetes.network.endpoints import EndpointStatus, dial
 from flowerbed.kubernetes.network.forwarding import forwarded
 from flowerbed.kubernetes.parties import Commands
 from flowerbed.plan import Endpoint, Plan
-from flowerbed.runs import NodeRecord
+from flowerbed.runs.model import NodeRecord
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
 from flowerbed.identities.usable import usable_users
 from flowerbed.plan import Plan
-from flowerbed.runs import NodeRecord
+from flowerbed.runs.model import NodeRecord
 
 PATIENCE = 10.0
 

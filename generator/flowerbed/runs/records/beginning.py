@@ -15,10 +15,10 @@ from flowerbed.flower.labels import labels
 from flowerbed.flower.recording import submission
 from flowerbed.flower.source.request import Source
 from flowerbed.plan import Plan
-from flowerbed.runs.control import submit
 from flowerbed.runs.metrics.model import Scalar
 from flowerbed.runs.records import begin, capture
 from flowerbed.runs.records.again import again
+from flowerbed.runs.submission import submit
 
 
 class Keeper:

@@ -17,8 +17,8 @@ import msgspec
 from flowerbed.errors import FlowerbedError
 from flowerbed.files import PRIVATE_MODE, read_file, write_atomic
 from flowerbed.flower.json_text import restored
-from flowerbed.runs.control import RunRecord
 from flowerbed.runs.metrics import Number, Scalar
+from flowerbed.runs.model import RunRecord
 from flowerbed.runs.records.model import Record
 from flowerbed.runs.records.store import RECORD_FILE, load
 from flowerbed.runs.report.figures import SOURCES

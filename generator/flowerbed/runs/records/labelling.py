@@ -12,7 +12,7 @@ from flowerbed.errors import UsageError
 from flowerbed.files import PRIVATE_MODE, write_atomic
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.labels import labels
-from flowerbed.runs.records.capture import handed_in, look
+from flowerbed.runs.records.capturing import handed_in, look
 from flowerbed.runs.records.model import Record
 from flowerbed.runs.records.store import RECORD_FILE, folder_of, load, save
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from flowerbed.errors import UnreachableError
 from flowerbed.flower.connection import Connection
-from flowerbed.runs.control import RunFilter, RunRecord, find_runs
+from flowerbed.runs.control import find_runs
+from flowerbed.runs.model import RunFilter, RunRecord
 from flowerbed.runs.records.index import listing
 from flowerbed.runs.records.query import Condition, Order, Row, ordered
 

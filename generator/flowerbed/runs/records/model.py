@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from flowerbed.runs.control import RunRecord
 from flowerbed.runs.metrics import Metrics
 from flowerbed.runs.metrics.model import Scalar
+from flowerbed.runs.model import RunRecord
 from flowerbed.runs.report import Environment, Participant, SourceRecord, Wait
 
 VERSION = 3

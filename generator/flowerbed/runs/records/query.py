@@ -17,8 +17,8 @@ import msgspec
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.text import printable
-from flowerbed.runs.control import RunRecord
 from flowerbed.runs.metrics import Number, Scalar
+from flowerbed.runs.model import RunRecord
 from flowerbed.runs.records.index import Entry
 from flowerbed.runs.report import Report
 from flowerbed.runs.report.figures import SOURCES, columns

@@ -8,7 +8,7 @@ from pathlib import Path
 from flowerbed.errors import FlowerbedError
 from flowerbed.flower.connection import Connection
 from flowerbed.plan import Plan
-from flowerbed.runs.records.capture import handed_in, look
+from flowerbed.runs.records.capturing import handed_in, look
 from flowerbed.runs.records.model import Record
 from flowerbed.runs.records.store import load, load_log, save
 from flowerbed.runs.report import Report

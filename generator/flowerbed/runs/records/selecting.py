@@ -14,7 +14,8 @@ from pathlib import Path
 from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.text import printable
-from flowerbed.runs.control import RunFilter, RunRecord, find_runs
+from flowerbed.runs.control import find_runs
+from flowerbed.runs.model import RunFilter, RunRecord
 from flowerbed.runs.records.index import listing, recorded_ids
 from flowerbed.runs.report.figures import moment
 

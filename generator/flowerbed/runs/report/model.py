@@ -13,8 +13,8 @@ from flowerbed.flower.app_exceptions import RAISED, Raised, shortened
 from flowerbed.flower.nodes import present
 from flowerbed.flower.verdict import Known, remarks
 from flowerbed.plan import Plan
-from flowerbed.runs.control import NodeRecord, RunRecord
 from flowerbed.runs.metrics import LogReader, Metrics, Scalar, plain
+from flowerbed.runs.model import NodeRecord, RunRecord
 from flowerbed.runs.report.figures import duration
 from flowerbed.runs.report.participants import Participant, participants
 

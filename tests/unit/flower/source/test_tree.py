@@ -17,7 +17,7 @@ from flowerbed.flower.runs import Outcome
 from flowerbed.flower.source import tree as flower_tree
 from flowerbed.flower.source.request import Source
 from flowerbed.flower.source.tree import working_tree
-from flowerbed.runs.records.capture import handed_in
+from flowerbed.runs.records.capturing import handed_in
 
 Git = Callable[..., str]
 FILES = ("client.py", "new.py")

@@ -14,8 +14,8 @@ from flowerbed.runs.report import (
     render_comparison,
     render_comparison_page,
 )
-from flowerbed.runs.report.compare import RUN_LIMIT
 from flowerbed.runs.report.comparison import labels
+from flowerbed.runs.report.comparison_view import RUN_LIMIT
 from flowerbed.runs.report.overview import unlike
 from support import report_runs as runs
 from support.report_html import Page

@@ -66,6 +66,13 @@ def switch(text: str) -> Any:  # noqa: ANN401  (the field's own type)
     return made
 
 
+def shared(group: type, name: str) -> Any:  # noqa: ANN401  (the field's own type)
+    """Return a field for a flag that another group has under the same name."""
+    (found,) = (one for one in dataclasses.fields(group) if one.name == name)
+    made: Any = dataclasses.field(default=found.default, metadata=found.metadata)
+    return made
+
+
 def flags_of(group: type) -> Iterator[Flag]:
     """Yield the flags of a group, in their order."""
     for one in dataclasses.fields(group):

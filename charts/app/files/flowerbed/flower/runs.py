@@ -6,13 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .app.app import App
-from .app.run_config import Scalar
 from .client import FlowerClient, messages
 from .errors import FlowerbedError, RefusedError, UnreachableError
 from .text import colorless, printable
+
+if TYPE_CHECKING:
+    from .app.app import App
+    from .app.run_config import Scalar
 
 COMPLETED, FAILED, UNREACHABLE, STOPPED, TIMED_OUT, INTERRUPTED = 0, 1, 3, 4, 5, 130
 # The last word on a run (flwr 1.41: SubStatus) and the exit code that says it.
