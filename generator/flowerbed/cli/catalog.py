@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 import typer
-from typer.core import TyperGroup
 
-from flowerbed.cli.verbs import CLASS, Verb, Verbs
+from flowerbed.cli.verbs import CLASS, Verb, VerbGroup, Verbs
 
 # By name, in the order of the help: module of this package, and the first paragraph of the verb's own help.
 VERBS = {
@@ -109,7 +108,7 @@ def load(name: str) -> click.Command:
     return command
 
 
-class Catalog(TyperGroup):
+class Catalog(VerbGroup):
     """The verbs, each read when it is needed; of the others the help says what the table has."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401  (those of typer)

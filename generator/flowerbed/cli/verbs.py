@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 import click
 import typer
-from typer.core import TyperArgument, TyperCommand
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.models import ArgumentInfo, CommandFunctionType
 
 
@@ -34,6 +34,15 @@ def _help_of(annotation: object) -> str | None:
     return next((info.help for info in infos), None)
 
 
+class VerbGroup(TyperGroup):
+    """A group whose error about an unknown verb suggests another one once."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401  (those of typer)
+        super().__init__(*arguments, **settings)
+        # click suggests by itself from 8.4 on, and typer 0.20 adds the same.
+        self.suggest_commands = not hasattr(click.exceptions, "NoSuchCommand")
+
+
 CLASS = "__click_class__"
 
 
@@ -49,6 +58,9 @@ def of(kind: type[Verb]) -> Callable[[CommandFunctionType], CommandFunctionType]
 
 class Verbs(typer.Typer):
     """A group of verbs."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401  (those of typer)
+        super().__init__(**{"cls": VerbGroup, **settings})
 
     def command(
         self,

@@ -34,6 +34,18 @@ def test_what_no_flwr_has_is_an_ordinary_error(capsys: pytest.CaptureFixture[str
     assert "No such command 'submitt'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "verb"),
+    [(["submti"], "submit"), (["rotate", "certificte"], "certificate"), (["runs", "lable"], "label")],
+)
+def test_the_nearest_verb_is_suggested_once(
+    words: list[str], verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the verbs and of those below one, whether click or typer suggests it."""
+    assert main.run(words) == 2
+    assert capsys.readouterr().err.count(f"Did you mean {verb!r}?") == 1
+
+
 def test_without_a_federation_local_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
