@@ -17,8 +17,9 @@ from pathlib import Path
 from flowerbed.bundles import generate
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError
-from flowerbed.kubernetes.parties import Commands, parties
+from flowerbed.kubernetes.party import parties
 from flowerbed.kubernetes.programs import Programs, find_program
+from flowerbed.kubernetes.session import Commands
 from flowerbed.project import Project
 
 

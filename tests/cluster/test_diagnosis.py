@@ -15,7 +15,7 @@ from harness.cluster import Cluster
 
 from flowerbed.bundles import generate
 from flowerbed.declaration import load_plan
-from flowerbed.kubernetes.parties import CHARTS
+from flowerbed.kubernetes.party import CHARTS
 
 TEXT = """\
 version: 1

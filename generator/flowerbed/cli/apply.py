@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowerbed.bundles import GenerateReport
-    from flowerbed.kubernetes.parties import Party
+    from flowerbed.kubernetes.party import Party
     from flowerbed.kubernetes.verbs.apply import Applied
     from flowerbed.plan import Plan
 
@@ -64,24 +64,24 @@ def apply(
     from flowerbed.bundles import read_record
     from flowerbed.cli.progress import Progress
     from flowerbed.kubernetes.node_keys import with_revoked
-    from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.session import clusters_of
     from flowerbed.kubernetes.verbs import apply as applying
 
     path, plan, parties = selected(file, option, party)
-    programs = find_programs()
-    warn_of_images(plan, path)
     parties = _allowing(max_removals, parties)
+    clusters = clusters_of(parties)
+    warn_of_images(plan, path)
     if dry_run:
         _dry_run(path, plan, parties, party or (), json=json)
         return 0
     bundles = Project(path).bundles(plan.name)
     report = _generate(plan, bundles)
-    parties = with_revoked(parties, plan, read_record(plan, bundles), bundles)
+    clusters = with_revoked(clusters, plan, read_record(plan, bundles), bundles)
     audiences = (plan.superlink.fleet, plan.superlink.control)
     exposed = [endpoint for endpoint in audiences if endpoint.type != "cluster"]
     try:
         with Progress() as progress:
-            found = applying.apply(programs, parties, timeout=timeout, tell=progress.tell, exposed=exposed)
+            found = applying.apply(clusters, timeout=timeout, tell=progress.tell, exposed=exposed)
     except KeyboardInterrupt:
         narrate("interrupted; what was done stays, and `flowerbed apply` goes on from there")
         raise
@@ -107,13 +107,13 @@ def _generate(plan: Plan, bundles: Path) -> GenerateReport:
 
 def _dry_run(path: Path, plan: Plan, parties: Sequence[Party], names: Sequence[str], *, json: bool) -> None:
     """Print the commands as they would run: with the files of the bundles themselves, not of the copy."""
-    from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.session import clusters_of
     from flowerbed.kubernetes.verbs import apply as applying
 
     with generated_aside(path, plan, names) as (aside, _):
         moved = {str(copy.bundle): str(own.bundle) for copy, own in zip(aside, parties, strict=True)}
         settings = [replace(copy, settings=own.settings) for copy, own in zip(aside, parties, strict=True)]
-        lines = applying.dry_run(find_programs(), settings)
+        lines = applying.dry_run(clusters_of(settings))
         commands = [[_moved(word, moved) for word in line] for line in lines]
     if json:
         say_json({"commands": commands})

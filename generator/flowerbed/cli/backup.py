@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowerbed.backups import Manifest
-    from flowerbed.kubernetes.parties import Party
+    from flowerbed.kubernetes.party import Party
     from flowerbed.plan import Plan
 
 _TELLING = 2.0  # seconds
@@ -66,13 +66,12 @@ def backup(
     else:
         from flowerbed.backups.cluster import back_up
         from flowerbed.cli.progress import Progress
-        from flowerbed.kubernetes.parties import Commands
-        from flowerbed.kubernetes.programs import find_programs
+        from flowerbed.kubernetes.session import clusters_of
 
-        programs, party = find_programs(), _coordinator(plan, path)
+        (superlink,) = clusters_of([_coordinator(plan, path)])
         with Progress() as progress:
-            tell = _told(lambda text: progress.tell(party.name, text))
-            manifest = back_up(Commands(programs, party), plan.name, target, tell)
+            tell = _told(lambda text: progress.tell(superlink.party.name, text))
+            manifest = back_up(superlink, plan.name, target, tell)
     if json:
         say_json({"file": str(target), "backup": manifest})
     else:
@@ -127,24 +126,23 @@ def restore(
 def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> int:
     from flowerbed.backups.cluster import restore as put_back
     from flowerbed.cli.progress import Progress
-    from flowerbed.kubernetes.parties import Commands
-    from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.session import clusters_of
     from flowerbed.kubernetes.verbs.apply import await_ready
 
-    programs, party = find_programs(), _coordinator(plan, path)
+    (cluster,) = clusters_of([_coordinator(plan, path)])
     with Progress() as progress:
 
         def tell(text: str) -> None:
-            progress.tell(party.name, text)
+            progress.tell(cluster.party.name, text)
 
         try:
-            put_back(programs, Commands(programs, party), source, tell, _told(tell))
+            put_back(cluster, source, tell, _told(tell))
         except KeyboardInterrupt:
             narrate(
                 "interrupted; the SuperLink starts again, with its old state unless the new one was there"
             )
             raise
-        ready = await_ready(programs, party, timeout=timeout, tell=progress.tell)
+        ready = await_ready(cluster, timeout=timeout, tell=progress.tell)
     for line in (line for finding in ready.findings for line in finding.lines()):
         narrate(line)
     return ready.exit_code
@@ -160,7 +158,7 @@ def _loaded(file: Path | None, option: Path | None, *, cluster: bool, local: boo
 
 
 def _coordinator(plan: Plan, path: Path) -> Party:
-    from flowerbed.kubernetes.parties import COORDINATOR, parties
+    from flowerbed.kubernetes.party import COORDINATOR, parties
 
     return parties(plan, Project(path).bundles(plan.name), [COORDINATOR])[0]
 

@@ -26,7 +26,7 @@ from flowerbed.project import Project
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flowerbed.kubernetes.parties import Party
+    from flowerbed.kubernetes.party import Party
     from flowerbed.kubernetes.verbs.diff import Difference
     from flowerbed.plan import Plan
 
@@ -49,13 +49,13 @@ def diff(
     Ends with 0 when nothing would change, 1 when something would, 2 or 3 when that cannot be told. No data of
     a Secret is ever shown.
     """
-    from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.session import clusters_of
     from flowerbed.kubernetes.verbs import diff as differing
 
     path, plan, _ = selected(file, option, party)
     try:
         with generated_aside(path, plan, party or ()) as (parties, files):
-            found = differing.diff(find_programs(), parties, files)
+            found = differing.diff(clusters_of(parties), files)
     except FlowerbedError as error:
         if error.exit_code == 1:
             error.exit_code = CANNOT_TELL
@@ -99,11 +99,11 @@ def status(
     if local or (not cluster and not party and is_local(path, plan)):
         return 0 if show(plan, path, json=json).healthy else 1
     from flowerbed.kubernetes.diagnosis.report import lines
-    from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.session import clusters_of
     from flowerbed.kubernetes.verbs.status import status as ask
 
     warn_of_images(plan, path)
-    found = ask(find_programs(), plan, Project(path).bundles(plan.name), parties)
+    found = ask(plan, Project(path).bundles(plan.name), clusters_of(parties))
     if json:
         say_json(found)
     else:
@@ -141,11 +141,11 @@ def doctor(
     Ends with 0 if there is no problem, else 1; warnings do not count.
     """
     from flowerbed.kubernetes.diagnosis.findings import healthy
-    from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.session import clusters_of
     from flowerbed.kubernetes.verbs.doctor import doctor as examine
 
     path, plan, parties = selected(file, option, party)
-    findings = examine(find_programs(), plan, Project(path).bundles(plan.name), parties)
+    findings = examine(plan, Project(path).bundles(plan.name), clusters_of(parties))
     if json:
         say_json({"healthy": healthy(findings), "findings": findings})
     else:
@@ -162,7 +162,7 @@ def selected(
 ) -> tuple[Path, Plan, tuple[Party, ...]]:
     """Return the declaration, its plan, and the parties of those names."""
     from flowerbed.declaration import load_plan
-    from flowerbed.kubernetes.parties import parties
+    from flowerbed.kubernetes.party import parties
 
     path = declaration_file(file, option)
     plan = load_plan(path)
@@ -175,7 +175,7 @@ def generated_aside(
 ) -> Iterator[tuple[tuple[Party, ...], tuple[str, ...]]]:
     """Generate into a private copy of the bundles; give its parties, and the files that would change."""
     from flowerbed.bundles import generate
-    from flowerbed.kubernetes.parties import parties
+    from flowerbed.kubernetes.party import parties
 
     bundles = Project(path).bundles(plan.name)
     with tempfile.TemporaryDirectory(prefix="flowerbed-") as folder:  # 0700: it holds keys for a moment

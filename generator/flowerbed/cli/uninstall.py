@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from flowerbed.kubernetes.parties import Party
+    from flowerbed.kubernetes.party import Party
     from flowerbed.kubernetes.verbs.remaining import Kept
     from flowerbed.kubernetes.verbs.uninstall import Uninstalled
     from flowerbed.plan import Plan
@@ -55,13 +55,13 @@ def uninstall(
     are never deleted: `flowerbed apply` installs the federation again.
     """
     from flowerbed.cli.progress import Progress
-    from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.kubernetes.session import clusters_of
     from flowerbed.kubernetes.verbs import uninstall as removing
 
     path, plan, parties = selected(file, option, party)
-    programs, issued = find_programs(), _issued(plan)
+    clusters, issued = clusters_of(parties), _issued(plan)
     if dry_run:
-        commands = removing.dry_run(programs, parties, purge=purge, timeout=timeout, issued=issued)
+        commands = removing.dry_run(clusters, purge=purge, timeout=timeout, issued=issued)
         _dry_run(commands, json=json)
         return 0
     if purge and not yes:
@@ -69,7 +69,7 @@ def uninstall(
     try:
         with Progress() as progress:
             found = removing.uninstall(
-                programs, parties, purge=purge, timeout=timeout, tell=progress.tell, issued=issued
+                clusters, purge=purge, timeout=timeout, tell=progress.tell, issued=issued
             )
     except KeyboardInterrupt:
         narrate("interrupted; what was removed stays so, and `flowerbed uninstall` goes on from there")

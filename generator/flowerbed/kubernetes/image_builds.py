@@ -195,7 +195,7 @@ class ClusterBuilder:
 
     def _demand(self, *words: str, said: object = None) -> str:
         text = None if said is None else json.dumps(said)
-        return self._programs.demand(self._kubectl(*words), where=self._place.where, text=text)
+        return self._programs.check_output(self._kubectl(*words), where=self._place.where, text=text)
 
     def _kubectl(self, *words: str) -> Command:
         context = ["--context", self._place.context] if self._place.context else []

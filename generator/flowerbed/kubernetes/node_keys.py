@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flowerbed.bundles import Record
 from flowerbed.identities.revocations import key_fingerprint, read_revocations
-from flowerbed.kubernetes.parties import Party
+from flowerbed.kubernetes.session import Cluster
 from flowerbed.plan import Plan
 
 
@@ -23,10 +23,17 @@ def declared_keys(plan: Plan, record: Record) -> dict[str, str]:
     return found
 
 
-def with_revoked(parties: Sequence[Party], plan: Plan, record: Record, bundles: Path) -> tuple[Party, ...]:
-    """Return the parties with those of their nodes that are never admitted again with the key they have."""
+def with_revoked(
+    clusters: Sequence[Cluster], plan: Plan, record: Record, bundles: Path
+) -> tuple[Cluster, ...]:
+    """Return the clusters with those of their parties' nodes that are never admitted again with their key."""
     revoked = read_revocations(bundles).keys
     keys = declared_keys(plan, record)
     out = frozenset(name for name, key in keys.items() if key and key_fingerprint(key) in revoked)
     nodes = {tenant.name: {node.name for node in tenant.nodes} for tenant in plan.tenants}
-    return tuple(replace(party, revoked=out & nodes.get(party.name, set())) for party in parties)
+
+    def updated(cluster: Cluster) -> Cluster:
+        party = cluster.party
+        return replace(cluster, party=replace(party, revoked=out & nodes.get(party.name, set())))
+
+    return tuple(map(updated, clusters))

@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-from flowerbed.kubernetes.parties import Commands
-from flowerbed.kubernetes.programs import Programs
+from flowerbed.kubernetes.session import Cluster
 
 INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
@@ -281,18 +280,17 @@ def parse(*texts: str) -> Objects:
     return Objects(**{field: tuple(items) for field, items in found.items()})
 
 
-def read(programs: Programs, commands: Commands, *, events: bool = True) -> Objects:
+def read(cluster: Cluster, *, events: bool = True) -> Objects:
     """Return what is there of a party's release. Raises UnreachableError, NotAllowedError, FlowerbedError.
 
     Events are left out where they may not be read: they explain, and decide nothing.
     """
-    party = commands.party
-    selector = f"{INSTANCE}={party.release}"
-    get = commands.here("get", KINDS, "--selector", selector, "--output", "json")
-    objects = programs.demand(get, where=party.where)
+    selector = f"{INSTANCE}={cluster.party.release}"
+    get = cluster.commands.in_namespace("get", KINDS, "--selector", selector, "--output", "json")
+    objects = cluster.check_output(get)
     warnings = ""
     if events:
-        asked = commands.here("get", "events", "--field-selector", "type=Warning", "--output", "json")
-        done = programs.run(asked)
+        asked = ("get", "events", "--field-selector", "type=Warning", "--output", "json")
+        done = cluster.in_namespace(*asked)
         warnings = done.out if done.code == 0 else ""
     return parse(objects, warnings)

@@ -41,11 +41,12 @@ _INSTALL = {
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a command ended: exit code, standard output, standard error."""
+    """How a command ended: exit code, standard output, standard error; and the name of its program."""
 
     code: int
     out: str
     err: str
+    program: str = ""
 
     @property
     def missing(self) -> bool:
@@ -86,16 +87,18 @@ class Programs:
             )
             self._running.add(process)
         try:
-            return _result(process, text, seconds)
+            return _result(process, command[0], text, seconds)
         finally:
             with self._lock:
                 self._running.discard(process)
 
-    def demand(self, command: Command, *, where: str, text: str | None = None, seconds: float = QUICK) -> str:
+    def check_output(
+        self, command: Command, *, where: str, text: str | None = None, seconds: float = QUICK
+    ) -> str:
         """Run a command and return its output. Raises the error that fits what the command complained of."""
         done = self.run(command, text=text, seconds=seconds)
         if done.code:
-            raise failure(command, done, where)
+            raise failure(done, where)
         return done.out
 
     def end(self) -> None:
@@ -106,7 +109,7 @@ class Programs:
                 process.send_signal(signal.SIGINT)
 
 
-def _result(process: subprocess.Popen[str], text: str | None, seconds: float) -> Done:
+def _result(process: subprocess.Popen[str], program: str, text: str | None, seconds: float) -> Done:
     """Return how a process ended, of which no more than LIMIT is held in memory."""
 
     def read(stream: IO[str] | None) -> str:
@@ -128,15 +131,15 @@ def _result(process: subprocess.Popen[str], text: str | None, seconds: float) ->
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            return Done(124, "", f"no answer within {seconds:g} s (i/o timeout)")
+            return Done(124, "", f"no answer within {seconds:g} s (i/o timeout)", program)
         except BaseException:
             process.send_signal(signal.SIGINT)
             process.wait()
             raise
         out, err = (one.result() for one in reading)
     if max(len(out), len(err)) > LIMIT:
-        return Done(124, "", f"more than {LIMIT:,} characters of output")
-    return Done(process.returncode, out, err)
+        return Done(124, "", f"more than {LIMIT:,} characters of output", program)
+    return Done(process.returncode, out, err, program)
 
 
 def find_programs() -> Programs:
@@ -154,9 +157,9 @@ def find_program(name: str) -> str:
     return given
 
 
-def failure(command: Command, done: Done, where: str) -> FlowerbedError:
+def failure(done: Done, where: str) -> FlowerbedError:
     """Return the error for a command that failed; `where` names party and cluster."""
-    said = complaint(done.err) or f"{command[0]} ended with {done.code}"
+    said = complaint(done.err) or f"{done.program} ended with {done.code}"
     if _NO_CONTEXT.search(said):
         remedy = "`kubectl config get-contexts` lists those of your kubeconfig; KUBECONFIG names another"
         return UnreachableError(said, where=where, remedy=remedy)

@@ -15,8 +15,9 @@ from flowerbed.kubernetes.diagnosis.facts import Fact, gather, registrar_trouble
 from flowerbed.kubernetes.diagnosis.findings import diagnose, healthy, merge, problem
 from flowerbed.kubernetes.network.inside import pending_names
 from flowerbed.kubernetes.objects import parse
-from flowerbed.kubernetes.parties import Commands, Party
+from flowerbed.kubernetes.party import Party
 from flowerbed.kubernetes.programs import Programs
+from flowerbed.kubernetes.session import Cluster
 
 PARTY = Party("north", Path("supernode"), "hospitals-north", ("north",), "", Path("north"))
 NAME = "hospitals-north-0"
@@ -73,7 +74,7 @@ def kubectl(tmp_path: Path) -> Programs:
 def facts(programs: Programs, *items: dict[str, Any]) -> list[Fact]:
     objects = [item for item in items if item["kind"] != "Event"]
     events = [item for item in items if item["kind"] == "Event"]
-    return gather(parse(listed(*objects), listed(*events)), programs, Commands(programs, PARTY))
+    return gather(parse(listed(*objects), listed(*events)), Cluster(programs, PARTY))
 
 
 UNSCHEDULED = {
@@ -149,12 +150,12 @@ def test_a_revoked_node_is_no_problem(kubectl: Programs) -> None:
     """That it is not ready was asked for, whatever its pod says; another pod of that tenant is judged."""
     party = dataclasses.replace(PARTY, revoked=frozenset({NAME}))
     objects = parse(listed(workload(), *CASES["image-missing"]), listed())
-    (fact,) = gather(objects, kubectl, Commands(kubectl, party))
+    (fact,) = gather(objects, Cluster(kubectl, party))
     found = diagnose(fact, party="north")
     assert (found.level, found.symptom) == ("warning", "key-revoked")
     assert healthy([found])
     others = dataclasses.replace(PARTY, revoked=frozenset({"hospitals-north-1"}))
-    (fact,) = gather(objects, kubectl, Commands(kubectl, others))
+    (fact,) = gather(objects, Cluster(kubectl, others))
     assert diagnose(fact, party="north").symptom == "image-missing"
 
 

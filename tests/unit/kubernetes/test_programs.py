@@ -16,9 +16,10 @@ from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.kubernetes import programs as programs_module
 from flowerbed.kubernetes.node_keys import with_revoked
-from flowerbed.kubernetes.parties import Commands, parties
+from flowerbed.kubernetes.party import parties
 from flowerbed.kubernetes.programs import Done, Programs, complaint, failure, find_programs
-from flowerbed.kubernetes.releases import Release
+from flowerbed.kubernetes.release import Release
+from flowerbed.kubernetes.session import Cluster, Commands
 from flowerbed.kubernetes.verbs.changes import _compare, _matters
 from flowerbed.values import superlink_install, supernode_install
 
@@ -95,7 +96,7 @@ COMPLAINTS = [
 @pytest.mark.parametrize(("said", "code", "remedy"), COMPLAINTS)
 def test_complaints_become_errors_with_remedies(said: str, code: int, remedy: str) -> None:
     """Unreachable and not allowed end with 3 and say what to do; the rest keeps the program's own words."""
-    error = failure(["kubectl"], Done(1, "", said), "north (namespace north)")
+    error = failure(Done(1, "", said), "north (namespace north)")
     assert (error.exit_code, error.where) == (code, "north (namespace north)")
     assert remedy in error.remedy
     assert not error.what.lower().startswith("error")
@@ -173,8 +174,9 @@ def test_a_tenant_with_a_revoked_node_is_known(federation: Path) -> None:
 
     def out(*words: str) -> dict[str, frozenset[str]]:
         assert main.run([*words, "-f", str(federation)]) == 0
-        found = with_revoked(parties(plan, bundles), plan, read_record(plan, bundles), bundles)
-        return {party.name: party.revoked for party in found}
+        clusters = [Cluster(PYTHON, party) for party in parties(plan, bundles)]
+        found = with_revoked(clusters, plan, read_record(plan, bundles), bundles)
+        return {cluster.party.name: cluster.party.revoked for cluster in found}
 
     nobody = {"coordinator": frozenset[str](), "north": frozenset[str]()}
     assert out("generate") == nobody

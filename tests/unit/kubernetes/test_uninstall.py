@@ -16,8 +16,9 @@ import typer
 from flowerbed.bundles import generate
 from flowerbed.cli import main
 from flowerbed.declaration import load_plan
-from flowerbed.kubernetes.parties import FLOWERBED, MANAGED_BY, Commands, parties
+from flowerbed.kubernetes.party import parties
 from flowerbed.kubernetes.programs import Programs
+from flowerbed.kubernetes.session import FLOWERBED, MANAGED_BY, Cluster, Commands
 from flowerbed.kubernetes.verbs import remaining
 from flowerbed.kubernetes.verbs import uninstall as removing
 from flowerbed.kubernetes.verbs.remaining import _counts
@@ -281,15 +282,15 @@ def test_an_interruption_starts_nothing_more(
 ) -> None:
     """After Ctrl-C no further party is begun, and the programs are told to end."""
     plan = load_plan(file)
-    every = parties(plan, file.parent / "bundles" / "hospitals")
     programs = Programs(helm=cluster.environment["HELM"], kubectl=cluster.environment["KUBECTL"])
+    every = [Cluster(programs, party) for party in parties(plan, file.parent / "bundles" / "hospitals")]
 
     def tell(party: str, text: str) -> None:
         if threading.current_thread() is not threading.main_thread():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        removing.uninstall(programs, every, purge=True, timeout=5, tell=tell)
+        removing.uninstall(every, purge=True, timeout=5, tell=tell)
     assert "hospitals-superlink" in cluster.read()["releases"]
     with pytest.raises(Exception, match="interrupted"):
         programs.run(["true"])

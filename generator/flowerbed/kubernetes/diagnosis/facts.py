@@ -25,8 +25,7 @@ from flowerbed.kubernetes.objects import (
     Terminated,
     Workload,
 )
-from flowerbed.kubernetes.parties import Commands
-from flowerbed.kubernetes.programs import Programs
+from flowerbed.kubernetes.session import Cluster
 
 # A container that ended so often, the last time so lately, will end again: one that runs for ten minutes is
 # restarted without delay the next time (Kubernetes, Concepts: pod lifecycle).
@@ -72,16 +71,16 @@ class Fact:
     passing: bool = False
 
 
-def gather(objects: Objects, programs: Programs, commands: Commands) -> list[Fact]:
+def gather(objects: Objects, cluster: Cluster) -> list[Fact]:
     """Return a fact for each pod that is not ready, or ends again and again, and each workload without pods.
 
     Of a node whose key was revoked that is the fact, whatever becomes of its pod.
     Reads the logs of SuperNodes that wait, which say why; where these may not be read, events do.
     """
     found = list(_of_workloads(objects))
-    reasons = _reasons(objects, programs, commands)
+    reasons = _reasons(objects, cluster)
     for pod in objects.pods:
-        if pod.metadata.name in commands.party.revoked:
+        if pod.metadata.name in cluster.party.revoked:
             found.append(Fact(pod.metadata.name, REVOKED))
         elif pod.ready:
             found += _of_restarts(pod)
@@ -194,13 +193,13 @@ def _last_lines(message: str) -> str:
     return " | ".join(lines[-3:])[-400:]
 
 
-def _reasons(objects: Objects, programs: Programs, commands: Commands) -> dict[str, str]:
+def _reasons(objects: Objects, cluster: Cluster) -> dict[str, str]:
     """Return why SuperNodes wait, by pod, from their logs' last lines, where these may be read."""
     if not any(_running(pod, "supernode") for pod in objects.pods):
         return {}
-    selector = f"{INSTANCE}={commands.party.release},{COMPONENT}=supernode"
+    selector = f"{INSTANCE}={cluster.party.release},{COMPONENT}=supernode"
     options = ("--container", "supernode", "--tail", "2", "--prefix", "--ignore-errors")
-    done = programs.run(commands.here("logs", "--selector", selector, *options), seconds=10.0)
+    done = cluster.in_namespace("logs", "--selector", selector, *options, seconds=10.0)
     last: dict[str, str] = {}
     for line in done.out.splitlines():
         if match := _LOG_LINE.match(line):

@@ -12,23 +12,23 @@ import threading
 from collections.abc import Iterator
 
 from flowerbed.errors import UnreachableError
-from flowerbed.kubernetes.parties import Commands
 from flowerbed.kubernetes.programs import complaint
+from flowerbed.kubernetes.session import Cluster
 
 PATIENCE = 15.0
 _LINE = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)")
 
 
 @contextlib.contextmanager
-def forwarded(commands: Commands, ports: tuple[int, ...]) -> Iterator[dict[int, int]]:
+def forwarded(cluster: Cluster, ports: tuple[int, ...]) -> Iterator[dict[int, int]]:
     """Give loopback ports that lead to `ports` of the SuperLink's pod, by those, until the block ends.
 
     Raises UnreachableError when the pod is not there, does not run, or may not be reached this way.
     """
-    pod = f"pod/{commands.party.release}-0"
+    pod = f"pod/{cluster.party.release}-0"
     words = [f":{port}" for port in ports]
     process = subprocess.Popen(
-        commands.here("port-forward", pod, "--address", "127.0.0.1", *words),
+        cluster.commands.in_namespace("port-forward", pod, "--address", "127.0.0.1", *words),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -37,7 +37,7 @@ def forwarded(commands: Commands, ports: tuple[int, ...]) -> Iterator[dict[int, 
     watchdog = threading.Timer(PATIENCE, process.kill)
     watchdog.start()
     try:
-        found = _read(process, len(ports), commands.party.where)
+        found = _read(process, len(ports), cluster.where)
         watchdog.cancel()
         yield found
     finally:

@@ -6,30 +6,29 @@ from flowerbed.kubernetes.diagnosis.cluster_checks import storage
 from flowerbed.kubernetes.diagnosis.facts import registrar_troubles
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.objects import Objects
-from flowerbed.kubernetes.parties import Commands
-from flowerbed.kubernetes.programs import Programs
+from flowerbed.kubernetes.session import Cluster
 
 # Where the chart's `files/gateway.sh` notes what changed and fails HAProxy's check, as "pending NAME...".
 PENDING = "/kept/used/pending"
 _WORD = "pending "
 
 
-def of_superlink(programs: Programs, commands: Commands, objects: Objects) -> list[Finding]:
+def of_superlink(cluster: Cluster, objects: Objects) -> list[Finding]:
     """Return what is wrong in the SuperLink's pod although it may be ready; nothing where there is no pod."""
-    pod = f"{commands.party.release}-0"
+    pod = f"{cluster.party.release}-0"
     if not any(each.metadata.name == pod for each in objects.pods):
         return []
     # Readiness says nothing of a full volume: what has its room already is still read and written.
-    full = [finding for finding in storage(programs, commands) if finding.level == "problem"]
-    return [*of_lists(programs, commands), *full]
+    full = [finding for finding in storage(cluster) if finding.level == "problem"]
+    return [*of_lists(cluster), *full]
 
 
-def of_lists(programs: Programs, commands: Commands) -> list[Finding]:
+def of_lists(cluster: Cluster) -> list[Finding]:
     """Return what keeps lists and certificates that were applied from taking effect."""
-    pod, party = f"{commands.party.release}-0", commands.party.name
-    log = programs.run(commands.here("logs", pod, "--container", "registrar", "--tail", "200"))
+    pod, party = f"{cluster.party.release}-0", cluster.party.name
+    log = cluster.in_namespace("logs", pod, "--container", "registrar", "--tail", "200")
     troubles = registrar_troubles(log.out) if log.code == 0 else []
-    noted = programs.run(commands.here("exec", pod, "--container", "gateway", "--", "cat", PENDING))
+    noted = cluster.in_namespace("exec", pod, "--container", "gateway", "--", "cat", PENDING)
     pending = pending_names(noted.out) if noted.code == 0 else ""
     found = [problem(text, where=f"{party}: registrar") for text in troubles]
     if pending:

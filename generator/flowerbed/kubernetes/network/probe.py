@@ -14,7 +14,7 @@ from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.network import superlink
 from flowerbed.kubernetes.network.endpoints import EndpointStatus, dial
 from flowerbed.kubernetes.network.forwarding import forwarded
-from flowerbed.kubernetes.parties import Commands
+from flowerbed.kubernetes.session import Cluster
 from flowerbed.plan import Endpoint, Plan
 from flowerbed.runs import NodeRecord
 
@@ -27,7 +27,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
 
 
-def ask(plan: Plan, bundles: Path, coordinator: Commands | None) -> Answers:
+def ask(plan: Plan, bundles: Path, coordinator: Cluster | None) -> Answers:
     """Dial both audiences' endpoints and list the nodes; with `coordinator` by a port-forward where needed.
 
     Without it nothing is asked that needs rights in the coordinator's cluster, nor the nodes.

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
-from flowerbed.kubernetes.parties import Commands
-from flowerbed.kubernetes.programs import LONG, Programs, failure
-from flowerbed.kubernetes.releases import Release, read_release
+from flowerbed.kubernetes.programs import LONG
+from flowerbed.kubernetes.release import Release, read_release
+from flowerbed.kubernetes.session import Cluster
 
 Action = Literal["create", "change", "remove", "repair"]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -44,56 +44,54 @@ class _DryRun(msgspec.Struct):
     manifest: str = ""
 
 
-def changes(programs: Programs, commands: Commands) -> PartyChanges:
-    """Return what applying the party's bundle would change. Raises what `Programs.demand` raises."""
-    party = commands.party
+def changes(cluster: Cluster) -> PartyChanges:
+    """Return what applying the party's bundle would change. Raises as `Cluster.check_output`."""
+    party = cluster.party
     spaces = tuple(
         Change(action="create", kind="Namespace", name=name, namespace="")
         for name in party.namespaces
-        if is_missing(programs, commands, name)
+        if is_missing(cluster, name)
     )
     if spaces and spaces[0].name == party.namespace:
-        rest = (*_secrets(programs, commands, there=False), _new_release(commands))
+        rest = (*_secrets(cluster, there=False), _new_release(cluster))
         return PartyChanges(party=party.name, release="missing", changes=(*spaces, *rest))
-    release = read_release(programs, commands)
-    found = (*spaces, *secret_changes(programs, commands), *release_changes(programs, commands, release))
+    release = read_release(cluster)
+    found = (*spaces, *secret_changes(cluster), *release_changes(cluster, release))
     return PartyChanges(party=party.name, release=release.status if release else "missing", changes=found)
 
 
-def is_missing(programs: Programs, commands: Commands, namespace: str) -> bool:
+def is_missing(cluster: Cluster, namespace: str) -> bool:
     """Return whether a namespace is not there; one that may not be looked at is taken to be there."""
-    command = commands.kubectl("get", "namespace", namespace, "--output", "name")
-    done = programs.run(command)
+    done = cluster.kubectl("get", "namespace", namespace, "--output", "name")
     if done.code and not done.missing and not done.forbidden:
-        raise failure(command, done, commands.party.where)
+        raise cluster.failure(done)
     return done.missing
 
 
-def secret_changes(programs: Programs, commands: Commands) -> tuple[Change, ...]:
+def secret_changes(cluster: Cluster) -> tuple[Change, ...]:
     """Return the Secrets of the bundle that the cluster lacks or holds otherwise."""
-    return _secrets(programs, commands, there=True)
+    return _secrets(cluster, there=True)
 
 
-def _secrets(programs: Programs, commands: Commands, *, there: bool) -> tuple[Change, ...]:
-    file = commands.party.secrets
+def _secrets(cluster: Cluster, *, there: bool) -> tuple[Change, ...]:
+    file = cluster.party.secrets
     if file is None:
         return ()
     names = _secret_names(file.read_text(encoding="utf-8"))
     if not there:
-        return tuple(_secret("create", name, commands) for name in names)
-    command = commands.here("diff", "--server-side", "--filename", str(file))
-    done = programs.run(command)
+        return tuple(_secret("create", name, cluster) for name in names)
+    done = cluster.in_namespace("diff", "--server-side", "--filename", str(file))
     if done.code == 0:
         return ()
     if done.code != 1:
-        raise failure(command, done, commands.party.where)
+        raise cluster.failure(done)
     # The diff itself stays unread but for the names of the files that it compares.
     differ = [name for name in names if re.search(rf"\.{re.escape(name)}\s", done.out)]
-    return tuple(_secret("change", name, commands) for name in differ or names)
+    return tuple(_secret("change", name, cluster) for name in differ or names)
 
 
-def _secret(action: Action, name: str, commands: Commands) -> Change:
-    return Change(action=action, kind="Secret", name=name, namespace=commands.party.namespace)
+def _secret(action: Action, name: str, cluster: Cluster) -> Change:
+    return Change(action=action, kind="Secret", name=name, namespace=cluster.party.namespace)
 
 
 def _secret_names(text: str) -> list[str]:
@@ -101,30 +99,29 @@ def _secret_names(text: str) -> list[str]:
     return [document["metadata"]["name"] for document in documents]
 
 
-def _new_release(commands: Commands) -> Change:
+def _new_release(cluster: Cluster) -> Change:
     return Change(
-        action="create", kind="Release", name=commands.party.release, namespace=commands.party.namespace
+        action="create", kind="Release", name=cluster.party.release, namespace=cluster.party.namespace
     )
 
 
-def release_changes(programs: Programs, commands: Commands, release: Release | None) -> tuple[Change, ...]:
+def release_changes(cluster: Cluster, release: Release | None) -> tuple[Change, ...]:
     """Return the objects that an upgrade would change, and those that were changed behind Helm's back."""
     if release is None:
-        return (_new_release(commands),)
-    where = commands.party.where
-    dry_run = commands.upgrade("--dry-run=server", "--hide-secret", "--output", "json", install=False)
-    new_text = msgspec.json.decode(programs.demand(dry_run, where=where, seconds=LONG), type=_DryRun).manifest
-    old_text = programs.demand(commands.release("get manifest"), where=where)
-    found = tuple(_compare(_objects(old_text, commands), _objects(new_text, commands)))
+        return (_new_release(cluster),)
+    dry_run = cluster.commands.upgrade("--dry-run=server", "--hide-secret", "--output", "json", install=False)
+    new_text = msgspec.json.decode(cluster.check_output(dry_run, seconds=LONG), type=_DryRun).manifest
+    old_text = cluster.check_output(cluster.commands.release("get manifest"))
+    found = tuple(_compare(_objects(old_text, cluster), _objects(new_text, cluster)))
     if not found:
-        found = tuple(_drift(programs, commands, new_text))
+        found = tuple(_drift(cluster, new_text))
     if not found and release.status != "deployed":
         return (Change(action="repair", kind="Release", name=release.name, namespace=release.namespace),)
     return found
 
 
-def _objects(manifest: str, commands: Commands) -> dict[_Key, Any]:
-    namespace = commands.party.namespace
+def _objects(manifest: str, cluster: Cluster) -> dict[_Key, Any]:
+    namespace = cluster.party.namespace
     return {
         (item["kind"], item["metadata"].get("namespace", namespace), item["metadata"]["name"]): item
         for item in yaml.load_all(manifest, Loader=_Loader)
@@ -147,12 +144,11 @@ def _lines(old: Any, new: Any) -> tuple[str, ...]:  # noqa: ANN401  (any YAML)
     return tuple(list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:])
 
 
-def _drift(programs: Programs, commands: Commands, manifest: str) -> Iterator[Change]:
+def _drift(cluster: Cluster, manifest: str) -> Iterator[Change]:
     """Yield the objects that are not as Helm left them, as far as the manifest names their fields."""
-    command = commands.here("diff", "--filename", "-")
-    done = programs.run(command, text=manifest, seconds=LONG)
+    done = cluster.in_namespace("diff", "--filename", "-", text=manifest, seconds=LONG)
     if done.code > 1 and not done.out:
-        raise failure(command, done, commands.party.where)
+        raise cluster.failure(done)
     for section in re.split(r"^diff .*\n", done.out, flags=re.MULTILINE)[1:]:
         lines = section.splitlines()
         # "--- /tmp/LIVE-1/apps.v1.StatefulSet.north.hospitals-north<TAB>time": version, kind, namespace, name

@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from flowerbed.kubernetes.parties import Commands, Party
-from flowerbed.kubernetes.programs import Programs
+from flowerbed.kubernetes.session import Cluster
 from flowerbed.kubernetes.verbs.changes import Change, PartyChanges, changes
 
 _WIDTH = 8
@@ -26,14 +25,13 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         return not self.files and not any(party.changes for party in self.parties)
 
 
-def diff(programs: Programs, parties: Sequence[Party], files: tuple[str, ...]) -> Difference:
+def diff(clusters: Sequence[Cluster], files: tuple[str, ...]) -> Difference:
     """Return what applying the parties would change in their clusters, beside the `files` of the bundles.
 
     Raises UnreachableError, NotAllowedError or FlowerbedError.
     """
     with ThreadPoolExecutor(_WIDTH) as pool:
-        found = pool.map(lambda party: changes(programs, Commands(programs, party)), parties)
-        return Difference(files=files, parties=tuple(found))
+        return Difference(files=files, parties=tuple(pool.map(changes, clusters)))
 
 
 def lines(found: Difference) -> Iterator[str]:

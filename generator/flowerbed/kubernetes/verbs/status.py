@@ -29,9 +29,9 @@ from flowerbed.kubernetes.network.inside import of_superlink
 from flowerbed.kubernetes.network.probe import Answers, ask
 from flowerbed.kubernetes.node_keys import declared_keys, with_revoked
 from flowerbed.kubernetes.objects import Objects, read
-from flowerbed.kubernetes.parties import Commands, Party
-from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.releases import Release, read_release, with_rollback
+from flowerbed.kubernetes.party import Party
+from flowerbed.kubernetes.release import Release, read_release, with_rollback
+from flowerbed.kubernetes.session import Cluster
 from flowerbed.plan import Plan
 
 _WIDTH = 8
@@ -46,18 +46,18 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
 
 
-def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Party]) -> FederationStatus:
+def status(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> FederationStatus:
     """Return how the parties are. What cannot be reached is a finding, never an error.
 
     Asks the SuperLink only when the coordinator is among the parties.
     """
     record = read_record(plan, bundles)
-    parties = with_revoked(parties, plan, record, bundles)
-    revoked = frozenset(name for party in parties for name in party.revoked)
-    coordinator = next((Commands(programs, party) for party in parties if party.is_coordinator), None)
+    clusters = with_revoked(clusters, plan, record, bundles)
+    revoked = frozenset(name for cluster in clusters for name in cluster.party.revoked)
+    coordinator = next((cluster for cluster in clusters if cluster.party.is_coordinator), None)
     with ThreadPoolExecutor(_WIDTH) as pool:
         asked = pool.submit(ask, plan, bundles, coordinator)
-        looks = list(pool.map(lambda party: _look(programs, party), parties))
+        looks = list(pool.map(_look, clusters))
         answers = asked.result()
     statuses = tuple(look.status for look in looks)
     nodes = _nodes(plan, record, statuses, answers)
@@ -86,21 +86,21 @@ def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Part
     )
 
 
-def _look(programs: Programs, party: Party) -> _Look:
+def _look(cluster: Cluster) -> _Look:
+    party = cluster.party
     blank = PartyStatus(
         party=party.name, release=party.release, namespace=party.namespace, context=party.context
     )
-    commands = Commands(programs, party)
     try:
-        release = with_rollback(programs, commands, read_release(programs, commands))
-        objects = read(programs, commands)
+        release = with_rollback(cluster, read_release(cluster))
+        objects = read(cluster)
     except FlowerbedError as error:
         return _Look(status=blank, findings=(problem(error.what, where=error.where, remedy=error.remedy),))
     findings = [
         *_of_release(release, party, objects),
-        *merge(diagnose(fact, party=party.name) for fact in gather(objects, programs, commands)),
-        *(of_superlink(programs, commands, objects) if party.is_coordinator else ()),
-        *(drift(programs, commands, release) if party.is_coordinator else ()),
+        *merge(diagnose(fact, party=party.name) for fact in gather(objects, cluster)),
+        *(of_superlink(cluster, objects) if party.is_coordinator else ()),
+        *(drift(cluster, release) if party.is_coordinator else ()),
     ]
     return _Look(status=_filled(blank, release, objects), findings=tuple(findings))
 

@@ -1,21 +1,15 @@
-"""The plan's releases, one a party: where each goes, and every command about it.
-
-The commands are those of the party's INSTALL.md, so that what is printed can be copied.
-"""
+"""The session with a party's cluster: commands of helm and kubectl in the party's context, and their runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import flowerbed
-from flowerbed.errors import UsageError
-from flowerbed.kubernetes.programs import Command, Programs
-from flowerbed.plan import Plan
+from flowerbed.errors import FlowerbedError
+from flowerbed.kubernetes.party import Party
+from flowerbed.kubernetes.programs import QUICK, Command, Done, Programs, failure, find_programs
 
-COORDINATOR = "coordinator"
-CHARTS = (Path(flowerbed.__file__).parent / "charts").resolve()
 # Pods of the charts pass `restricted`; so do the pods of tasks.
 POD_SECURITY = (
     "pod-security.kubernetes.io/enforce=restricted",
@@ -25,87 +19,65 @@ POD_SECURITY = (
 MANAGED_BY, FLOWERBED = "app.kubernetes.io/managed-by", "flowerbed"
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
-    """One party's release: its chart, its namespaces (the release's first), and the folder of its bundle.
+@dataclass(frozen=True)
+class Cluster:
+    """A party's cluster: helm, kubectl, and the party whose context and namespace they use.
 
-    `context` is a kubeconfig context, "" for the current one. `revoked` are nodes that cannot get ready.
-    `settings` are values of this one call, as Helm's `--set` reads them.
+    `commands` returns commands, which can be printed; the methods here run them.
     """
 
-    name: str
-    chart: Path
-    release: str
-    namespaces: tuple[str, ...]
-    context: str
-    bundle: Path
-    revoked: frozenset[str] = frozenset()
-    settings: tuple[str, ...] = ()
+    programs: Programs
+    party: Party
 
     @property
-    def namespace(self) -> str:
-        """Return the namespace of the release."""
-        return self.namespaces[0]
-
-    @property
-    def is_coordinator(self) -> bool:
-        """Return whether this is the SuperLink's release."""
-        return self.name == COORDINATOR
+    def commands(self) -> Commands:
+        """Return the commands about the party."""
+        return Commands(self.programs, self.party)
 
     @property
     def where(self) -> str:
         """Return party and cluster, for messages."""
-        return (
-            f"{self.name} (namespace {self.namespace}{f', context {self.context}' if self.context else ''})"
-        )
+        return self.party.where
 
-    @property
-    def secrets(self) -> Path | None:
-        """Return the file of the party's Secrets, None where it has none."""
-        file = self.bundle / "secrets.yaml"
-        return file if file.exists() else None
+    def run(self, command: Command, *, text: str | None = None, seconds: float = QUICK) -> Done:
+        """Run a command to its end, `text` on its standard input, and return how it ended."""
+        return self.programs.run(command, text=text, seconds=seconds)
 
+    def check_output(self, command: Command, *, text: str | None = None, seconds: float = QUICK) -> str:
+        """Run a command and return its output.
 
-def parties(plan: Plan, bundles: Path, names: Sequence[str] = ()) -> tuple[Party, ...]:
-    """Return the parties of those names, all by default; the coordinator first. Raises UsageError."""
-    every = tuple(_parties(plan, bundles))
-    known = [party.name for party in every]
-    for name in names:
-        if name not in known:
-            raise UsageError(
-                f"{name!r} is no party of {plan.name}", remedy=f"a party is one of: {', '.join(known)}"
-            )
-    return tuple(party for party in every if not names or party.name in names)
+        Raises UnreachableError, NotAllowedError or FlowerbedError with what the command complained of.
+        """
+        return self.programs.check_output(command, where=self.where, text=text, seconds=seconds)
 
+    def kubectl(self, *words: str) -> Done:
+        """Run kubectl in the party's cluster."""
+        return self.run(self.commands.kubectl(*words))
 
-def _parties(plan: Plan, bundles: Path) -> Iterator[Party]:
-    superlink = plan.superlink
-    yield Party(
-        name=COORDINATOR,
-        chart=CHARTS / "superlink",
-        release=superlink.release,
-        namespaces=_namespaces(superlink.namespace, apart=superlink.executor == "kubernetes"),
-        context=superlink.context,
-        bundle=bundles / COORDINATOR,
-    )
-    for tenant in plan.tenants:
-        apart = tenant.isolation == "process" and tenant.executor == "kubernetes"
-        yield Party(
-            name=tenant.name,
-            chart=CHARTS / "supernode",
-            release=tenant.release,
-            namespaces=_namespaces(tenant.namespace, apart=apart),
-            context=tenant.context,
-            bundle=bundles / "tenants" / tenant.name,
-        )
+    def in_namespace(self, *words: str, text: str | None = None, seconds: float = QUICK) -> Done:
+        """Run kubectl in the party's namespace."""
+        return self.run(self.commands.in_namespace(*words), text=text, seconds=seconds)
+
+    def failure(self, done: Done) -> FlowerbedError:
+        """Return the error for a command that failed."""
+        return failure(done, self.where)
+
+    def end(self) -> None:
+        """Start nothing more with these programs, in any cluster; let what runs end as after Ctrl-C."""
+        self.programs.end()
 
 
-def _namespaces(namespace: str, *, apart: bool) -> tuple[str, ...]:
-    return (namespace, f"{namespace}-tasks") if apart else (namespace,)
+def clusters_of(parties: Sequence[Party]) -> tuple[Cluster, ...]:
+    """Return a session for each party. Raises UsageError if helm or kubectl is missing."""
+    programs = find_programs()
+    return tuple(Cluster(programs, party) for party in parties)
 
 
 class Commands:
-    """The commands about one party."""
+    """The commands about one party, as lists of words.
+
+    They are those of the party's INSTALL.md, so that what is printed can be copied.
+    """
 
     def __init__(self, programs: Programs, party: Party) -> None:
         self.party = party
@@ -117,7 +89,7 @@ class Commands:
         """Return a kubectl command in the party's cluster."""
         return [*self._kubectl, *words]
 
-    def here(self, *words: str) -> Command:
+    def in_namespace(self, *words: str) -> Command:
         """Return a kubectl command in the party's namespace."""
         options = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
         return [*self._kubectl, *words[:options], *self._there, *words[options:]]
@@ -142,7 +114,7 @@ class Commands:
         """
         selector = f"app.kubernetes.io/instance={self.party.release},app.kubernetes.io/component=superlink"
         words = ("annotate", "pods", "--selector", selector, "--overwrite", f"flowerbed/refreshed={moment}")
-        return self.here(*words)
+        return self.in_namespace(*words)
 
     def upgrade(self, *more: str, install: bool = True) -> Command:
         """Install or upgrade the release."""
@@ -165,6 +137,14 @@ class Commands:
     def uninstall(self, timeout: float) -> Command:
         """Remove the release, and wait up to `timeout` seconds for what Helm waits for."""
         return self.release("uninstall", "--ignore-not-found", "--wait", "--timeout", f"{timeout:.0f}s")
+
+    def delete(self, namespace: str, names: Sequence[str]) -> Command:
+        """Delete objects, `kind/name` each; one that does not exist is no error."""
+        return self.kubectl("delete", *names, "--namespace", namespace, "--ignore-not-found")
+
+    def delete_namespace(self, name: str) -> Command:
+        """Delete a namespace with everything in it."""
+        return self.kubectl("delete", "namespace", name, "--ignore-not-found")
 
     def list_release(self) -> Command:
         """List the release in whatever state it is: Helm 3 and 4 have these flags in common."""

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from flowerbed.errors import FlowerbedError
-from flowerbed.kubernetes.parties import Commands
-from flowerbed.kubernetes.programs import LONG, Command, Programs
+from flowerbed.kubernetes.programs import LONG, Command
+from flowerbed.kubernetes.session import Cluster
 
 # Statuses of a release that Helm works on; a killed Helm leaves it so, and every later one then refuses.
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
@@ -58,65 +58,64 @@ class _Revision(msgspec.Struct):
     description: str = ""
 
 
-def read_release(programs: Programs, commands: Commands) -> Release | None:
-    """Return the party's release, None where there is none. Raises what `Programs.demand` raises."""
-    out = programs.demand(commands.list_release(), where=commands.party.where)
+def read_release(cluster: Cluster) -> Release | None:
+    """Return the party's release, None where there is none. Raises as `Cluster.check_output`."""
+    out = cluster.check_output(cluster.commands.list_release())
     found = msgspec.json.decode(out, type=list[Release])
     return found[0] if found else None
 
 
-def with_rollback(programs: Programs, commands: Commands, release: Release | None) -> Release | None:
-    """Return the release with what `helm rollback` made it from. Raises what `Programs.demand` raises."""
+def with_rollback(cluster: Cluster, release: Release | None) -> Release | None:
+    """Return the release with what `helm rollback` made it from. Raises as `Cluster.check_output`."""
     if release is None or release.revision == "1":
         return release
-    last = commands.release("history", "--max", "1", "--output", "json")
-    revisions = msgspec.json.decode(programs.demand(last, where=commands.party.where), type=list[_Revision])
+    last = cluster.commands.release("history", "--max", "1", "--output", "json")
+    revisions = msgspec.json.decode(cluster.check_output(last), type=list[_Revision])
     match = _ROLLBACK.fullmatch(revisions[-1].description) if revisions else None
     return msgspec.structs.replace(release, rolled_back_to=match[1]) if match else release
 
 
-def recover(programs: Programs, commands: Commands, run: Run, tell: Callable[[str], None]) -> Release | None:
+def recover(cluster: Cluster, run: Run, tell: Callable[[str], None]) -> Release | None:
     """Return the release, put right if a Helm that was killed left it hanging.
 
     Waits PATIENCE seconds for a Helm that may be at work. Then: back to the last revision that was deployed,
     or, of a first installation, away; claims stay.
     """
-    release = settled(programs, commands, tell)
+    release = settled(cluster, tell)
     if release is None or release.status not in PENDING:
         return release
-    good = _last_deployed(programs, commands)
+    good = _last_deployed(cluster)
     if good is None:
         tell(f"release {release.name} was left {release.status} before it was ever deployed: removing it")
-        run(commands.release("uninstall", "--wait"))
+        run(cluster.commands.release("uninstall", "--wait"))
     else:
         tell(f"release {release.name} was left {release.status}: returning to revision {good}")
-        run(commands.rollback(good))
-    return read_release(programs, commands)
+        run(cluster.commands.rollback(good))
+    return read_release(cluster)
 
 
-def settled(programs: Programs, commands: Commands, tell: Callable[[str], None]) -> Release | None:
+def settled(cluster: Cluster, tell: Callable[[str], None]) -> Release | None:
     """Return the release once no other Helm works on it, or PATIENCE seconds after one began.
 
-    Raises what `Programs.demand` raises.
+    Raises as `Cluster.check_output`.
     """
-    release = read_release(programs, commands)
+    release = read_release(cluster)
     while release and release.status in PENDING and release.age < PATIENCE:
         tell(f"release {release.name} is {release.status}; another Helm may be at work, waiting for it")
         time.sleep(1.0)
-        release = read_release(programs, commands)
+        release = read_release(cluster)
     return release
 
 
-def _last_deployed(programs: Programs, commands: Commands) -> int | None:
-    out = programs.demand(commands.release("history", "--output", "json"), where=commands.party.where)
+def _last_deployed(cluster: Cluster) -> int | None:
+    out = cluster.check_output(cluster.commands.release("history", "--output", "json"))
     revisions = msgspec.json.decode(out, type=list[_Revision])
     good = [entry.revision for entry in revisions if entry.status in {"deployed", "superseded"}]
     return max(good, default=None)
 
 
 def run_loudly(
-    programs: Programs,
-    commands: Commands,
+    cluster: Cluster,
     tell: Callable[[str], None],
     *,
     verb: str = "apply",
@@ -131,7 +130,7 @@ def run_loudly(
     def run(command: Command) -> None:
         tell(f"$ {join(command)}")
         try:
-            programs.demand(command, where=commands.party.where, seconds=seconds)
+            cluster.check_output(command, seconds=seconds)
         except FlowerbedError as error:
             if not error.remedy:
                 error.remedy = f"put it right and run `flowerbed {verb}` again: it goes on from here"
