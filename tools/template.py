@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 
 from flowerbed.bundles import generate
+from flowerbed.cluster.party import parties
+from flowerbed.cluster.programs import Programs, find_program
+from flowerbed.cluster.session import Commands
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError
-from flowerbed.kubernetes.party import parties
-from flowerbed.kubernetes.programs import Programs, find_program
-from flowerbed.kubernetes.session import Commands
 from flowerbed.project import Project
 
 

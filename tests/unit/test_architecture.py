@@ -30,6 +30,7 @@ LAYERS = [
     "project",
     "documents",
     "plan",
+    "cluster",
     "images",
     "declaration",
     "identities",

@@ -20,12 +20,12 @@ import msgspec
 
 from flowerbed.backups.archive import PIECE, BrokenOffError, Manifest, Progress, opened, write
 from flowerbed.backups.pod import CONTAINER, holding, program
+from flowerbed.cluster.objects import parse
+from flowerbed.cluster.programs import Command, Done
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
 from flowerbed.flower.programs.superlink_state import Facts
 from flowerbed.kubernetes.diagnosis.facts import gather
-from flowerbed.kubernetes.objects import parse
-from flowerbed.kubernetes.programs import Command, Done
-from flowerbed.kubernetes.session import Cluster
 from flowerbed.names import STATE_DATABASE, node_name
 
 Tell = Callable[[str], None]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowerbed.bundles import GenerateReport
-    from flowerbed.kubernetes.party import Party
+    from flowerbed.cluster.party import Party
     from flowerbed.kubernetes.verbs.apply import Applied
     from flowerbed.plan import Plan
 
@@ -63,8 +63,8 @@ def apply(
     """
     from flowerbed.bundles import read_record
     from flowerbed.cli.progress import Progress
+    from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.node_keys import with_revoked
-    from flowerbed.kubernetes.session import clusters_of
     from flowerbed.kubernetes.verbs import apply as applying
 
     path, plan, parties = selected(file, option, party)
@@ -107,7 +107,7 @@ def _generate(plan: Plan, bundles: Path) -> GenerateReport:
 
 def _dry_run(path: Path, plan: Plan, parties: Sequence[Party], names: Sequence[str], *, json: bool) -> None:
     """Print the commands as they would run: with the files of the bundles themselves, not of the copy."""
-    from flowerbed.kubernetes.session import clusters_of
+    from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.verbs import apply as applying
 
     with generated_aside(path, plan, names) as (aside, _):

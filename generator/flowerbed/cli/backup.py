@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowerbed.backups import Manifest
-    from flowerbed.kubernetes.party import Party
+    from flowerbed.cluster.party import Party
     from flowerbed.plan import Plan
 
 _TELLING = 2.0  # seconds
@@ -66,7 +66,7 @@ def backup(
     else:
         from flowerbed.backups.cluster import back_up
         from flowerbed.cli.progress import Progress
-        from flowerbed.kubernetes.session import clusters_of
+        from flowerbed.cluster.session import clusters_of
 
         (superlink,) = clusters_of([_coordinator(plan, path)])
         with Progress() as progress:
@@ -126,7 +126,7 @@ def restore(
 def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> int:
     from flowerbed.backups.cluster import restore as put_back
     from flowerbed.cli.progress import Progress
-    from flowerbed.kubernetes.session import clusters_of
+    from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.verbs.apply import await_ready
 
     (cluster,) = clusters_of([_coordinator(plan, path)])
@@ -158,7 +158,7 @@ def _loaded(file: Path | None, option: Path | None, *, cluster: bool, local: boo
 
 
 def _coordinator(plan: Plan, path: Path) -> Party:
-    from flowerbed.kubernetes.party import COORDINATOR, parties
+    from flowerbed.cluster.party import COORDINATOR, parties
 
     return parties(plan, Project(path).bundles(plan.name), [COORDINATOR])[0]
 

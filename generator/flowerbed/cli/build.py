@@ -102,9 +102,9 @@ def build(
 
 def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
     from flowerbed.errors import UsageError
+    from flowerbed.images.cluster_builder import ClusterBuilder
+    from flowerbed.images.cluster_job import BUILDER_IMAGE, JobSettings
     from flowerbed.images.reference import parse
-    from flowerbed.kubernetes.image_builds import ClusterBuilder
-    from flowerbed.kubernetes.image_jobs import BUILDER_IMAGE, Place
 
     if builder:
         raise UsageError("a cluster builds with buildah", remedy="leave --builder out, or --in-cluster")
@@ -117,7 +117,7 @@ def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
     except ValueError as error:
         raise UsageError(f"--builder-image: {error}", where=image, remedy=f"e.g. {BUILDER_IMAGE}") from None
     return ClusterBuilder(
-        Place(flags.namespace, flags.context, flags.registry_secret, image, flags.unconfined)
+        JobSettings(flags.namespace, flags.context, flags.registry_secret, image, flags.unconfined)
     )
 
 

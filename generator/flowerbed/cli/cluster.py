@@ -26,7 +26,7 @@ from flowerbed.project import Project
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flowerbed.kubernetes.party import Party
+    from flowerbed.cluster.party import Party
     from flowerbed.kubernetes.verbs.diff import Difference
     from flowerbed.plan import Plan
 
@@ -49,7 +49,7 @@ def diff(
     Ends with 0 when nothing would change, 1 when something would, 2 or 3 when that cannot be told. No data of
     a Secret is ever shown.
     """
-    from flowerbed.kubernetes.session import clusters_of
+    from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.verbs import diff as differing
 
     path, plan, _ = selected(file, option, party)
@@ -98,8 +98,8 @@ def status(
     path, plan, parties = selected(file, option, party)
     if local or (not cluster and not party and is_local(path, plan)):
         return 0 if show(plan, path, json=json).healthy else 1
+    from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.diagnosis.report import lines
-    from flowerbed.kubernetes.session import clusters_of
     from flowerbed.kubernetes.verbs.status import status as ask
 
     warn_of_images(plan, path)
@@ -114,7 +114,7 @@ def status(
 
 def is_local(path: Path, plan: Plan) -> bool:
     """Return whether the local federation runs, or no program is here that could ask for another."""
-    from flowerbed.kubernetes.programs import find_programs
+    from flowerbed.cluster.programs import find_programs
     from flowerbed.local.state import running, state_of
 
     if running(state_of(path, plan.name)):
@@ -140,8 +140,8 @@ def doctor(
 
     Ends with 0 if there is no problem, else 1; warnings do not count.
     """
+    from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.diagnosis.findings import healthy
-    from flowerbed.kubernetes.session import clusters_of
     from flowerbed.kubernetes.verbs.doctor import doctor as examine
 
     path, plan, parties = selected(file, option, party)
@@ -161,8 +161,8 @@ def selected(
     file: Path | None, option: Path | None, names: Sequence[str] | None
 ) -> tuple[Path, Plan, tuple[Party, ...]]:
     """Return the declaration, its plan, and the parties of those names."""
+    from flowerbed.cluster.party import parties
     from flowerbed.declaration import load_plan
-    from flowerbed.kubernetes.party import parties
 
     path = declaration_file(file, option)
     plan = load_plan(path)
@@ -175,7 +175,7 @@ def generated_aside(
 ) -> Iterator[tuple[tuple[Party, ...], tuple[str, ...]]]:
     """Generate into a private copy of the bundles; give its parties, and the files that would change."""
     from flowerbed.bundles import generate
-    from flowerbed.kubernetes.party import parties
+    from flowerbed.cluster.party import parties
 
     bundles = Project(path).bundles(plan.name)
     with tempfile.TemporaryDirectory(prefix="flowerbed-") as folder:  # 0700: it holds keys for a moment

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from flowerbed.kubernetes.party import Party
+    from flowerbed.cluster.party import Party
     from flowerbed.kubernetes.verbs.remaining import Kept
     from flowerbed.kubernetes.verbs.uninstall import Uninstalled
     from flowerbed.plan import Plan
@@ -55,7 +55,7 @@ def uninstall(
     are never deleted: `flowerbed apply` installs the federation again.
     """
     from flowerbed.cli.progress import Progress
-    from flowerbed.kubernetes.session import clusters_of
+    from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.verbs import uninstall as removing
 
     path, plan, parties = selected(file, option, party)

@@ -2,5 +2,6 @@
 
 plan -> inputs -> lock -> target -> wheels -> builder -> registry -> images.lock.yaml -> values
 
+`builders` runs on this machine; `cluster_builder` runs the Job of `cluster_job` in a cluster.
 `record` and `reference` are read by the declaration; the rest is for `flowerbed build` and `flowerbed up`.
 """

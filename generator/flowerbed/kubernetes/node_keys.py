@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from flowerbed.bundles import Record
+from flowerbed.cluster.session import Cluster
 from flowerbed.identities.revocations import key_fingerprint, read_revocations
-from flowerbed.kubernetes.session import Cluster
 from flowerbed.plan import Plan
 
 

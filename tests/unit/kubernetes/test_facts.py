@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from flowerbed.cluster.objects import parse
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.programs import Programs
+from flowerbed.cluster.session import Cluster
 from flowerbed.kubernetes.diagnosis.facts import Fact, gather, registrar_troubles
 from flowerbed.kubernetes.diagnosis.findings import diagnose, healthy, merge, problem
 from flowerbed.kubernetes.network.inside import pending_names
-from flowerbed.kubernetes.objects import parse
-from flowerbed.kubernetes.party import Party
-from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.session import Cluster
 
 PARTY = Party("north", Path("supernode"), "hospitals-north", ("north",), "", Path("north"))
 NAME = "hospitals-north-0"

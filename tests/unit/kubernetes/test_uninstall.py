@@ -15,10 +15,10 @@ import typer
 
 from flowerbed.bundles import generate
 from flowerbed.cli import main
+from flowerbed.cluster.party import parties
+from flowerbed.cluster.programs import Programs
+from flowerbed.cluster.session import FLOWERBED, MANAGED_BY, Cluster, Commands
 from flowerbed.declaration import load_plan
-from flowerbed.kubernetes.party import parties
-from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.session import FLOWERBED, MANAGED_BY, Cluster, Commands
 from flowerbed.kubernetes.verbs import remaining
 from flowerbed.kubernetes.verbs import uninstall as removing
 from flowerbed.kubernetes.verbs.remaining import _counts

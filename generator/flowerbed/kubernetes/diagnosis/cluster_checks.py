@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from flowerbed.cluster.session import POD_SECURITY, Cluster
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.diagnosis.issuer_check import issuer
-from flowerbed.kubernetes.session import POD_SECURITY, Cluster
 from flowerbed.names import STATE_FOLDER
 from flowerbed.plan import Plan
 

@@ -12,11 +12,11 @@ from textwrap import shorten
 
 import msgspec
 
+from flowerbed.cluster.release import Release
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.network.admission import Lists, compare_lists
-from flowerbed.kubernetes.release import Release
-from flowerbed.kubernetes.session import Cluster
 
 _LONGEST = 400
 DIFFER = "the lists in the cluster differ from the bundles"

@@ -11,10 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from flowerbed.flower.programs.kept_revocations import DAMAGED
-from flowerbed.flower.programs.registrar_lists import HELD_BACK, NOT_KEPT, OVER
-from flowerbed.flower.text import colorless
-from flowerbed.kubernetes.objects import (
+from flowerbed.cluster.objects import (
     COMPONENT,
     INSTANCE,
     LONG_AGO,
@@ -25,7 +22,10 @@ from flowerbed.kubernetes.objects import (
     Terminated,
     Workload,
 )
-from flowerbed.kubernetes.session import Cluster
+from flowerbed.cluster.session import Cluster
+from flowerbed.flower.programs.kept_revocations import DAMAGED
+from flowerbed.flower.programs.registrar_lists import HELD_BACK, NOT_KEPT, OVER
+from flowerbed.flower.text import colorless
 
 # A container that ended so often, the last time so lately, will end again: one that runs for ten minutes is
 # restarted without delay the next time (Kubernetes, Concepts: pod lifecycle).

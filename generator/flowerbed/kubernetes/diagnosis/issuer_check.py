@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from flowerbed.cluster.session import Cluster
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
-from flowerbed.kubernetes.session import Cluster
 from flowerbed.plan import Plan
 
 _INSTALL = "install cert-manager (https://cert-manager.io/docs/installation), or declare another `tls.source`"

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import yaml
 
+from flowerbed.cluster.programs import Command
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import NotAllowedError
-from flowerbed.kubernetes.programs import Command
-from flowerbed.kubernetes.session import Cluster
 
 TEMPLATE = "templates/configmap-admission.yaml"
 CHART = "helm.sh/chart"

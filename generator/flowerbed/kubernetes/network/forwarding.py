@@ -11,9 +11,9 @@ import subprocess
 import threading
 from collections.abc import Iterator
 
+from flowerbed.cluster.programs import complaint
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import UnreachableError
-from flowerbed.kubernetes.programs import complaint
-from flowerbed.kubernetes.session import Cluster
 
 PATIENCE = 15.0
 _LINE = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)")

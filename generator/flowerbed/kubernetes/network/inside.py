@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from flowerbed.cluster.objects import Objects
+from flowerbed.cluster.session import Cluster
 from flowerbed.kubernetes.diagnosis.cluster_checks import storage
 from flowerbed.kubernetes.diagnosis.facts import registrar_troubles
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
-from flowerbed.kubernetes.objects import Objects
-from flowerbed.kubernetes.session import Cluster
 
 # Where the chart's `files/gateway.sh` notes what changed and fails HAProxy's check, as "pending NAME...".
 PENDING = "/kept/used/pending"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
 from flowerbed.identities.trust import server_authorities, trusted
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.network import superlink
 from flowerbed.kubernetes.network.endpoints import EndpointStatus, dial
 from flowerbed.kubernetes.network.forwarding import forwarded
-from flowerbed.kubernetes.session import Cluster
 from flowerbed.plan import Endpoint, Plan
 from flowerbed.runs import NodeRecord
 

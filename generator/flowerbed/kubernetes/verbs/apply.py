@@ -14,16 +14,16 @@ from typing import Literal
 
 import msgspec
 
+from flowerbed.cluster.objects import Objects, read
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.release import Run, recover, run_loudly
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError
 from flowerbed.kubernetes.diagnosis.facts import gather
 from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, merge, problem
 from flowerbed.kubernetes.network.admission import push_lists
 from flowerbed.kubernetes.network.endpoints import silent
 from flowerbed.kubernetes.network.inside import of_lists
-from flowerbed.kubernetes.objects import Objects, read
-from flowerbed.kubernetes.party import Party
-from flowerbed.kubernetes.release import Run, recover, run_loudly
-from flowerbed.kubernetes.session import Cluster
 from flowerbed.kubernetes.verbs import changes as compared
 from flowerbed.plan import Endpoint
 

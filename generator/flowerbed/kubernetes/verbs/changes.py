@@ -10,9 +10,9 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
-from flowerbed.kubernetes.programs import LONG
-from flowerbed.kubernetes.release import Release, read_release
-from flowerbed.kubernetes.session import Cluster
+from flowerbed.cluster.programs import LONG
+from flowerbed.cluster.release import Release, read_release
+from flowerbed.cluster.session import Cluster
 
 Action = Literal["create", "change", "remove", "repair"]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

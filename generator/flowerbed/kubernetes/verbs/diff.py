@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from flowerbed.kubernetes.session import Cluster
+from flowerbed.cluster.session import Cluster
 from flowerbed.kubernetes.verbs.changes import Change, PartyChanges, changes
 
 _WIDTH = 8

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from flowerbed.cluster.programs import complaint
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.flower.proxy import proxy_for
 from flowerbed.kubernetes.diagnosis import cluster_checks
 from flowerbed.kubernetes.diagnosis.findings import Finding, healthy, problem
-from flowerbed.kubernetes.programs import complaint
-from flowerbed.kubernetes.session import Cluster
 from flowerbed.kubernetes.verbs.status import status
 from flowerbed.plan import Endpoint, Plan
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from flowerbed.cluster.objects import COMPONENT, INSTANCE, parse
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.session import FLOWERBED, MANAGED_BY, Cluster
 from flowerbed.identities import manifest
-from flowerbed.kubernetes.objects import COMPONENT, INSTANCE, parse
-from flowerbed.kubernetes.party import Party
-from flowerbed.kubernetes.session import FLOWERBED, MANAGED_BY, Cluster
 from flowerbed.kubernetes.verbs.changes import is_missing
 
 PAUSE = 1.0

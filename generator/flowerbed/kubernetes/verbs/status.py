@@ -10,6 +10,10 @@ from pathlib import Path
 import msgspec
 
 from flowerbed.bundles import Record, read_record
+from flowerbed.cluster.objects import Objects, read
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.release import Release, read_release, with_rollback
+from flowerbed.cluster.session import Cluster
 from flowerbed.declaration.cautions import cautions
 from flowerbed.errors import FlowerbedError
 from flowerbed.kubernetes.diagnosis import lifetimes
@@ -28,10 +32,6 @@ from flowerbed.kubernetes.diagnosis.report import (
 from flowerbed.kubernetes.network.inside import of_superlink
 from flowerbed.kubernetes.network.probe import Answers, ask
 from flowerbed.kubernetes.node_keys import declared_keys, with_revoked
-from flowerbed.kubernetes.objects import Objects, read
-from flowerbed.kubernetes.party import Party
-from flowerbed.kubernetes.release import Release, read_release, with_rollback
-from flowerbed.kubernetes.session import Cluster
 from flowerbed.plan import Plan
 
 _WIDTH = 8

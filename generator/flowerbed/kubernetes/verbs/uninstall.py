@@ -13,13 +13,13 @@ from typing import Literal
 
 import msgspec
 
+from flowerbed.cluster.objects import COMPONENT, INSTANCE
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.programs import LONG, Command
+from flowerbed.cluster.release import Run, run_loudly, settled
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
-from flowerbed.kubernetes.objects import COMPONENT, INSTANCE
-from flowerbed.kubernetes.party import Party
-from flowerbed.kubernetes.programs import LONG, Command
-from flowerbed.kubernetes.release import Run, run_loudly, settled
-from flowerbed.kubernetes.session import Cluster
 from flowerbed.kubernetes.verbs.remaining import (
     PAUSE,
     Kept,

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from flowerbed.cluster.programs import LONG, Command
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError
-from flowerbed.kubernetes.programs import LONG, Command
-from flowerbed.kubernetes.session import Cluster
 
 # Statuses of a release that Helm works on; a killed Helm leaves it so, and every later one then refuses.
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})

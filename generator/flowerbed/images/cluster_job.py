@@ -52,7 +52,7 @@ buildah push --quiet $trust --digestfile /dev/termination-log "$IMAGE" 2>&1
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class JobSettings:
     """Where and how a cluster builds: `context` of the kubeconfig, "" for the current one.
 
     `login` names a Secret there of the type `kubernetes.io/dockerconfigjson`, "" for none; an entry `ca.crt`
@@ -96,13 +96,13 @@ def given(name: str, owner: Mapping[str, Any], data: Mapping[str, str], secrets:
     return {"apiVersion": "v1", "kind": "List", "items": objects}
 
 
-def pulling(place: Place, name: str, base: str, platform: str) -> dict[str, Any]:
+def pulling(settings: JobSettings, name: str, base: str, platform: str) -> dict[str, Any]:
     """Return the Job that tells a base image's digest."""
-    container = _builder(place, PULL, base, platform, ())
-    return _job(place, name, platform, [], container)
+    container = _builder(settings, PULL, base, platform, ())
+    return _job(settings, name, platform, [], container)
 
 
-def building(place: Place, name: str, recipe: Recipe) -> dict[str, Any]:
+def building(settings: JobSettings, name: str, recipe: Recipe) -> dict[str, Any]:
     """Return the Job that downloads wheels, builds an image and pushes it."""
     flags = [part for key, value in recipe.labels.items() for part in ("--label", f"{key}={value}")]
     flags += [
@@ -123,8 +123,8 @@ def building(place: Place, name: str, recipe: Recipe) -> dict[str, Any]:
         "resources": _RESOURCES,
         "volumeMounts": _mounts(),
     }
-    container = _builder(place, BUILD_AND_PUSH, recipe.image, recipe.platform, flags)
-    return _job(place, name, recipe.platform, [download], container)
+    container = _builder(settings, BUILD_AND_PUSH, recipe.image, recipe.platform, flags)
+    return _job(settings, name, recipe.platform, [download], container)
 
 
 def secrets_of(recipe: Recipe, environment: Mapping[str, str]) -> dict[str, bytes]:
@@ -136,7 +136,7 @@ def secrets_of(recipe: Recipe, environment: Mapping[str, str]) -> dict[str, byte
 
 
 def _builder(
-    place: Place, script: str, image: str, platform: str, flags: list[str] | tuple[str, ...]
+    settings: JobSettings, script: str, image: str, platform: str, flags: list[str] | tuple[str, ...]
 ) -> dict[str, Any]:
     security: dict[str, Any] = {
         "runAsUser": 0,
@@ -144,7 +144,7 @@ def _builder(
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"], "add": _CAPABILITIES},
     }
-    if place.unconfined:
+    if settings.unconfined:
         security |= {"seccompProfile": {"type": "Unconfined"}, "appArmorProfile": {"type": "Unconfined"}}
     variables = {
         "IMAGE": image,
@@ -153,12 +153,12 @@ def _builder(
         "CONTAINERS_STORAGE_CONF": "/context/storage.conf",
         "HOME": "/build/tmp",
         "TMPDIR": "/build/tmp",
-        **({"REGISTRY_AUTH_FILE": "/registry/.dockerconfigjson"} if place.login else {}),
+        **({"REGISTRY_AUTH_FILE": "/registry/.dockerconfigjson"} if settings.login else {}),
     }
-    login = [{"name": "registry", "mountPath": "/registry", "readOnly": True}] if place.login else []
+    login = [{"name": "registry", "mountPath": "/registry", "readOnly": True}] if settings.login else []
     return {
         "name": BUILD,
-        "image": place.image,
+        "image": settings.image,
         "command": ["sh", "-c", script, BUILD, *flags],
         "env": [{"name": key, "value": value} for key, value in variables.items()],
         "securityContext": security,
@@ -177,16 +177,16 @@ def _mounts() -> list[dict[str, Any]]:
 
 
 def _job(
-    place: Place, name: str, platform: str, before: list[dict[str, Any]], container: dict[str, Any]
+    settings: JobSettings, name: str, platform: str, before: list[dict[str, Any]], container: dict[str, Any]
 ) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = [
         {"name": "context", "configMap": {"name": name}},
         {"name": "secrets", "secret": {"secretName": name, "defaultMode": 0o400}},
         {"name": "work", "emptyDir": {}},
     ]
-    login = [{"name": place.login}] if place.login else []
-    if place.login:
-        volumes.append({"name": "registry", "secret": {"secretName": place.login, "defaultMode": 0o400}})
+    login = [{"name": settings.login}] if settings.login else []
+    if settings.login:
+        volumes.append({"name": "registry", "secret": {"secretName": settings.login, "defaultMode": 0o400}})
     pod = {
         "restartPolicy": "Never",
         # A build that is given up has nothing to save, and its shell does not hear SIGTERM.

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.programs import QUICK, Command, Done, Programs, failure, find_programs
 from flowerbed.errors import FlowerbedError
-from flowerbed.kubernetes.party import Party
-from flowerbed.kubernetes.programs import QUICK, Command, Done, Programs, failure, find_programs
 
 # Pods of the charts pass `restricted`; so do the pods of tasks.
 POD_SECURITY = (

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from flowerbed.bundles import read_record
 from flowerbed.cli import main
-from flowerbed.declaration import load_plan
-from flowerbed.errors import FlowerbedError, UsageError
-from flowerbed.kubernetes import programs as programs_module
-from flowerbed.kubernetes.node_keys import with_revoked
-from flowerbed.kubernetes.party import parties
-from flowerbed.kubernetes.programs import Done, Programs, complaint, failure, find_programs
-from flowerbed.kubernetes.release import Release
-from flowerbed.kubernetes.session import Cluster, Commands
-from flowerbed.kubernetes.verbs.changes import _compare, _matters
-from flowerbed.values import superlink_install, supernode_install
+from flowerbed.cluster import programs as programs_module
+from flowerbed.cluster.programs import Done, Programs, complaint, failure, find_programs
+from flowerbed.errors import FlowerbedError
 
 TEXT = """\
 version: 1
@@ -138,86 +128,3 @@ def test_the_end_reaches_programs_that_run() -> None:
     assert found[0].code in {7, -2}
     with pytest.raises(FlowerbedError, match="interrupted"):
         programs.run([sys.executable, "-c", ""])
-
-
-def test_commands_are_those_of_the_instructions(federation: Path, tmp_path: Path) -> None:
-    """What `apply` runs is what INSTALL.md tells to run: same release, namespace, files and context."""
-    plan = load_plan(federation)
-    texts = {
-        "coordinator": superlink_install(plan),
-        "north": supernode_install(plan, plan.tenants[0], has_authority=True),
-    }
-    for party in parties(plan, tmp_path):
-        about = Commands(Programs(helm="helm", kubectl="kubectl"), party)
-        text = " ".join(texts[party.name].replace("\\\n", " ").split())
-        for command in (about.apply_secrets(party.bundle / "secrets.yaml"), about.upgrade()):
-            line = shlex.join(command).replace(f"{party.bundle}/", "").replace(str(party.chart), '"$CHART"')
-            assert line in text
-        assert all(shlex.join(about.create_namespace(name)) in text for name in party.namespaces)
-
-
-def test_a_party_that_is_not_there_is_refused_with_those_there_are(federation: Path, tmp_path: Path) -> None:
-    """The order is the coordinator's first, whatever was asked."""
-    plan = load_plan(federation)
-    assert [party.name for party in parties(plan, tmp_path, ["north", "coordinator"])] == [
-        "coordinator",
-        "north",
-    ]
-    with pytest.raises(UsageError, match="'nord' is no party of hospitals") as refused:
-        parties(plan, tmp_path, ["nord"])
-    assert "coordinator, north" in refused.value.remedy
-
-
-def test_a_tenant_with_a_revoked_node_is_known(federation: Path) -> None:
-    """Nobody waits for what is never let in again; a new key makes it a tenant like others."""
-    plan, bundles = load_plan(federation), federation.parent / "bundles" / "hospitals"
-
-    def out(*words: str) -> dict[str, frozenset[str]]:
-        assert main.run([*words, "-f", str(federation)]) == 0
-        clusters = [Cluster(PYTHON, party) for party in parties(plan, bundles)]
-        found = with_revoked(clusters, plan, read_record(plan, bundles), bundles)
-        return {cluster.party.name: cluster.party.revoked for cluster in found}
-
-    nobody = {"coordinator": frozenset[str](), "north": frozenset[str]()}
-    assert out("generate") == nobody
-    assert out("revoke", "node", "north/1") == {**nobody, "north": {"hospitals-north-1"}}
-    assert out("rotate", "key", "north/1") == nobody
-
-
-@pytest.mark.parametrize(("offset", "hours"), [("+0000 UTC", 0), ("+0200 CEST", 2), ("-0730 X", -7.5)])
-def test_a_releases_age_is_read_in_its_zone(offset: str, hours: float) -> None:
-    """Helm writes local time with the zone's offset."""
-    there = datetime.now(UTC) + timedelta(hours=hours, seconds=-100)
-    updated = f"{there:%Y-%m-%d %H:%M:%S}.123456789 {offset}"
-    facts = {
-        "name": "a",
-        "namespace": "a",
-        "revision": "1",
-        "status": "deployed",
-        "chart": "a-1",
-        "app_version": "",
-    }
-    assert 95 < Release(**facts, updated=updated).age < 110
-    assert Release(**facts, updated="unknown").age == float("inf")
-
-
-def test_objects_are_compared_whole() -> None:
-    """Made, changed and removed objects are told apart; of a Secret no line is shown."""
-    old = {("Secret", "a", "s"): {"data": 1}, ("Role", "a", "r"): {"x": 1}, ("Pod", "a", "p"): {}}
-    new = {("Secret", "a", "s"): {"data": 2}, ("Role", "a", "r"): {"x": 2}, ("Job", "a", "j"): {}}
-    found = {change.kind: change for change in _compare(old, new)}
-    assert {kind: change.action for kind, change in found.items()} == {
-        "Job": "create",
-        "Pod": "remove",
-        "Role": "change",
-        "Secret": "change",
-    }
-    assert found["Secret"].lines == ()
-    assert found["Role"].lines[-2:] == ("-x: 1", "+x: 2")
-
-
-def test_a_counted_generation_is_no_difference() -> None:
-    """What the API server counts by itself is passed over, what stands beside it is not."""
-    counted = ["@@ -1 +1 @@", "-  generation: 1", "+  generation: 2"]
-    assert not _matters(counted)
-    assert _matters([*counted, "-  replicas: 1", "+  replicas: 2"])

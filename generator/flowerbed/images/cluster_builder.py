@@ -14,7 +14,10 @@ from typing import Any
 
 import msgspec
 
+from flowerbed.cluster.objects import Container, Pod
+from flowerbed.cluster.programs import Command, Programs, find_program
 from flowerbed.errors import FlowerbedError, UsageError
+from flowerbed.images import cluster_job
 from flowerbed.images.builders import (
     Recipe,
     base_failure,
@@ -23,12 +26,9 @@ from flowerbed.images.builders import (
     short,
     step_of,
 )
+from flowerbed.images.cluster_job import BUILD, DOWNLOAD, LONGEST, PUSHING, JobSettings
 from flowerbed.images.reference import parse
 from flowerbed.images.tools import Outcome, Tell, run
-from flowerbed.kubernetes import image_jobs
-from flowerbed.kubernetes.image_jobs import BUILD, DOWNLOAD, LONGEST, PUSHING, Place
-from flowerbed.kubernetes.objects import Container, Pod
-from flowerbed.kubernetes.programs import Command, Programs, find_program
 
 _POLL = 0.5
 # Seconds in which a cluster finds room for a pod, and pulls its images.
@@ -41,14 +41,14 @@ _LEVEL = "pod-security.kubernetes.io/enforce"
 class ClusterBuilder:
     """Builds and pushes images by Jobs in a namespace; everything of a build is removed at its end.
 
-    Raises what `kubernetes.programs` raises where the cluster is not reached or refuses.
+    Raises what `cluster.programs` raises where the cluster is not reached or refuses.
     """
 
     program = "buildah in the cluster"
     needs_wheels = False
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, settings: JobSettings) -> None:
+        self._settings = settings
         self._programs = Programs(helm="", kubectl=find_program("kubectl"))
         self._digests: dict[str, str] = {}
 
@@ -66,7 +66,7 @@ class ClusterBuilder:
             return base
         tell(f"asking the cluster for the digest of {base}")
         said: list[str] = []
-        with self._job(lambda job: image_jobs.pulling(self._place, job, base, platform), {}, {}) as job:
+        with self._job(lambda job: cluster_job.pulling(self._settings, job, base, platform), {}, {}) as job:
             state = self._follow(job, None, said.append, tell)
         if state.code or not (digest := state.message.strip()):
             raise self._confined(said) or base_failure(base, Outcome(state.code, tuple(said)))
@@ -74,11 +74,11 @@ class ClusterBuilder:
 
     def build(self, recipe: Recipe, tell: Tell) -> None:
         """Build an image and push it. Raises FlowerbedError with the instruction that failed."""
-        data = image_jobs.context_data(recipe)
-        if image_jobs.too_large(data):
+        data = cluster_job.context_data(recipe)
+        if cluster_job.too_large(data):
             remedy = "split the image's packages, or build on a machine"
             raise UsageError("Containerfile and lock are too large for a ConfigMap", remedy=remedy)
-        values = image_jobs.secrets_of(recipe, os.environ)
+        values = cluster_job.secrets_of(recipe, os.environ)
         steps: list[str] = []
         said: list[str] = []
 
@@ -88,7 +88,7 @@ class ClusterBuilder:
                 steps.append(step)
                 tell(f"  {short(step)}")
 
-        with self._job(lambda job: image_jobs.building(self._place, job, recipe), data, values) as job:
+        with self._job(lambda job: cluster_job.building(self._settings, job, recipe), data, values) as job:
             state = self._follow(job, recipe.log, follow, tell)
         if not state.code and state.message:
             self._digests[recipe.image] = state.message.strip()
@@ -101,7 +101,7 @@ class ClusterBuilder:
         if steps and steps[-1] == PUSHING:
             error = push_failure(recipe.image, recipe.log, outcome)
             error.remedy = (
-                f"name the registry's login with --registry-secret (a Secret in the {self._place.where})"
+                f"name the registry's login with --registry-secret (a Secret in the {self._settings.where})"
             )
             raise error
         raise build_failure(recipe, steps, outcome)
@@ -123,7 +123,7 @@ class ClusterBuilder:
             made = json.loads(
                 self._demand("create", "--filename", "-", "--output", "json", said=described(name))
             )
-            self._demand("create", "--filename", "-", said=image_jobs.given(name, made, data, values))
+            self._demand("create", "--filename", "-", said=cluster_job.given(name, made, data, values))
             self._demand("patch", "job", name, "--patch", '{"spec": {"suspend": false}}')
             yield name
         finally:
@@ -140,7 +140,7 @@ class ClusterBuilder:
         limit = time.monotonic() + LONGEST
         while (ended := _ended(self._pod(job) or pod)) is None:
             if time.monotonic() > limit:
-                raise FlowerbedError(f"the build did not end within {LONGEST} s", where=self._place.where)
+                raise FlowerbedError(f"the build did not end within {LONGEST} s", where=self._settings.where)
             time.sleep(_POLL)
         if ended.container == DOWNLOAD:
             run(self._kubectl("logs", pod.metadata.name, "--container", DOWNLOAD), log=log, tell=tell)
@@ -160,8 +160,8 @@ class ClusterBuilder:
                 told = now
             if time.monotonic() > limit and not (pod and _downloads(pod)):
                 what = f"the build's pod did not start within {_STARTING:.0f} s{f': {told}' if told else ''}"
-                remedy = f"`kubectl --namespace {self._place.namespace} get events` tells more"
-                raise FlowerbedError(what, where=self._place.where, remedy=remedy)
+                remedy = f"`kubectl --namespace {self._settings.namespace} get events` tells more"
+                raise FlowerbedError(what, where=self._settings.where, remedy=remedy)
             time.sleep(_POLL)
 
     def _refused(self, job: str) -> str:
@@ -173,33 +173,33 @@ class ClusterBuilder:
         what = f"the namespace refuses the build's pod: {events[-1].get('message', '')}"
         remedy = ""
         if "PodSecurity" in what:
-            level = "privileged" if self._place.unconfined else "baseline"
+            level = "privileged" if self._settings.unconfined else "baseline"
             remedy = f"build in a namespace of its own: kubectl label namespace NAME {_LEVEL}={level}"
-        raise FlowerbedError(what, where=self._place.where, remedy=remedy)
+        raise FlowerbedError(what, where=self._settings.where, remedy=remedy)
 
     def _confined(self, said: list[str]) -> FlowerbedError | None:
         """Return the error for a builder that is not let into a user namespace, if that is what it said."""
         found = next((line for line in said if _CONFINED.match(line)), "")
-        if self._place.unconfined or not found:
+        if self._settings.unconfined or not found:
             return None
         what = f"the machine confines the builder: {short(found)}"
         remedy = "--unconfined takes that away, in a namespace of the level `privileged`"
-        return FlowerbedError(what, where=self._place.where, remedy=remedy)
+        return FlowerbedError(what, where=self._settings.where, remedy=remedy)
 
     def _pod(self, job: str) -> Pod | None:
         found = self._demand(
-            "get", "pods", "--selector", f"{image_jobs.BUILD_LABEL}={job}", "--output", "json"
+            "get", "pods", "--selector", f"{cluster_job.BUILD_LABEL}={job}", "--output", "json"
         )
         pods = msgspec.json.decode(found, type=_Pods).items
         return pods[0] if pods else None
 
     def _demand(self, *words: str, said: object = None) -> str:
         text = None if said is None else json.dumps(said)
-        return self._programs.check_output(self._kubectl(*words), where=self._place.where, text=text)
+        return self._programs.check_output(self._kubectl(*words), where=self._settings.where, text=text)
 
     def _kubectl(self, *words: str) -> Command:
-        context = ["--context", self._place.context] if self._place.context else []
-        return [self._programs.kubectl, *context, "--namespace", self._place.namespace, *words]
+        context = ["--context", self._settings.context] if self._settings.context else []
+        return [self._programs.kubectl, *context, "--namespace", self._settings.namespace, *words]
 
 
 class _Pods(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from flowerbed.kubernetes.session import Cluster
+from flowerbed.cluster.session import Cluster
 
 INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
