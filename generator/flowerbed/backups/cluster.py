@@ -30,9 +30,9 @@ from flowerbed.names import STATE_DATABASE, node_name
 
 Tell = Callable[[str], None]
 _LONGEST_LINE = 1 << 16
-_PAUSE = 0.5
+_POLL_INTERVAL = 0.5
 # How long, in seconds, pods may take to end and to start: images are there already.
-_ENDING, _STARTING = 120.0, 120.0
+_STOP_TIMEOUT, _START_TIMEOUT = 120.0, 120.0
 _PYTHON = "python"  # as the chart's value `python`: on the PATH of Flower's own images
 
 
@@ -125,7 +125,9 @@ class _Restoration:
             self._scale(0)
             self._tell("waiting for the SuperLink's pod to end")
             self._until(
-                lambda: not self._phase(node_name(self._name, 0)), _ENDING, "the SuperLink's pod does not end"
+                lambda: not self._phase(node_name(self._name, 0)),
+                _STOP_TIMEOUT,
+                "the SuperLink's pod does not end",
             )
             yield
         finally:
@@ -149,7 +151,7 @@ class _Restoration:
             create = self._cluster.commands.in_namespace("create", "--filename", "-")
             self._cluster.check_output(create, text=json.dumps(pod))
             self._tell("waiting for a pod that takes the SuperLink's volume")
-            self._until(self._pod_runs, _STARTING, "the pod for the SuperLink's volume does not start")
+            self._until(self._pod_runs, _START_TIMEOUT, "the pod for the SuperLink's volume does not start")
             yield
         finally:
             with contextlib.suppress(FlowerbedError):  # it ends by itself
@@ -157,7 +159,7 @@ class _Restoration:
 
     def _remove_pod(self) -> None:
         words = ("delete", "pod", self._pod, "--ignore-not-found", "--grace-period=1", "--wait")
-        self._cluster.check_output(self._cluster.commands.in_namespace(*words), seconds=_ENDING)
+        self._cluster.check_output(self._cluster.commands.in_namespace(*words), timeout=_STOP_TIMEOUT)
 
     def _pod_runs(self) -> bool:
         phase = self._phase(self._pod)
@@ -170,15 +172,15 @@ class _Restoration:
         words = ("get", "pod", pod, "--ignore-not-found", "--output", "jsonpath={.status.phase}")
         return self._cluster.check_output(self._cluster.commands.in_namespace(*words))
 
-    def _until(self, true: Callable[[], bool], seconds: float, otherwise: str) -> None:
-        limit = time.monotonic() + seconds
+    def _until(self, true: Callable[[], bool], timeout: float, otherwise: str) -> None:
+        limit = time.monotonic() + timeout
         while True:
             with contextlib.suppress(UnreachableError):  # an API server that is away for a moment
                 if true():
                     return
             if time.monotonic() > limit:
                 raise FlowerbedError(f"{otherwise}{self._why()}", where=self._where)
-            time.sleep(_PAUSE)
+            time.sleep(_POLL_INTERVAL)
 
     def _why(self) -> str:
         """Return what Kubernetes says of the pod, in words; "" where it says nothing."""

@@ -17,11 +17,11 @@ from typing import IO
 from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError, UsageError
 
 Command = list[str]
-# Seconds: a server that answers does so at once; a package of manifests may take a while.
-QUICK = 30.0
-LONG = 300.0
+# Seconds: a server that answers does so at once; Helm and a diff of all manifests may take a while.
+REQUEST_TIMEOUT = 30.0
+RELEASE_TIMEOUT = 300.0
 # Characters of each stream that are read: some 10,000 pods as JSON. What says more is ended.
-LIMIT = 128 * 1024 * 1024
+OUTPUT_LIMIT = 128 * 1024 * 1024
 _AWAY = re.compile(
     r"unable to connect to the server|cluster unreachable|connection refused|no such host|i/o timeout"
     r"|tls handshake timeout|context deadline exceeded|was refused|no route to host",
@@ -69,10 +69,10 @@ class Programs:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ended: bool = False
 
-    def run(self, command: Command, *, text: str | None = None, seconds: float = QUICK) -> Done:
+    def run(self, command: Command, *, text: str | None = None, timeout: float = REQUEST_TIMEOUT) -> Done:
         """Run a command to its end, `text` on its standard input.
 
-        One that takes too long, or writes more than LIMIT, is ended, and its code is 124.
+        One that takes too long, or writes more than OUTPUT_LIMIT, is ended, and its code is 124.
         """
         with self._lock:
             if self._ended:
@@ -87,16 +87,16 @@ class Programs:
             )
             self._running.add(process)
         try:
-            return _result(process, command[0], text, seconds)
+            return _result(process, command[0], text, timeout)
         finally:
             with self._lock:
                 self._running.discard(process)
 
     def check_output(
-        self, command: Command, *, where: str, text: str | None = None, seconds: float = QUICK
+        self, command: Command, *, where: str, text: str | None = None, timeout: float = REQUEST_TIMEOUT
     ) -> str:
         """Run a command and return its output. Raises the error that fits what the command complained of."""
-        done = self.run(command, text=text, seconds=seconds)
+        done = self.run(command, text=text, timeout=timeout)
         if done.code:
             raise failure(done, where)
         return done.out
@@ -109,13 +109,13 @@ class Programs:
                 process.send_signal(signal.SIGINT)
 
 
-def _result(process: subprocess.Popen[str], program: str, text: str | None, seconds: float) -> Done:
-    """Return how a process ended, of which no more than LIMIT is held in memory."""
+def _result(process: subprocess.Popen[str], program: str, text: str | None, timeout: float) -> Done:
+    """Return how a process ended, of which no more than OUTPUT_LIMIT is held in memory."""
 
     def read(stream: IO[str] | None) -> str:
         with stream or io.StringIO() as opened:
-            found = opened.read(LIMIT + 1)
-            if len(found) > LIMIT:
+            found = opened.read(OUTPUT_LIMIT + 1)
+            if len(found) > OUTPUT_LIMIT:
                 process.kill()
             return found
 
@@ -127,18 +127,18 @@ def _result(process: subprocess.Popen[str], program: str, text: str | None, seco
         pool.submit(feed)
         reading = [pool.submit(read, stream) for stream in (process.stdout, process.stderr)]
         try:
-            process.wait(seconds)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            return Done(124, "", f"no answer within {seconds:g} s (i/o timeout)", program)
+            return Done(124, "", f"no answer within {timeout:g} s (i/o timeout)", program)
         except BaseException:
             process.send_signal(signal.SIGINT)
             process.wait()
             raise
         out, err = (one.result() for one in reading)
-    if max(len(out), len(err)) > LIMIT:
-        return Done(124, "", f"more than {LIMIT:,} characters of output", program)
+    if max(len(out), len(err)) > OUTPUT_LIMIT:
+        return Done(124, "", f"more than {OUTPUT_LIMIT:,} characters of output", program)
     return Done(process.returncode, out, err, program)
 
 

@@ -9,14 +9,15 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from flowerbed.cluster.programs import LONG, Command
+from flowerbed.cluster.programs import RELEASE_TIMEOUT, Command
 from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError
 
 # Statuses of a release that Helm works on; a killed Helm leaves it so, and every later one then refuses.
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
 # Without `--wait` Helm is done with a release within seconds; this long another one gets to end.
-PATIENCE = 30.0
+OTHER_HELM_TIMEOUT = 30.0
+POLL_INTERVAL = 1.0
 # Helm's own description of such a revision (Helm 3 and 4).
 _ROLLBACK = re.compile(r"Rollback to (\d+)")
 Run = Callable[[Command], None]
@@ -78,8 +79,8 @@ def with_rollback(cluster: Cluster, release: Release | None) -> Release | None:
 def recover(cluster: Cluster, run: Run, tell: Callable[[str], None]) -> Release | None:
     """Return the release, put right if a Helm that was killed left it hanging.
 
-    Waits PATIENCE seconds for a Helm that may be at work. Then: back to the last revision that was deployed,
-    or, of a first installation, away; claims stay.
+    Waits OTHER_HELM_TIMEOUT seconds for a Helm that may be at work. Then: back to the last revision that
+    was deployed, or, of a first installation, away; claims stay.
     """
     release = settled(cluster, tell)
     if release is None or release.status not in PENDING:
@@ -95,14 +96,14 @@ def recover(cluster: Cluster, run: Run, tell: Callable[[str], None]) -> Release 
 
 
 def settled(cluster: Cluster, tell: Callable[[str], None]) -> Release | None:
-    """Return the release once no other Helm works on it, or PATIENCE seconds after one began.
+    """Return the release once no other Helm works on it, or OTHER_HELM_TIMEOUT seconds after one began.
 
     Raises as `Cluster.check_output`.
     """
     release = read_release(cluster)
-    while release and release.status in PENDING and release.age < PATIENCE:
+    while release and release.status in PENDING and release.age < OTHER_HELM_TIMEOUT:
         tell(f"release {release.name} is {release.status}; another Helm may be at work, waiting for it")
-        time.sleep(1.0)
+        time.sleep(POLL_INTERVAL)
         release = read_release(cluster)
     return release
 
@@ -119,9 +120,9 @@ def run_loudly(
     tell: Callable[[str], None],
     *,
     verb: str = "apply",
-    seconds: float = LONG,
+    timeout: float = RELEASE_TIMEOUT,
 ) -> Run:
-    """Return what runs a command, up to so many seconds, after printing it.
+    """Return what runs a command, up to `timeout` seconds, after printing it.
 
     Raises the error that fits its failure; `verb` is what the remedy says to run again.
     """
@@ -130,7 +131,7 @@ def run_loudly(
     def run(command: Command) -> None:
         tell(f"$ {join(command)}")
         try:
-            cluster.check_output(command, seconds=seconds)
+            cluster.check_output(command, timeout=timeout)
         except FlowerbedError as error:
             if not error.remedy:
                 error.remedy = f"put it right and run `flowerbed {verb}` again: it goes on from here"

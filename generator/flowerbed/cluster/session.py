@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowerbed.cluster.party import Party
-from flowerbed.cluster.programs import QUICK, Command, Done, Programs, failure, find_programs
+from flowerbed.cluster.programs import REQUEST_TIMEOUT, Command, Done, Programs, failure, find_programs
 from flowerbed.errors import FlowerbedError
 
 # Pods of the charts pass `restricted`; so do the pods of tasks.
@@ -17,6 +17,10 @@ POD_SECURITY = (
 )
 # Marks a namespace that `apply` created: `uninstall --purge` deletes no other.
 MANAGED_BY, FLOWERBED = "app.kubernetes.io/managed-by", "flowerbed"
+
+
+# Clusters are asked in parallel, but not all at once.
+PARALLEL_CLUSTERS = 8
 
 
 @dataclass(frozen=True)
@@ -39,24 +43,26 @@ class Cluster:
         """Return party and cluster, for messages."""
         return self.party.where
 
-    def run(self, command: Command, *, text: str | None = None, seconds: float = QUICK) -> Done:
+    def run(self, command: Command, *, text: str | None = None, timeout: float = REQUEST_TIMEOUT) -> Done:
         """Run a command to its end, `text` on its standard input, and return how it ended."""
-        return self.programs.run(command, text=text, seconds=seconds)
+        return self.programs.run(command, text=text, timeout=timeout)
 
-    def check_output(self, command: Command, *, text: str | None = None, seconds: float = QUICK) -> str:
+    def check_output(
+        self, command: Command, *, text: str | None = None, timeout: float = REQUEST_TIMEOUT
+    ) -> str:
         """Run a command and return its output.
 
         Raises UnreachableError, NotAllowedError or FlowerbedError with what the command complained of.
         """
-        return self.programs.check_output(command, where=self.where, text=text, seconds=seconds)
+        return self.programs.check_output(command, where=self.where, text=text, timeout=timeout)
 
     def kubectl(self, *words: str) -> Done:
         """Run kubectl in the party's cluster."""
         return self.run(self.commands.kubectl(*words))
 
-    def in_namespace(self, *words: str, text: str | None = None, seconds: float = QUICK) -> Done:
+    def in_namespace(self, *words: str, text: str | None = None, timeout: float = REQUEST_TIMEOUT) -> Done:
         """Run kubectl in the party's namespace."""
-        return self.run(self.commands.in_namespace(*words), text=text, seconds=seconds)
+        return self.run(self.commands.in_namespace(*words), text=text, timeout=timeout)
 
     def failure(self, done: Done) -> FlowerbedError:
         """Return the error for a command that failed."""

@@ -26,13 +26,13 @@ from flowerbed.images.builders import (
     short,
     step_of,
 )
-from flowerbed.images.cluster_job import BUILD, DOWNLOAD, LONGEST, PUSHING, JobSettings
+from flowerbed.images.cluster_job import BUILD, BUILD_TIMEOUT, DOWNLOAD, PUSHING, JobSettings
 from flowerbed.images.reference import parse
 from flowerbed.images.tools import Outcome, Tell, run
 
-_POLL = 0.5
+_POLL_INTERVAL = 0.5
 # Seconds in which a cluster finds room for a pod, and pulls its images.
-_STARTING = 300.0
+_START_TIMEOUT = 300.0
 _CANNOT_PULL = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 _CONFINED = re.compile(r"^error.*(unshare|mount.*(permission denied|not permitted))", re.IGNORECASE)
 _LEVEL = "pod-security.kubernetes.io/enforce"
@@ -137,18 +137,20 @@ class ClusterBuilder:
         if ended is None or ended.container == BUILD:
             command = self._kubectl("logs", pod.metadata.name, "--container", BUILD, "--follow")
             run(command, log=log, tell=tell)
-        limit = time.monotonic() + LONGEST
+        limit = time.monotonic() + BUILD_TIMEOUT
         while (ended := _ended(self._pod(job) or pod)) is None:
             if time.monotonic() > limit:
-                raise FlowerbedError(f"the build did not end within {LONGEST} s", where=self._settings.where)
-            time.sleep(_POLL)
+                raise FlowerbedError(
+                    f"the build did not end within {BUILD_TIMEOUT} s", where=self._settings.where
+                )
+            time.sleep(_POLL_INTERVAL)
         if ended.container == DOWNLOAD:
             run(self._kubectl("logs", pod.metadata.name, "--container", DOWNLOAD), log=log, tell=tell)
         return ended
 
     def _started(self, job: str, narrate: Tell) -> Pod:
         """Wait until the builder runs, or the pod has ended. Raises FlowerbedError with what keeps it."""
-        limit = time.monotonic() + _STARTING
+        limit = time.monotonic() + _START_TIMEOUT
         told = ""
         while True:
             pod = self._pod(job)
@@ -159,10 +161,11 @@ class ClusterBuilder:
                 narrate(f"  {now}")
                 told = now
             if time.monotonic() > limit and not (pod and _downloads(pod)):
-                what = f"the build's pod did not start within {_STARTING:.0f} s{f': {told}' if told else ''}"
+                why = f": {told}" if told else ""
+                what = f"the build's pod did not start within {_START_TIMEOUT:.0f} s{why}"
                 remedy = f"`kubectl --namespace {self._settings.namespace} get events` tells more"
                 raise FlowerbedError(what, where=self._settings.where, remedy=remedy)
-            time.sleep(_POLL)
+            time.sleep(_POLL_INTERVAL)
 
     def _refused(self, job: str) -> str:
         """Raise if the namespace refuses the pod; else return ""."""

@@ -23,7 +23,7 @@ BUILD_LABEL = "dev.flowerbed.build"
 BUILD, DOWNLOAD = "build", "wheels"
 PUSHING = "flowerbed: pushing"
 # Seconds after which a build is given up, and for which a Job stays that nobody could clean up.
-LONGEST, KEPT = 3600, 600
+BUILD_TIMEOUT, JOB_LIFETIME = 3600, 600
 _ROOM = 1_000_000  # bytes of a ConfigMap; its limit is 1 MiB
 _STORAGE = '[storage]\ndriver = "overlay"\ngraphroot = "/build/storage"\nrunroot = "/build/run"\n'
 # What a user namespace with all of its users takes, and what writes files of several users.
@@ -207,8 +207,8 @@ def _job(
         "spec": {
             "suspend": True,
             "backoffLimit": 0,
-            "activeDeadlineSeconds": LONGEST,
-            "ttlSecondsAfterFinished": KEPT,
+            "activeDeadlineSeconds": BUILD_TIMEOUT,
+            "ttlSecondsAfterFinished": JOB_LIFETIME,
             "template": {"metadata": {"labels": _labels(name)}, "spec": pod},
         },
     }

@@ -17,7 +17,7 @@ from flowerbed.errors import UsageError
 Tell = Callable[[str], None]
 _LAST_LINES = 400
 _LINE = 64 * 1024  # characters of a line that are held at once
-_PATIENCE = 10.0
+_STOP_TIMEOUT = 10.0
 
 
 def silent(_: str) -> None:
@@ -73,7 +73,7 @@ def _end(process: subprocess.Popen[str]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         try:
-            process.wait(_PATIENCE)
+            process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             continue
         return

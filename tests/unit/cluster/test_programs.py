@@ -100,13 +100,13 @@ def test_warnings_are_no_complaint() -> None:
 
 def test_a_program_that_does_not_answer_is_ended() -> None:
     """Waiting is bounded, and leaves no process."""
-    done = PYTHON.run([sys.executable, "-c", "import time; time.sleep(60)"], seconds=0.2)
+    done = PYTHON.run([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.2)
     assert (done.code, done.out) == (124, "")
 
 
 def test_a_program_that_writes_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """No more than the limit is held; one that stays below it is read whole, and is given its input."""
-    monkeypatch.setattr(programs_module, "LIMIT", 100_000)
+    monkeypatch.setattr(programs_module, "OUTPUT_LIMIT", 100_000)
     for stream in ("stdout", "stderr"):
         endless = f"import sys\nwhile True: sys.{stream}.write('x' * 1000)"
         done = PYTHON.run([sys.executable, "-c", endless])

@@ -60,9 +60,9 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     found = StandIn(tmp_path / "cluster")
     for name, value in found.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(removing, "PAUSE", 0.01)
-    monkeypatch.setattr(remaining, "PAUSE", 0.01)
-    monkeypatch.setattr(remaining, "SETTLING", 0.05)
+    monkeypatch.setattr(removing, "POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(remaining, "POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(remaining, "GARBAGE_COLLECTION_TIMEOUT", 0.05)
     found.change(releases=RELEASES, namespaces=dict.fromkeys(("hospitals", "north", "south"), OWN))
     found.change(namespaces=found.read()["namespaces"] | {"south-tasks": OWN})
     for space, names in SECRETS.items():

@@ -22,6 +22,7 @@ OLDEST, NEWEST = (1, 30), (1, 37)
 # A signature counts from 5 s before its time (flwr 1.41); the API server's header tells whole seconds.
 SKEW_SECONDS = 4.0
 FULL_PERCENT = 85
+_CLOCK_TIMEOUT = 5.0
 # What a release is made of; an admin of the namespace may do all of it.
 _RIGHTS = (
     ("create", "secrets"),
@@ -207,10 +208,10 @@ def _ahead(server: str) -> float:
     host = parts.hostname or ""
     if parts.scheme == "https":
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, parts.port or 443, timeout=5, context=context
+            host, parts.port or 443, timeout=_CLOCK_TIMEOUT, context=context
         )
     else:
-        connection = http.client.HTTPConnection(host, parts.port or 80, timeout=5)
+        connection = http.client.HTTPConnection(host, parts.port or 80, timeout=_CLOCK_TIMEOUT)
     try:
         connection.request("GET", "/version")
         said = connection.getresponse().headers.get("date")

@@ -31,6 +31,7 @@ from flowerbed.flower.text import colorless
 # restarted without delay the next time (Kubernetes, Concepts: pod lifecycle).
 _AGAIN = 3
 _LATELY = timedelta(minutes=10)
+_LOG_TIMEOUT = 10.0
 # How `flower/programs/supernode.py` begins its lines, and those that say why it waits.
 SUPERNODE = "supernode: "
 WAITING = f"{SUPERNODE}waiting: "
@@ -199,7 +200,7 @@ def _reasons(objects: Objects, cluster: Cluster) -> dict[str, str]:
         return {}
     selector = f"{INSTANCE}={cluster.party.release},{COMPONENT}=supernode"
     options = ("--container", "supernode", "--tail", "2", "--prefix", "--ignore-errors")
-    done = cluster.in_namespace("logs", "--selector", selector, *options, seconds=10.0)
+    done = cluster.in_namespace("logs", "--selector", selector, *options, timeout=_LOG_TIMEOUT)
     last: dict[str, str] = {}
     for line in done.out.splitlines():
         if match := _LOG_LINE.match(line):

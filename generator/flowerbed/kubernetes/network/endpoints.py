@@ -17,8 +17,8 @@ from flowerbed.flower.proxy import connected
 from flowerbed.identities.trust import fingerprints_of
 from flowerbed.plan import Endpoint
 
-PATIENCE = 3.0
-PAUSE = 0.2
+CONNECT_TIMEOUT = 3.0
+RETRY_INTERVAL = 0.2
 # OpenSSL's numbers (x509_vfy.h) for what may be wrong with a certificate.
 _DATES = {9: "is not valid yet", 10: "has expired"}
 _WRONG_NAME = {62, 64}
@@ -66,7 +66,7 @@ def dial(
     how: How = "port-forward" if forwarded else "dialled"
     try:
         if insecure:
-            socket.create_connection(at, timeout=PATIENCE).close()
+            socket.create_connection(at, timeout=CONNECT_TIMEOUT).close()
             return msgspec.structs.replace(blank, how=how)
         try:
             shown, problem = _shown(at, endpoint.host, _trusting(trusted)), ""
@@ -88,13 +88,13 @@ def silent(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
     while waiting := [endpoint for endpoint in waiting if not _connects(endpoint)]:
         if time.monotonic() > end:
             break
-        time.sleep(PAUSE)
+        time.sleep(RETRY_INTERVAL)
     return waiting
 
 
 def _connects(endpoint: Endpoint) -> bool:
     try:
-        connected(endpoint.host, endpoint.port, PATIENCE).close()
+        connected(endpoint.host, endpoint.port, CONNECT_TIMEOUT).close()
     except (OSError, UsageError):
         return False
     return True
@@ -103,7 +103,7 @@ def _connects(endpoint: Endpoint) -> bool:
 def _shown(at: tuple[str, int], host: str, context: ssl.SSLContext) -> bytes:
     """Return the certificate (DER) that a listener shows to whoever dials `host`."""
     with (
-        connected(*at, PATIENCE) as plain,
+        connected(*at, CONNECT_TIMEOUT) as plain,
         context.wrap_socket(plain, server_hostname=host) as stream,
     ):
         return stream.getpeercert(binary_form=True) or b""

@@ -15,7 +15,7 @@ from flowerbed.cluster.programs import complaint
 from flowerbed.cluster.session import Cluster
 from flowerbed.errors import UnreachableError
 
-PATIENCE = 15.0
+START_TIMEOUT = 15.0
 _LINE = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)")
 
 
@@ -34,7 +34,7 @@ def forwarded(cluster: Cluster, ports: tuple[int, ...]) -> Iterator[dict[int, in
         stderr=subprocess.PIPE,
         text=True,
     )
-    watchdog = threading.Timer(PATIENCE, process.kill)
+    watchdog = threading.Timer(START_TIMEOUT, process.kill)
     watchdog.start()
     try:
         found = _read(process, len(ports), cluster.where)

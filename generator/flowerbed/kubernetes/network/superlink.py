@@ -15,13 +15,13 @@ from flowerbed.identities.usable import usable_users
 from flowerbed.plan import Plan
 from flowerbed.runs import NodeRecord
 
-PATIENCE = 10.0
+REQUEST_TIMEOUT = 10.0
 
 
 class ForwardedClient(FlowerClient):
     """A client whose connections go to a loopback port, while TLS asks for the SuperLink's own name."""
 
-    def __init__(self, connection: Connection, port: int, timeout: float = PATIENCE) -> None:
+    def __init__(self, connection: Connection, port: int, timeout: float = REQUEST_TIMEOUT) -> None:
         super().__init__(connection, timeout)
         self._port = port
 
@@ -79,6 +79,6 @@ def nodes(connection: Connection, forwarded: int = 0) -> list[NodeRecord]:
     Raises UnreachableError, NotAllowedError or UsageError.
     """
     if not forwarded:
-        return runs.list_nodes(connection, timeout=PATIENCE)
+        return runs.list_nodes(connection, timeout=REQUEST_TIMEOUT)
     with ForwardedClient(connection, forwarded) as client:
         return runs.nodes_of(client)

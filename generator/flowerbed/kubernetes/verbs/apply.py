@@ -17,7 +17,7 @@ import msgspec
 from flowerbed.cluster.objects import Objects, read
 from flowerbed.cluster.party import Party
 from flowerbed.cluster.release import Run, recover, run_loudly
-from flowerbed.cluster.session import Cluster
+from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError
 from flowerbed.kubernetes.diagnosis.facts import gather
 from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, merge, problem
@@ -30,13 +30,11 @@ from flowerbed.plan import Endpoint
 # What hears of everything that happens: the party's name, and what it does or waits for now.
 Tell = Callable[[str, str], None]
 Result = Literal["ready", "not ready", "revoked", "failed"]
-PAUSE = 2.0
-# Asking why takes more than asking whether, and the pods that start need the machine.
-EXPLAIN = 5.0
+POLL_INTERVAL = 2.0
+# Seconds. Asking why takes more than asking whether, and the pods that start need the machine.
+EXPLAIN_INTERVAL = 5.0
 # How long a pod that is ready may be unknown to the machines which lead to it.
-SETTLING = 10.0
-# Clusters are asked side by side, but not all at once.
-WIDTH = 8
+ENDPOINT_TIMEOUT = 10.0
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +76,7 @@ def apply(
     tenants = [cluster for cluster in clusters if not cluster.party.is_coordinator]
     changed: dict[str, tuple[str, ...]] = {}
     failed: list[Applied] = []
-    with ThreadPoolExecutor(WIDTH) as pool:
+    with ThreadPoolExecutor(PARALLEL_CLUSTERS) as pool:
         try:
             for group in (first, tenants):
                 for cluster, outcome in zip(group, pool.map(work.put, group), strict=True):
@@ -133,7 +131,7 @@ class _Work:
         while True:
             now = time.monotonic()
             late = now - self._began > self._timeout
-            explain = late or now - explained > EXPLAIN
+            explain = late or now - explained > EXPLAIN_INTERVAL
             try:
                 objects = read(cluster, events=explain)
                 if objects.ready:
@@ -152,10 +150,10 @@ class _Work:
                 self._tell(party.name, f"waiting for {error.what}")
             if late:
                 return self._end(party, changed, "not ready", findings, 5)
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
     def _await_endpoints(self, party: Party) -> None:
-        for endpoint in silent(self._exposed, SETTLING):
+        for endpoint in silent(self._exposed, ENDPOINT_TIMEOUT):
             what = f"{endpoint.address} takes no connection from here; `flowerbed doctor` looks into it"
             self._tell(party.name, what)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
-from flowerbed.cluster.programs import LONG
+from flowerbed.cluster.programs import RELEASE_TIMEOUT
 from flowerbed.cluster.release import Release, read_release
 from flowerbed.cluster.session import Cluster
 
@@ -110,7 +110,9 @@ def release_changes(cluster: Cluster, release: Release | None) -> tuple[Change, 
     if release is None:
         return (_new_release(cluster),)
     dry_run = cluster.commands.upgrade("--dry-run=server", "--hide-secret", "--output", "json", install=False)
-    new_text = msgspec.json.decode(cluster.check_output(dry_run, seconds=LONG), type=_DryRun).manifest
+    new_text = msgspec.json.decode(
+        cluster.check_output(dry_run, timeout=RELEASE_TIMEOUT), type=_DryRun
+    ).manifest
     old_text = cluster.check_output(cluster.commands.release("get manifest"))
     found = tuple(_compare(_objects(old_text, cluster), _objects(new_text, cluster)))
     if not found:
@@ -146,7 +148,7 @@ def _lines(old: Any, new: Any) -> tuple[str, ...]:  # noqa: ANN401  (any YAML)
 
 def _drift(cluster: Cluster, manifest: str) -> Iterator[Change]:
     """Yield the objects that are not as Helm left them, as far as the manifest names their fields."""
-    done = cluster.in_namespace("diff", "--filename", "-", text=manifest, seconds=LONG)
+    done = cluster.in_namespace("diff", "--filename", "-", text=manifest, timeout=RELEASE_TIMEOUT)
     if done.code > 1 and not done.out:
         raise cluster.failure(done)
     for section in re.split(r"^diff .*\n", done.out, flags=re.MULTILINE)[1:]:

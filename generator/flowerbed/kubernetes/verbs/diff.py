@@ -7,10 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from flowerbed.cluster.session import Cluster
+from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.kubernetes.verbs.changes import Change, PartyChanges, changes
-
-_WIDTH = 8
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +28,7 @@ def diff(clusters: Sequence[Cluster], files: tuple[str, ...]) -> Difference:
 
     Raises UnreachableError, NotAllowedError or FlowerbedError.
     """
-    with ThreadPoolExecutor(_WIDTH) as pool:
+    with ThreadPoolExecutor(PARALLEL_CLUSTERS) as pool:
         return Difference(files=files, parties=tuple(pool.map(changes, clusters)))
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flowerbed.cluster.programs import complaint
-from flowerbed.cluster.session import Cluster
+from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.flower.proxy import proxy_for
 from flowerbed.kubernetes.diagnosis import cluster_checks
@@ -22,7 +22,6 @@ from flowerbed.kubernetes.verbs.status import status
 from flowerbed.plan import Endpoint, Plan
 
 HELM_OLDEST = (3, 22)
-_WIDTH = 8
 
 
 def doctor(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> list[Finding]:
@@ -30,7 +29,7 @@ def doctor(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> list[Findi
     everything = [*_helm(clusters[0]), *_flower(plan)]
     if any(cluster.party.is_coordinator for cluster in clusters):
         everything += _hosts(plan)
-    with ThreadPoolExecutor(_WIDTH) as pool:
+    with ThreadPoolExecutor(PARALLEL_CLUSTERS) as pool:
         for found in pool.map(lambda cluster: _cluster(cluster, plan), clusters):
             everything += found
     reachable = [

@@ -14,9 +14,9 @@ from flowerbed.cluster.session import FLOWERBED, MANAGED_BY, Cluster
 from flowerbed.identities import manifest
 from flowerbed.kubernetes.verbs.changes import is_missing
 
-PAUSE = 1.0
-# How long controllers may take to delete what a removed object owned.
-SETTLING = 15.0
+POLL_INTERVAL = 1.0
+# How long, in seconds, controllers may take to delete what a removed object owned.
+GARBAGE_COLLECTION_TIMEOUT = 15.0
 _SHOWN = 5
 _STATE = "state"
 _KINDS = {
@@ -117,7 +117,7 @@ class Remaining:
         # Every kind is looked for, as deleting the namespace would delete objects of any of them.
         listing = cluster.commands.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name")
         kinds = [kind for kind in cluster.check_output(listing).split() if _counts(kind)]
-        limit = time.monotonic() + SETTLING
+        limit = time.monotonic() + GARBAGE_COLLECTION_TIMEOUT
         while True:
             left = [each for each in self.names(name, ",".join(kinds)) if each not in _BUILT_IN]
             if not left:
@@ -126,7 +126,7 @@ class Remaining:
                 more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
                 return f"it also holds {', '.join(left[:_SHOWN])}{more}"
             tell(f"waiting for {left[0]} in namespace {name} to be deleted")
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
 
 class _Meta(msgspec.Struct):

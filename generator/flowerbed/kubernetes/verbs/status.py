@@ -13,7 +13,7 @@ from flowerbed.bundles import Record, read_record
 from flowerbed.cluster.objects import Objects, read
 from flowerbed.cluster.party import Party
 from flowerbed.cluster.release import Release, read_release, with_rollback
-from flowerbed.cluster.session import Cluster
+from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.declaration.cautions import cautions
 from flowerbed.errors import FlowerbedError
 from flowerbed.kubernetes.diagnosis import lifetimes
@@ -34,7 +34,6 @@ from flowerbed.kubernetes.network.probe import Answers, ask
 from flowerbed.kubernetes.node_keys import declared_keys, with_revoked
 from flowerbed.plan import Plan
 
-_WIDTH = 8
 # Images that hold Flower: those of the charts are named so.
 _FLOWER = re.compile(r"/?(superlink|supernode|superexec)[^/]*:v?(\d+\.\d+[^@]*)")
 
@@ -55,7 +54,7 @@ def status(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> Federation
     clusters = with_revoked(clusters, plan, record, bundles)
     revoked = frozenset(name for cluster in clusters for name in cluster.party.revoked)
     coordinator = next((cluster for cluster in clusters if cluster.party.is_coordinator), None)
-    with ThreadPoolExecutor(_WIDTH) as pool:
+    with ThreadPoolExecutor(PARALLEL_CLUSTERS) as pool:
         asked = pool.submit(ask, plan, bundles, coordinator)
         looks = list(pool.map(_look, clusters))
         answers = asked.result()

@@ -15,13 +15,13 @@ import msgspec
 
 from flowerbed.cluster.objects import COMPONENT, INSTANCE
 from flowerbed.cluster.party import Party
-from flowerbed.cluster.programs import LONG, Command
+from flowerbed.cluster.programs import RELEASE_TIMEOUT, Command
 from flowerbed.cluster.release import Run, run_loudly, settled
-from flowerbed.cluster.session import Cluster
+from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.verbs.remaining import (
-    PAUSE,
+    POLL_INTERVAL,
     Kept,
     Remaining,
     secrets_of,
@@ -31,7 +31,6 @@ from flowerbed.kubernetes.verbs.remaining import (
 # What receives progress: the party's name, and what is done or waited for now.
 Tell = Callable[[str, str], None]
 Result = Literal["removed", "not installed", "not gone", "failed"]
-WIDTH = 8
 
 
 class Uninstalled(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +70,7 @@ def uninstall(
     tenants = [cluster for cluster in clusters if not cluster.party.is_coordinator]
     coordinator = [cluster for cluster in clusters if cluster.party.is_coordinator]
     found: dict[str, Uninstalled] = {}
-    with ThreadPoolExecutor(WIDTH) as pool:
+    with ThreadPoolExecutor(PARALLEL_CLUSTERS) as pool:
         try:
             for group in (tenants, coordinator):
                 found |= {one.party: one for one in pool.map(work.remove, group)}
@@ -164,12 +163,11 @@ class _Work:
 
     def _run(self, cluster: Cluster) -> Run:
         name = cluster.party.name
-        seconds = self._timeout + LONG
         return run_loudly(
             cluster,
             lambda text: self._tell(name, text),
             verb="uninstall",
-            seconds=seconds,
+            timeout=self._timeout + RELEASE_TIMEOUT,
         )
 
     def _remove_release(self, cluster: Cluster, run: Run, began: float) -> bool:
@@ -217,7 +215,7 @@ class _Work:
                 if late:
                     raise
                 self._tell(party.name, f"waiting for {error.what}")
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
     def _lasting(self, party: Party, name: str) -> Finding:
         what = f"{name.replace('/', ' ')} has not ended within {self._timeout:.0f} s"
