@@ -36,7 +36,7 @@ _STOP_TIMEOUT, _START_TIMEOUT = 120.0, 120.0
 _PYTHON = "python"  # as the chart's value `python`: on the PATH of Flower's own images
 
 
-def back_up(cluster: Cluster, name: str, path: Path, progress: Progress) -> Manifest:
+def back_up_cluster(cluster: Cluster, name: str, path: Path, progress: Progress) -> Manifest:
     """Write a backup of the SuperLink that runs, and return what it holds.
 
     Raises UsageError, UnreachableError, NotAllowedError, FlowerbedError.
@@ -52,7 +52,7 @@ def back_up(cluster: Cluster, name: str, path: Path, progress: Progress) -> Mani
         return write(path, name, msgspec.json.decode(line, type=Facts), process.stdout, progress)
 
 
-def restore(cluster: Cluster, path: Path, tell: Tell, progress: Progress) -> None:
+def restore_cluster(cluster: Cluster, path: Path, tell: Tell, progress: Progress) -> None:
     """Put a backup in the place of the state of a SuperLink, which is stopped for that.
 
     However it ends, the SuperLink is started again; what was not put back whole changes nothing.

@@ -12,7 +12,7 @@ from flowerbed.flower.programs.superlink_state import StateError, copied, put
 from flowerbed.local.state import StateFolder, claim
 
 
-def back_up(state: StateFolder, name: str, path: Path, progress: Progress) -> Manifest:
+def back_up_local(state: StateFolder, name: str, path: Path, progress: Progress) -> Manifest:
     """Write a backup of the local federation, running or not, and return what it holds.
 
     Raises LocalError, UsageError, FlowerbedError.
@@ -25,7 +25,7 @@ def back_up(state: StateFolder, name: str, path: Path, progress: Progress) -> Ma
         raise LocalError(str(error), remedy=remedy) from None
 
 
-def restore(state: StateFolder, path: Path) -> None:
+def restore_local(state: StateFolder, path: Path) -> None:
     """Put a backup in the place of the local federation's state.
 
     Raises LocalError where it runs, UsageError.

@@ -65,7 +65,7 @@ def apply(
     from flowerbed.cli.progress import Progress
     from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.node_keys import with_revoked
-    from flowerbed.kubernetes.verbs import apply as applying
+    from flowerbed.kubernetes.verbs.apply import apply_releases, exit_code
 
     path, plan, parties = selected(file, option, party)
     parties = _allowing(max_removals, parties)
@@ -81,16 +81,16 @@ def apply(
     exposed = [endpoint for endpoint in audiences if endpoint.type != "cluster"]
     try:
         with Progress() as progress:
-            found = applying.apply(clusters, timeout=timeout, tell=progress.tell, exposed=exposed)
+            found = apply_releases(clusters, timeout=timeout, tell=progress.tell, exposed=exposed)
     except KeyboardInterrupt:
         narrate("interrupted; what was done stays, and `flowerbed apply` goes on from there")
         raise
     if json:
         facts = {"troubles": report.troubles, "hand_out": report.hand_out}
-        say_json({"name": plan.name, "ready": not applying.exit_code(found), "parties": found, **facts})
+        say_json({"name": plan.name, "ready": not exit_code(found), "parties": found, **facts})
     else:
         _show_applied(plan, found)
-    return applying.exit_code(found) or (1 if report.troubles else 0)
+    return exit_code(found) or (1 if report.troubles else 0)
 
 
 def _generate(plan: Plan, bundles: Path) -> GenerateReport:
@@ -108,12 +108,12 @@ def _generate(plan: Plan, bundles: Path) -> GenerateReport:
 def _dry_run(path: Path, plan: Plan, parties: Sequence[Party], names: Sequence[str], *, json: bool) -> None:
     """Print the commands as they would run: with the files of the bundles themselves, not of the copy."""
     from flowerbed.cluster.session import clusters_of
-    from flowerbed.kubernetes.verbs import apply as applying
+    from flowerbed.kubernetes.verbs.apply import apply_commands
 
     with generated_aside(path, plan, names) as (aside, _):
         moved = {str(copy.bundle): str(own.bundle) for copy, own in zip(aside, parties, strict=True)}
         settings = [replace(copy, settings=own.settings) for copy, own in zip(aside, parties, strict=True)]
-        lines = applying.dry_run(clusters_of(settings))
+        lines = apply_commands(clusters_of(settings))
         commands = [[_moved(word, moved) for word in line] for line in lines]
     if json:
         say_json({"commands": commands})

@@ -59,19 +59,19 @@ def backup(
     target = output or Path(default_name(plan.name, datetime.now(UTC)))
     refuse_taken(target)
     if local or (not cluster and is_local(path, plan)):
-        from flowerbed.backups.local import back_up as back_up_here
+        from flowerbed.backups.local import back_up_local
         from flowerbed.local.state import state_of
 
-        manifest = back_up_here(state_of(path, plan.name), plan.name, target, _told(narrate))
+        manifest = back_up_local(state_of(path, plan.name), plan.name, target, _told(narrate))
     else:
-        from flowerbed.backups.cluster import back_up
+        from flowerbed.backups.cluster import back_up_cluster
         from flowerbed.cli.progress import Progress
         from flowerbed.cluster.session import clusters_of
 
         (superlink,) = clusters_of([_coordinator(plan, path)])
         with Progress() as progress:
             tell = _told(lambda text: progress.tell(superlink.party.name, text))
-            manifest = back_up(superlink, plan.name, target, tell)
+            manifest = back_up_cluster(superlink, plan.name, target, tell)
     if json:
         say_json({"file": str(target), "backup": manifest})
     else:
@@ -108,10 +108,10 @@ def restore(
     if not yes:
         _ask(plan, "the local federation" if local else _coordinator(plan, path).where)
     if local:
-        from flowerbed.backups.local import restore as restore_here
+        from flowerbed.backups.local import restore_local
         from flowerbed.local.state import state_of
 
-        restore_here(state_of(path, plan.name), source)
+        restore_local(state_of(path, plan.name), source)
         code, next_step = 0, "`flowerbed up` runs it"
     else:
         code = _restore_cluster(plan, path, source, timeout)
@@ -124,7 +124,7 @@ def restore(
 
 
 def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> int:
-    from flowerbed.backups.cluster import restore as put_back
+    from flowerbed.backups.cluster import restore_cluster
     from flowerbed.cli.progress import Progress
     from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.verbs.apply import await_ready
@@ -136,7 +136,7 @@ def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> in
             progress.tell(cluster.party.name, text)
 
         try:
-            put_back(cluster, source, tell, _told(tell))
+            restore_cluster(cluster, source, tell, _told(tell))
         except KeyboardInterrupt:
             narrate(
                 "interrupted; the SuperLink starts again, with its old state unless the new one was there"

@@ -70,8 +70,7 @@ def build(
     """Build the declared images: packages locked with hashes, tagged by content, built only when changed."""
     from flowerbed.declaration import load_plan
     from flowerbed.errors import UsageError
-    from flowerbed.images.build import BuildOptions, preview
-    from flowerbed.images.build import build as make
+    from flowerbed.images.build import BuildOptions, build_images, preview_images
 
     path = declaration_file(None, option)
     elsewhere = None
@@ -89,9 +88,9 @@ def build(
     components = _components(plan, component)
     begun = time.monotonic()
     if flags.dry_run:
-        made = preview(plan, path, components, narrate)
+        made = preview_images(plan, path, components, narrate)
     else:
-        made = make(plan, path, components, options, narrate)
+        made = build_images(plan, path, components, options, narrate)
     if json:
         say_json({"images": [asdict(one) for one in made]})
         return

@@ -50,12 +50,12 @@ def diff(
     a Secret is ever shown.
     """
     from flowerbed.cluster.session import clusters_of
-    from flowerbed.kubernetes.verbs import diff as differing
+    from flowerbed.kubernetes.verbs.diff import diff_releases
 
     path, plan, _ = selected(file, option, party)
     try:
         with generated_aside(path, plan, party or ()) as (parties, files):
-            found = differing.diff(clusters_of(parties), files)
+            found = diff_releases(clusters_of(parties), files)
     except FlowerbedError as error:
         if error.exit_code == 1:
             error.exit_code = CANNOT_TELL
@@ -68,9 +68,9 @@ def diff(
 
 
 def _show_difference(found: Difference) -> None:
-    from flowerbed.kubernetes.verbs.diff import lines
+    from flowerbed.kubernetes.verbs.diff import diff_lines
 
-    for line in lines(found):
+    for line in diff_lines(found):
         say(line)
     if found.empty:
         narrate("nothing would change")
@@ -100,10 +100,10 @@ def status(
         return 0 if show(plan, path, json=json).healthy else 1
     from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.diagnosis.report import lines
-    from flowerbed.kubernetes.verbs.status import status as ask
+    from flowerbed.kubernetes.verbs.status import read_status
 
     warn_of_images(plan, path)
-    found = ask(plan, Project(path).bundles(plan.name), clusters_of(parties))
+    found = read_status(plan, Project(path).bundles(plan.name), clusters_of(parties))
     if json:
         say_json(found)
     else:
@@ -142,10 +142,10 @@ def doctor(
     """
     from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.diagnosis.findings import healthy
-    from flowerbed.kubernetes.verbs.doctor import doctor as examine
+    from flowerbed.kubernetes.verbs.doctor import check_clusters
 
     path, plan, parties = selected(file, option, party)
-    findings = examine(plan, Project(path).bundles(plan.name), clusters_of(parties))
+    findings = check_clusters(plan, Project(path).bundles(plan.name), clusters_of(parties))
     if json:
         say_json({"healthy": healthy(findings), "findings": findings})
     else:

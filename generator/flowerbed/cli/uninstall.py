@@ -56,25 +56,25 @@ def uninstall(
     """
     from flowerbed.cli.progress import Progress
     from flowerbed.cluster.session import clusters_of
-    from flowerbed.kubernetes.verbs import uninstall as removing
+    from flowerbed.kubernetes.verbs.uninstall import exit_code, uninstall_commands, uninstall_releases
 
     path, plan, parties = selected(file, option, party)
     clusters, issued = clusters_of(parties), _issued(plan)
     if dry_run:
-        commands = removing.dry_run(clusters, purge=purge, timeout=timeout, issued=issued)
+        commands = uninstall_commands(clusters, purge=purge, timeout=timeout, issued=issued)
         _dry_run(commands, json=json)
         return 0
     if purge and not yes:
         _confirm(plan, parties)
     try:
         with Progress() as progress:
-            found = removing.uninstall(
+            found = uninstall_releases(
                 clusters, purge=purge, timeout=timeout, tell=progress.tell, issued=issued
             )
     except KeyboardInterrupt:
         narrate("interrupted; what was removed stays so, and `flowerbed uninstall` goes on from there")
         raise
-    code = removing.exit_code(found)
+    code = exit_code(found)
     if json:
         say_json({"name": plan.name, "removed": not code, "parties": found})
     else:

@@ -115,7 +115,7 @@ def _last_deployed(cluster: Cluster) -> int | None:
     return max(good, default=None)
 
 
-def run_loudly(
+def printing_runner(
     cluster: Cluster,
     tell: Callable[[str], None],
     *,

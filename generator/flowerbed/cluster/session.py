@@ -64,6 +64,16 @@ class Cluster:
         """Run kubectl in the party's namespace."""
         return self.run(self.commands.in_namespace(*words), text=text, timeout=timeout)
 
+    def lacks_namespace(self, name: str) -> bool:
+        """Return whether a namespace does not exist; one that may not be looked at is taken to exist.
+
+        Raises UnreachableError, NotAllowedError or FlowerbedError.
+        """
+        done = self.kubectl("get", "namespace", name, "--output", "name")
+        if done.code and not done.missing and not done.forbidden:
+            raise self.failure(done)
+        return done.missing
+
     def failure(self, done: Done) -> FlowerbedError:
         """Return the error for a command that failed."""
         return failure(done, self.where)

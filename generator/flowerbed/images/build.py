@@ -80,7 +80,7 @@ class Built:
     lock: str = field(repr=False)
 
 
-def build(
+def build_images(
     plan: Plan,
     declaration: Path,
     components: tuple[Component, ...],
@@ -111,10 +111,10 @@ def build(
         return [_Build(plan, declaration, logs, options, tell).run(component) for component in components]
 
 
-def preview(
+def preview_images(
     plan: Plan, declaration: Path, components: tuple[Component, ...], tell: Tell = silent
 ) -> list[Built]:
-    """Return what `build` would make, with its lock, and write nothing. Raises as `build`."""
+    """Return what `build_images` would make, with its lock, and write nothing. Raises as it does."""
     made = []
     for component in components:
         inputs = inputs_of(plan, component, Project(declaration).directory)

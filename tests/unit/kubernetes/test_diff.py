@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowerbed.kubernetes.verbs.changes import _compare, _matters
+from flowerbed.kubernetes.verbs.diff import _compare, _matters
 
 
 def test_objects_are_compared_whole() -> None:

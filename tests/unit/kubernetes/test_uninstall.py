@@ -19,8 +19,7 @@ from flowerbed.cluster.party import parties
 from flowerbed.cluster.programs import Programs
 from flowerbed.cluster.session import FLOWERBED, MANAGED_BY, Cluster, Commands
 from flowerbed.declaration import load_plan
-from flowerbed.kubernetes.verbs import remaining
-from flowerbed.kubernetes.verbs import uninstall as removing
+from flowerbed.kubernetes.verbs import remaining, uninstall
 from flowerbed.kubernetes.verbs.remaining import _counts
 from support.cluster_stand_in import StandIn
 
@@ -60,7 +59,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     found = StandIn(tmp_path / "cluster")
     for name, value in found.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(removing, "POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(uninstall, "POLL_INTERVAL", 0.01)
     monkeypatch.setattr(remaining, "POLL_INTERVAL", 0.01)
     monkeypatch.setattr(remaining, "GARBAGE_COLLECTION_TIMEOUT", 0.05)
     found.change(releases=RELEASES, namespaces=dict.fromkeys(("hospitals", "north", "south"), OWN))
@@ -79,11 +78,11 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 def run(file: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the verb; return exit code, standard output and standard error."""
 
-    def uninstall(*words: str) -> tuple[int, str, str]:
+    def ended(*words: str) -> tuple[int, str, str]:
         code = main.run(["uninstall", "-f", str(file), *words])
         return code, *capsys.readouterr()
 
-    return uninstall
+    return ended
 
 
 def there(cluster: StandIn) -> set[str]:
@@ -290,7 +289,7 @@ def test_an_interruption_starts_nothing_more(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        removing.uninstall(every, purge=True, timeout=5, tell=tell)
+        uninstall.uninstall_releases(every, purge=True, timeout=5, tell=tell)
     assert "hospitals-superlink" in cluster.read()["releases"]
     with pytest.raises(Exception, match="interrupted"):
         programs.run(["true"])

@@ -16,7 +16,7 @@ import msgspec
 
 from flowerbed.cluster.objects import Objects, read
 from flowerbed.cluster.party import Party
-from flowerbed.cluster.release import Run, recover, run_loudly
+from flowerbed.cluster.release import Run, printing_runner, recover
 from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError
 from flowerbed.kubernetes.diagnosis.facts import gather
@@ -24,7 +24,7 @@ from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, merge, pr
 from flowerbed.kubernetes.network.admission import push_lists
 from flowerbed.kubernetes.network.endpoints import silent
 from flowerbed.kubernetes.network.inside import of_lists
-from flowerbed.kubernetes.verbs import changes as compared
+from flowerbed.kubernetes.verbs.diff import release_changes, secret_changes
 from flowerbed.plan import Endpoint
 
 # What hears of everything that happens: the party's name, and what it does or waits for now.
@@ -56,7 +56,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int = 0
 
 
-def apply(
+def apply_releases(
     clusters: Sequence[Cluster],
     *,
     timeout: float,
@@ -98,12 +98,12 @@ def apply(
 
 
 def await_ready(cluster: Cluster, *, timeout: float, tell: Tell) -> Applied:
-    """Wait up to `timeout` seconds until a party that was changed otherwise is ready, as `apply` does."""
+    """Wait up to `timeout` seconds until a party that something else changed is ready, as `apply` does."""
     return _Work(timeout, tell, ()).wait(cluster, ())
 
 
 class _Work:
-    """Installing and waiting, for one call of `apply`."""
+    """Installing and waiting, for one call of `apply_releases`."""
 
     def __init__(self, timeout: float, tell: Tell, exposed: Sequence[Endpoint]) -> None:
         self._exposed = exposed
@@ -186,12 +186,12 @@ def put(cluster: Cluster, tell: Callable[[str], None]) -> tuple[str, ...]:
     Raises UnreachableError, NotAllowedError, or FlowerbedError with what Helm or kubectl complained of.
     """
     party = cluster.party
-    run = run_loudly(cluster, tell)
+    run = printing_runner(cluster, tell)
     changed = []
     if party.is_coordinator:
         push_lists(cluster, tell)
     for name in party.namespaces:
-        if compared.is_missing(cluster, name):
+        if cluster.lacks_namespace(name):
             try:
                 run(cluster.commands.create_namespace(name))
             except NotAllowedError as error:
@@ -199,12 +199,12 @@ def put(cluster: Cluster, tell: Callable[[str], None]) -> tuple[str, ...]:
                 raise NotAllowedError(error.what, where=error.where, remedy=remedy) from None
             run(cluster.commands.label_namespace(name))
             changed.append(f"Namespace {name}")
-    secrets = compared.secret_changes(cluster)
+    secrets = secret_changes(cluster)
     if party.secrets and secrets:
         run(cluster.commands.apply_secrets(party.secrets))
         changed += [f"Secret {change.name}" for change in secrets]
     release = recover(cluster, run, tell)
-    if found := compared.release_changes(cluster, release):
+    if found := release_changes(cluster, release):
         _upgrade(cluster, run, tell)
         changed += [f"{change.kind} {change.name}" for change in found]
     if not changed:
@@ -229,7 +229,7 @@ def _upgrade(cluster: Cluster, run: Run, tell: Callable[[str], None]) -> None:
         run(cluster.commands.upgrade("--force-conflicts"))
 
 
-def dry_run(clusters: Sequence[Cluster]) -> list[list[str]]:
+def apply_commands(clusters: Sequence[Cluster]) -> list[list[str]]:
     """Return the commands that `apply` may run, in their order, without asking any cluster."""
     found = []
     for cluster in clusters:

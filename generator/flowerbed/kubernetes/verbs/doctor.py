@@ -18,13 +18,13 @@ from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.flower.proxy import proxy_for
 from flowerbed.kubernetes.diagnosis import cluster_checks
 from flowerbed.kubernetes.diagnosis.findings import Finding, healthy, problem
-from flowerbed.kubernetes.verbs.status import status
+from flowerbed.kubernetes.verbs.status import read_status
 from flowerbed.plan import Endpoint, Plan
 
 HELM_OLDEST = (3, 22)
 
 
-def doctor(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> list[Finding]:
+def check_clusters(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> list[Finding]:
     """Return what was found of tools, clusters and, once something is installed, the federation itself."""
     everything = [*_helm(clusters[0]), *_flower(plan)]
     if any(cluster.party.is_coordinator for cluster in clusters):
@@ -103,7 +103,7 @@ def _afterwards(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> Itera
     """Yield what `status` finds, once any of the releases is there, and how full the storage is."""
     if not clusters:
         return
-    found = status(plan, bundles, clusters)
+    found = read_status(plan, bundles, clusters)
     installed = {party.party for party in found.parties if party.status != "missing"}
     if not installed:
         yield Finding(level="ok", what="nothing is installed yet; `flowerbed apply` does that")

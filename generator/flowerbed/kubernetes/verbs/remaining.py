@@ -12,7 +12,6 @@ from flowerbed.cluster.objects import COMPONENT, INSTANCE, parse
 from flowerbed.cluster.party import Party
 from flowerbed.cluster.session import FLOWERBED, MANAGED_BY, Cluster
 from flowerbed.identities import manifest
-from flowerbed.kubernetes.verbs.changes import is_missing
 
 POLL_INTERVAL = 1.0
 # How long, in seconds, controllers may take to delete what a removed object owned.
@@ -71,7 +70,7 @@ class Remaining:
         for name in self.existing(secrets_of(party, self._issued)):
             yield kept(name)
         for name in party.namespaces:
-            if not is_missing(self._cluster, name):
+            if not self._cluster.lacks_namespace(name):
                 yield Kept(
                     kind="Namespace",
                     name=name,

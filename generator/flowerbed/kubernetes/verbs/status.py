@@ -45,7 +45,7 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
 
 
-def status(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> FederationStatus:
+def read_status(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> FederationStatus:
     """Return how the parties are. What cannot be reached is a finding, never an error.
 
     Asks the SuperLink only when the coordinator is among the parties.

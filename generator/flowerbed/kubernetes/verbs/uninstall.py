@@ -16,7 +16,7 @@ import msgspec
 from flowerbed.cluster.objects import COMPONENT, INSTANCE
 from flowerbed.cluster.party import Party
 from flowerbed.cluster.programs import RELEASE_TIMEOUT, Command
-from flowerbed.cluster.release import Run, run_loudly, settled
+from flowerbed.cluster.release import Run, printing_runner, settled
 from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
@@ -51,7 +51,7 @@ class Uninstalled(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int = 0
 
 
-def uninstall(
+def uninstall_releases(
     clusters: Sequence[Cluster],
     *,
     purge: bool,
@@ -85,7 +85,9 @@ def uninstall(
             raise
 
 
-def dry_run(clusters: Sequence[Cluster], *, purge: bool, timeout: float, issued: str = "") -> list[Command]:
+def uninstall_commands(
+    clusters: Sequence[Cluster], *, purge: bool, timeout: float, issued: str = ""
+) -> list[Command]:
     """Return the commands that `uninstall` may run, in their order, without asking any cluster.
 
     Raises IdentityError if the Secrets of a bundle cannot be read.
@@ -109,7 +111,7 @@ def exit_code(uninstalled: Sequence[Uninstalled]) -> int:
 
 
 class _Work:
-    """Removing and waiting, for one call of `uninstall`."""
+    """Removing and waiting, for one call of `uninstall_releases`."""
 
     def __init__(self, purge: bool, timeout: float, tell: Tell, issued: str) -> None:
         self._purge = purge
@@ -163,7 +165,7 @@ class _Work:
 
     def _run(self, cluster: Cluster) -> Run:
         name = cluster.party.name
-        return run_loudly(
+        return printing_runner(
             cluster,
             lambda text: self._tell(name, text),
             verb="uninstall",
