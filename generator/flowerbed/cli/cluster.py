@@ -99,7 +99,7 @@ def status(
     if local or (not cluster and not party and is_local(path, plan)):
         return 0 if show(plan, path, json=json).healthy else 1
     from flowerbed.cluster.session import clusters_of
-    from flowerbed.kubernetes.diagnosis.report import lines
+    from flowerbed.kubernetes.diagnosis.federation_status import status_lines
     from flowerbed.kubernetes.verbs.status import read_status
 
     warn_of_images(plan, path)
@@ -107,7 +107,7 @@ def status(
     if json:
         say_json(found)
     else:
-        for line in lines(found):
+        for line in status_lines(found):
             say(line)
     return 0 if found.healthy else 1
 

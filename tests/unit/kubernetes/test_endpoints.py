@@ -13,7 +13,7 @@ import pytest
 
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.trust import fingerprints_of
-from flowerbed.kubernetes.network.endpoints import dial, silent
+from flowerbed.kubernetes.network.endpoints import dial, unreachable
 from flowerbed.plan import Endpoint
 
 AUTHORITY = CertificateAuthority.create("hospitals")
@@ -127,7 +127,7 @@ def test_endpoints_that_come_late_are_waited_for() -> None:
     timer = threading.Timer(0.5, lambda: opened.append(socket.create_server(("127.0.0.1", port))))
     timer.start()
     try:
-        assert silent([late, never], 1.5) == [never]
+        assert unreachable([late, never], 1.5) == [never]
     finally:
         timer.join()
         opened[0].close()

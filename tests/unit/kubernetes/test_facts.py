@@ -17,7 +17,7 @@ from flowerbed.cluster.programs import Programs
 from flowerbed.cluster.session import Cluster
 from flowerbed.kubernetes.diagnosis.facts import Fact, gather, registrar_troubles
 from flowerbed.kubernetes.diagnosis.findings import diagnose, healthy, merge, problem
-from flowerbed.kubernetes.network.inside import pending_names
+from flowerbed.kubernetes.network.superlink_pod import pending_names
 
 PARTY = Party("north", Path("supernode"), "hospitals-north", ("north",), "", Path("north"))
 NAME = "hospitals-north-0"
@@ -226,7 +226,7 @@ def test_a_starting_pod_is_no_problem_yet(kubectl: Programs) -> None:
     """What passes by itself is told, and leaves the federation healthy."""
     items = [workload(), pod({"state": {"waiting": {"reason": "ContainerCreating"}}}, phase="Pending")]
     (fact,) = facts(kubectl, *items)
-    assert fact.passing
+    assert fact.transient
     assert diagnose(fact).level == "warning"
 
 
@@ -234,7 +234,7 @@ def test_a_workloads_events_are_its_own(kubectl: Programs) -> None:
     """What befalls another workload whose name begins alike is not taken for this one's."""
     about = ("ReplicaSet", "hospitals-north-superexec-55f6494749")
     (fact,) = facts(kubectl, workload(replicas=0), event("FailedCreate", "exceeded quota", about))
-    assert fact.passing
+    assert fact.transient
 
 
 def test_test_pods_are_not_looked_at(kubectl: Programs) -> None:

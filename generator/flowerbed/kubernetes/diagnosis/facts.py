@@ -38,7 +38,7 @@ WAITING = f"{SUPERNODE}waiting: "
 # A line of `kubectl logs --prefix`: the pod's name, and what it said.
 _LOG_LINE = re.compile(r"\[pod/([^/]+)/[^]]+\] (.*)")
 # Reasons of waiting containers that pass by themselves.
-_PASSING = {"", "ContainerCreating", "PodInitializing"}
+_TRANSIENT = {"", "ContainerCreating", "PodInitializing"}
 # What controllers put before the reason.
 _PREFACE = re.compile(
     r"^(\(combined from similar events\): )?"
@@ -65,11 +65,11 @@ _CREATION = {"FailedCreate", "FailedScheduling", "ProvisioningFailed", "FailedBi
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What is known of something that is not ready: its name, and why; `passing` may be over in a moment."""
+    """What is known of something that is not ready: its name, and why; `transient`: it may be over soon."""
 
     where: str
     text: str
-    passing: bool = False
+    transient: bool = False
 
 
 def gather(objects: Objects, cluster: Cluster) -> list[Fact]:
@@ -108,7 +108,7 @@ def _of_workloads(objects: Objects) -> Iterator[Fact]:
         elif all(pod.ready for pod in objects.pods):
             # Else the pods tell more.
             state = f"{workload.status.ready_replicas} of {workload.spec.replicas} ready"
-            yield Fact(workload.metadata.name, f"{state}, rolling out", passing=True)
+            yield Fact(workload.metadata.name, f"{state}, rolling out", transient=True)
 
 
 def _creation(workload: Workload, objects: Objects) -> str:
@@ -127,7 +127,7 @@ def _creation(workload: Workload, objects: Objects) -> str:
 def _of_pod(pod: Pod, objects: Objects, reasons: dict[str, str]) -> Fact:
     name = pod.metadata.name
     if pod.metadata.deletion_timestamp:
-        return Fact(name, "the pod before it is ending", passing=True)
+        return Fact(name, "the pod before it is ending", transient=True)
     events = [event for event in objects.events if event.involved_object.name == name]
     if text := _unscheduled(pod, objects) or _broken(pod, events):
         return Fact(name, text)
@@ -136,7 +136,7 @@ def _of_pod(pod: Pod, objects: Objects, reasons: dict[str, str]) -> Fact:
         return Fact(name, reasons[name])
     if running:
         return _unready(name, running[0], events)
-    return Fact(name, "its containers are being created", passing=True)
+    return Fact(name, "its containers are being created", transient=True)
 
 
 def _of_restarts(pod: Pod) -> Iterator[Fact]:
@@ -174,7 +174,7 @@ def _ended(container: Container) -> str:
     """Return why a container waits, or how it ended; "" while nothing is wrong with it."""
     waiting, ended = container.state.waiting, container.state.terminated
     last = ended or container.last_state.terminated
-    if waiting and waiting.reason not in _PASSING:
+    if waiting and waiting.reason not in _TRANSIENT:
         if waiting.reason == "CrashLoopBackOff" and last:
             return f"CrashLoopBackOff: {_end(last)}"
         return f"{waiting.reason}: {waiting.message}"
@@ -222,9 +222,9 @@ def _unready(name: str, container: Container, events: list[Event]) -> Fact:
     if probed := _PROBE.search(said):
         words = probed[1].strip().removeprefix("waiting: ").removeprefix(WAITING)
         if words:
-            passing = not restarted and _LOST not in words
-            return Fact(name, f"{container.name}: {words}{restarted}", passing=passing)
-    return Fact(name, f"{container.name} is starting{restarted}", passing=not restarted)
+            transient = not restarted and _LOST not in words
+            return Fact(name, f"{container.name}: {words}{restarted}", transient=transient)
+    return Fact(name, f"{container.name} is starting{restarted}", transient=not restarted)
 
 
 def registrar_troubles(log: str) -> list[str]:

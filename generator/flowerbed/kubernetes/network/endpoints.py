@@ -69,16 +69,19 @@ def dial(
             socket.create_connection(at, timeout=CONNECT_TIMEOUT).close()
             return msgspec.structs.replace(blank, how=how)
         try:
-            shown, problem = _shown(at, endpoint.host, _trusting(trusted)), ""
+            shown, problem = _shown(at, endpoint.host, _verified_context(trusted)), ""
         except ssl.SSLCertVerificationError as error:
-            shown, problem = _shown(at, endpoint.host, _curious()), _verdict(error, endpoint, trusted)
+            shown, problem = (
+                _shown(at, endpoint.host, _unverified_context()),
+                _verdict(error, endpoint, trusted),
+            )
     except (OSError, UsageError) as error:
         reason = getattr(error, "strerror", "") or str(error)
         return msgspec.structs.replace(blank, problem=f"{endpoint.address}: {reason}")
     return msgspec.structs.replace(blank, how=how, problem=problem, **_facts(shown))
 
 
-def silent(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
+def unreachable(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
     """Return the endpoints that no connection can be made to from here, asking again for some seconds.
 
     A Service leads to a new pod a moment after the pod is ready: once every machine has heard of it.
@@ -109,7 +112,7 @@ def _shown(at: tuple[str, int], host: str, context: ssl.SSLContext) -> bytes:
         return stream.getpeercert(binary_form=True) or b""
 
 
-def _trusting(trusted: bytes) -> ssl.SSLContext:
+def _verified_context(trusted: bytes) -> ssl.SSLContext:
     # A given CA replaces the system's trust, as in Flower's own clients.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if trusted else ssl.create_default_context()
     if trusted:
@@ -117,7 +120,7 @@ def _trusting(trusted: bytes) -> ssl.SSLContext:
     return context
 
 
-def _curious() -> ssl.SSLContext:
+def _unverified_context() -> ssl.SSLContext:
     """Return a context that looks at any certificate and sends nothing to whom it may belong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

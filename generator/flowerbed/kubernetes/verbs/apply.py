@@ -22,8 +22,8 @@ from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError
 from flowerbed.kubernetes.diagnosis.facts import gather
 from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, merge, problem
 from flowerbed.kubernetes.network.admission import push_lists
-from flowerbed.kubernetes.network.endpoints import silent
-from flowerbed.kubernetes.network.inside import of_lists
+from flowerbed.kubernetes.network.endpoints import unreachable
+from flowerbed.kubernetes.network.superlink_pod import list_findings
 from flowerbed.kubernetes.verbs.diff import release_changes, secret_changes
 from flowerbed.plan import Endpoint
 
@@ -138,7 +138,7 @@ class _Work:
                     if party.is_coordinator and changed:
                         self._await_endpoints(party)
                     self._tell(party.name, f"ready: {_count(objects)}")
-                    held = of_lists(cluster) if party.is_coordinator else []
+                    held = list_findings(cluster) if party.is_coordinator else []
                     return self._end(party, changed, "ready", held, 0)
                 if explain:
                     findings = self._explain(objects, cluster)
@@ -153,7 +153,7 @@ class _Work:
             time.sleep(POLL_INTERVAL)
 
     def _await_endpoints(self, party: Party) -> None:
-        for endpoint in silent(self._exposed, ENDPOINT_TIMEOUT):
+        for endpoint in unreachable(self._exposed, ENDPOINT_TIMEOUT):
             what = f"{endpoint.address} takes no connection from here; `flowerbed doctor` looks into it"
             self._tell(party.name, what)
 

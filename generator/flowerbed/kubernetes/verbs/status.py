@@ -16,11 +16,10 @@ from flowerbed.cluster.release import Release, read_release, with_rollback
 from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.declaration.cautions import cautions
 from flowerbed.errors import FlowerbedError
-from flowerbed.kubernetes.diagnosis import lifetimes
+from flowerbed.kubernetes.diagnosis.certificate_expiry import certificate_statuses, expiry_findings
 from flowerbed.kubernetes.diagnosis.drift import drift
 from flowerbed.kubernetes.diagnosis.facts import gather
-from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, healthy, merge, problem
-from flowerbed.kubernetes.diagnosis.report import (
+from flowerbed.kubernetes.diagnosis.federation_status import (
     FederationNode,
     FederationStatus,
     NodeState,
@@ -29,8 +28,9 @@ from flowerbed.kubernetes.diagnosis.report import (
     Versions,
     WorkloadStatus,
 )
-from flowerbed.kubernetes.network.inside import of_superlink
-from flowerbed.kubernetes.network.probe import Answers, ask
+from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, healthy, merge, problem
+from flowerbed.kubernetes.network.probe import Answers, probe_federation
+from flowerbed.kubernetes.network.superlink_pod import pod_findings
 from flowerbed.kubernetes.node_keys import declared_keys, with_revoked
 from flowerbed.plan import Plan
 
@@ -55,13 +55,13 @@ def read_status(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> Feder
     revoked = frozenset(name for cluster in clusters for name in cluster.party.revoked)
     coordinator = next((cluster for cluster in clusters if cluster.party.is_coordinator), None)
     with ThreadPoolExecutor(PARALLEL_CLUSTERS) as pool:
-        asked = pool.submit(ask, plan, bundles, coordinator)
+        asked = pool.submit(probe_federation, plan, bundles, coordinator)
         looks = list(pool.map(_look, clusters))
         answers = asked.result()
     statuses = tuple(look.status for look in looks)
     nodes = _nodes(plan, record, statuses, answers)
     versions = Versions(declared=plan.flower, running={party.party: _versions(party) for party in statuses})
-    certificates = lifetimes.certificates(record, plan, bundles)
+    certificates = certificate_statuses(record, plan, bundles)
     findings = (
         *_modes(plan, record, answers),
         *(finding for look in looks for finding in look.findings),
@@ -69,7 +69,7 @@ def read_status(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> Feder
         *_of_nodes([node for node in nodes if node.name not in revoked], statuses),
         *_still_online([node for node in nodes if node.name in revoked]),
         *_of_versions(versions),
-        *lifetimes.findings(certificates),
+        *expiry_findings(certificates),
     )
     return FederationStatus(
         name=plan.name,
@@ -98,7 +98,7 @@ def _look(cluster: Cluster) -> _Look:
     findings = [
         *_of_release(release, party, objects),
         *merge(diagnose(fact, party=party.name) for fact in gather(objects, cluster)),
-        *(of_superlink(cluster, objects) if party.is_coordinator else ()),
+        *(pod_findings(cluster, objects) if party.is_coordinator else ()),
         *(drift(cluster, release) if party.is_coordinator else ()),
     ]
     return _Look(status=_filled(blank, release, objects), findings=tuple(findings))

@@ -10,7 +10,7 @@ import pytest
 from flowerbed.bundles import generate, read_record
 from flowerbed.identities import clock
 from flowerbed.identities.revocations import revoke_users
-from flowerbed.kubernetes.diagnosis import lifetimes
+from flowerbed.kubernetes.diagnosis.certificate_expiry import certificate_statuses, expiry_findings
 from flowerbed.kubernetes.diagnosis.findings import Finding, healthy
 from flowerbed.plan import User
 from support.plan_variants import change
@@ -26,8 +26,8 @@ def bundles(tmp_path: Path) -> Path:
 
 
 def findings(bundles: Path) -> list[Finding]:
-    found = lifetimes.certificates(read_record(PLAN, bundles), PLAN, bundles)
-    return list(lifetimes.findings(found))
+    found = certificate_statuses(read_record(PLAN, bundles), PLAN, bundles)
+    return list(expiry_findings(found))
 
 
 def after(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
@@ -38,7 +38,7 @@ def after(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
 
 def test_new_certificates_need_nothing(bundles: Path) -> None:
     """The CA, the gateway and each user are listed; none is told of."""
-    found = lifetimes.certificates(read_record(PLAN, bundles), PLAN, bundles)
+    found = certificate_statuses(read_record(PLAN, bundles), PLAN, bundles)
     assert [each.owner for each in found] == ["CA", "gateway", "user sam", "user vera"]
     assert findings(bundles) == []
 

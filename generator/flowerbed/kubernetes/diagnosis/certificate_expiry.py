@@ -10,8 +10,8 @@ from flowerbed.bundles import Record
 from flowerbed.identities import clock
 from flowerbed.identities.renewal import authority_notice
 from flowerbed.identities.revocations import read_revocations
+from flowerbed.kubernetes.diagnosis.federation_status import CertificateStatus
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
-from flowerbed.kubernetes.diagnosis.report import CertificateStatus
 from flowerbed.plan import Plan
 
 CA, GATEWAY, USER = "CA", "gateway", "user "
@@ -22,7 +22,7 @@ _REMEDIES = {
 }
 
 
-def certificates(record: Record, plan: Plan, bundles: Path) -> tuple[CertificateStatus, ...]:
+def certificate_statuses(record: Record, plan: Plan, bundles: Path) -> tuple[CertificateStatus, ...]:
     """Return the certificates of the bundles that count: CA, gateway, users who are not revoked."""
     owners = {"ca": CA, "coordinator": GATEWAY}
     owners |= {f"users/{user.name}": f"{USER}{user.name}" for user in plan.users}
@@ -50,7 +50,7 @@ def certificates(record: Record, plan: Plan, bundles: Path) -> tuple[Certificate
     return tuple(found)
 
 
-def findings(found: Sequence[CertificateStatus]) -> Iterator[Finding]:
+def expiry_findings(found: Sequence[CertificateStatus]) -> Iterator[Finding]:
     """Yield what to do about certificates that have ended, or are due for renewal (a CA: for replacement).
 
     A user's is a warning: the others go on without that user.

@@ -20,7 +20,7 @@ _LINE = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)")
 
 
 @contextlib.contextmanager
-def forwarded(cluster: Cluster, ports: tuple[int, ...]) -> Iterator[dict[int, int]]:
+def port_forward(cluster: Cluster, ports: tuple[int, ...]) -> Iterator[dict[int, int]]:
     """Give loopback ports that lead to `ports` of the SuperLink's pod, by those, until the block ends.
 
     Raises UnreachableError when the pod is not there, does not run, or may not be reached this way.

@@ -13,17 +13,17 @@ PENDING = "/kept/used/pending"
 _WORD = "pending "
 
 
-def of_superlink(cluster: Cluster, objects: Objects) -> list[Finding]:
+def pod_findings(cluster: Cluster, objects: Objects) -> list[Finding]:
     """Return what is wrong in the SuperLink's pod although it may be ready; nothing where there is no pod."""
     pod = f"{cluster.party.release}-0"
     if not any(each.metadata.name == pod for each in objects.pods):
         return []
     # Readiness says nothing of a full volume: what has its room already is still read and written.
     full = [finding for finding in storage(cluster) if finding.level == "problem"]
-    return [*of_lists(cluster), *full]
+    return [*list_findings(cluster), *full]
 
 
-def of_lists(cluster: Cluster) -> list[Finding]:
+def list_findings(cluster: Cluster) -> list[Finding]:
     """Return what keeps lists and certificates that were applied from taking effect."""
     pod, party = f"{cluster.party.release}-0", cluster.party.name
     log = cluster.in_namespace("logs", pod, "--container", "registrar", "--tail", "200")

@@ -58,7 +58,7 @@ def connections(plan: Plan, bundles: Path) -> Iterator[Connection]:
         )
 
 
-def nodes_of(plan: Plan, bundles: Path, forwarded: int = 0) -> list[NodeRecord]:
+def registered_nodes(plan: Plan, bundles: Path, forwarded: int = 0) -> list[NodeRecord]:
     """Return the SuperLink's nodes, asked as the first user whom it does not refuse.
 
     Raises UnreachableError, NotAllowedError (of the first refusal) or UsageError.
@@ -66,14 +66,14 @@ def nodes_of(plan: Plan, bundles: Path, forwarded: int = 0) -> list[NodeRecord]:
     refused: NotAllowedError | None = None
     for connection in connections(plan, bundles):
         try:
-            return nodes(connection, forwarded)
+            return nodes_over(connection, forwarded)
         except NotAllowedError as error:
             refused = refused or error
     assert refused is not None  # noqa: S101  (no connection at all raises)
     raise refused
 
 
-def nodes(connection: Connection, forwarded: int = 0) -> list[NodeRecord]:
+def nodes_over(connection: Connection, forwarded: int = 0) -> list[NodeRecord]:
     """Return the SuperLink's nodes; `forwarded` is a loopback port that leads to it, 0 to dial it itself.
 
     Raises UnreachableError, NotAllowedError or UsageError.

@@ -102,7 +102,7 @@ class FederationStatus(Entry, frozen=True):
     findings: tuple[Finding, ...]
 
 
-def lines(found: FederationStatus) -> Iterator[str]:
+def status_lines(found: FederationStatus) -> Iterator[str]:
     """Yield the report for people."""
     safety = "INSECURE: no TLS" if found.insecure else "TLS"
     admission = "admission OPEN" if found.admission == "open" else "admission listed"
