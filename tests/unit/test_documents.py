@@ -21,7 +21,7 @@ from flowerbed.flower.json_text import dumps, loads
 from flowerbed.flower.text import screened
 from flowerbed.identities.issued import Issued
 from flowerbed.identities.revocations import Revocations
-from flowerbed.images.record import Record as ImagesRecord
+from flowerbed.images.images_lock import ImagesLock
 from flowerbed.local.state import Record as LocalRecord
 from flowerbed.metrics import parse
 from flowerbed.plan import Plan
@@ -106,11 +106,11 @@ def test_what_submit_leaves_can_be_read(config: dict[str, Scalar]) -> None:
         assert told(found.config) == told(config)
 
 
-@given(values(ImagesRecord, TEXTS))
-def test_the_record_of_images_can_be_read(record: ImagesRecord) -> None:
+@given(values(ImagesLock, TEXTS))
+def test_the_record_of_images_can_be_read(record: ImagesLock) -> None:
     """It is YAML, of texts alone."""
     text = msgspec.yaml.encode(msgspec.to_builtins(record))
-    assert msgspec.yaml.decode(text, type=ImagesRecord) == record
+    assert msgspec.yaml.decode(text, type=ImagesLock) == record
 
 
 FIGURES: list[Callable[[str], str]] = [

@@ -50,9 +50,9 @@ def narrate(text: str) -> None:
 def warn_of_images(plan: Plan, file: Path) -> None:
     """Narrate which declared images are not built, or not from what is declared now."""
     if plan.images:
-        from flowerbed.images.freshness import unbuilt
+        from flowerbed.images.staleness import stale_images
 
-        for sentence in unbuilt(plan, file):
+        for sentence in stale_images(plan, file):
             narrate(f"warning: {sentence}")
 
 

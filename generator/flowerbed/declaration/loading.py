@@ -15,7 +15,7 @@ from flowerbed.declaration.reader import Document, read
 from flowerbed.declaration.resolution import resolve
 from flowerbed.declaration.rules import findings
 from flowerbed.errors import DeclarationError, Problem
-from flowerbed.images.record import built_images
+from flowerbed.images.images_lock import built_images
 from flowerbed.plan import Plan
 
 

@@ -27,8 +27,8 @@ from flowerbed.images.builders import (
     step_of,
 )
 from flowerbed.images.cluster_job import BUILD, BUILD_TIMEOUT, DOWNLOAD, PUSHING, JobSettings
+from flowerbed.images.processes import CompletedProcess, Tell, run
 from flowerbed.images.reference import parse
-from flowerbed.images.tools import Outcome, Tell, run
 
 _POLL_INTERVAL = 0.5
 # Seconds in which a cluster finds room for a pod, and pulls its images.
@@ -69,7 +69,7 @@ class ClusterBuilder:
         with self._job(lambda job: cluster_job.pulling(self._settings, job, base, platform), {}, {}) as job:
             state = self._follow(job, None, said.append, tell)
         if state.code or not (digest := state.message.strip()):
-            raise self._confined(said) or base_failure(base, Outcome(state.code, tuple(said)))
+            raise self._confined(said) or base_failure(base, CompletedProcess(state.code, tuple(said)))
         return f"{name.name}@{digest}"
 
     def build(self, recipe: Recipe, tell: Tell) -> None:
@@ -93,7 +93,7 @@ class ClusterBuilder:
         if not state.code and state.message:
             self._digests[recipe.image] = state.message.strip()
             return
-        outcome = Outcome(state.code, tuple(said[-400:]))
+        outcome = CompletedProcess(state.code, tuple(said[-400:]))
         if state.container == DOWNLOAD:
             raise recipe.download.explain(outcome.text)
         if error := self._confined(said):

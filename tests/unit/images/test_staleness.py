@@ -10,11 +10,11 @@ from typer.main import get_command
 
 from flowerbed.cli.main import app
 from flowerbed.declaration import load_plan
-from flowerbed.images.freshness import unbuilt
+from flowerbed.images.content_hash import target_of
+from flowerbed.images.images_lock import Entry, ImagesLock, lock_file, write_images_lock
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import kept_lock
-from flowerbed.images.record import Entry, Record, lock_file, write_record
-from flowerbed.images.target import target_of
+from flowerbed.images.staleness import stale_images
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 BASE = f"docker.io/flwr/superexec@{DIGEST}"
@@ -44,12 +44,12 @@ def built(tmp_path: Path) -> Path:
     target = target_of(plan, inputs, locked, BASE)
     base = f"{inputs.image.base} {BASE}"
     entry = Entry(target.content, locked.digest, "1.41.0", base, f"{target.name}@{DIGEST}")
-    write_record(file, Record(version=1, federation="hospitals", images={"superexec": entry}))
+    write_images_lock(file, ImagesLock(version=1, federation="hospitals", images={"superexec": entry}))
     return file
 
 
 def told(file: Path) -> list[str]:
-    return unbuilt(load_plan(file), file)
+    return stale_images(load_plan(file), file)
 
 
 def test_what_is_built_from_the_declaration_is_not_spoken_of(built: Path) -> None:

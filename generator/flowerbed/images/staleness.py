@@ -5,22 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowerbed.errors import UsageError
+from flowerbed.images.content_hash import known_base, target_of
+from flowerbed.images.images_lock import Entry, read_images_lock
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import kept_lock
-from flowerbed.images.record import Entry, read_record
-from flowerbed.images.target import known_base, target_of
 from flowerbed.plan import Component, Plan
 from flowerbed.project import Project
 
 
-def unbuilt(plan: Plan, declaration: Path) -> list[str]:
+def stale_images(plan: Plan, declaration: Path) -> list[str]:
     """Return a sentence for every declared image that was not pushed, or not from what is declared now.
 
     Nothing is asked of a network or a builder. Raises UsageError if the record is damaged.
     """
     if not plan.images:
         return []
-    entries = read_record(declaration, plan.name).images
+    entries = read_images_lock(declaration, plan.name).images
     said = {name: _said(plan, name, declaration, entries.get(name)) for name in plan.images}
     return [f"image of the {name}: {text}" for name, text in said.items() if text]
 

@@ -20,12 +20,12 @@ _LINE = 64 * 1024  # characters of a line that are held at once
 _STOP_TIMEOUT = 10.0
 
 
-def silent(_: str) -> None:
-    """Tell nobody."""
+def discard(_: str) -> None:
+    """Report nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CompletedProcess:
     """How a program ended: its exit code and its last lines, both streams together."""
 
     code: int
@@ -37,7 +37,7 @@ class Outcome:
         return "\n".join(self.lines)
 
 
-def run(command: Sequence[str], *, log: Path | None = None, tell: Tell = silent) -> Outcome:
+def run(command: Sequence[str], *, log: Path | None = None, tell: Tell = discard) -> CompletedProcess:
     """Run a program to its end; every line goes to `tell` and is added to the file `log`.
 
     Interrupted, the program is ended as well, with what it started. Raises OSError when it cannot start.
@@ -62,7 +62,7 @@ def run(command: Sequence[str], *, log: Path | None = None, tell: Tell = silent)
                 if file:
                     file.write(line)
                 tell(line.rstrip())
-            return Outcome(process.wait(), tuple(lines))
+            return CompletedProcess(process.wait(), tuple(lines))
         except BaseException:
             _end(process)
             raise
@@ -86,10 +86,10 @@ def uv() -> str:
 
         return str(find_uv_bin())
     except (ImportError, FileNotFoundError):
-        return program("uv", "locking packages", "pip install uv")
+        return find_program("uv", "locking packages", "pip install uv")
 
 
-def program(name: str, purpose: str, remedy: str) -> str:
+def find_program(name: str, purpose: str, remedy: str) -> str:
     """Return the path of a program. Raises UsageError that says what it is for if it is not there."""
     found = shutil.which(name)
     if not found:

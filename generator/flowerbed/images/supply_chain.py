@@ -9,11 +9,11 @@ from pathlib import Path
 
 from flowerbed.errors import FlowerbedError
 from flowerbed.files import write_atomic
-from flowerbed.images.record import lock_file
-from flowerbed.images.tools import Tell, program, run
+from flowerbed.images.images_lock import lock_file
+from flowerbed.images.processes import Tell, find_program, run
 
 
-def materials_file(declaration: Path, component: str) -> Path:
+def _bill_file(declaration: Path, component: str) -> Path:
     """Return where a component's bill of materials lies."""
     return lock_file(declaration, component).with_suffix(".cdx.json")
 
@@ -23,7 +23,7 @@ def bill_of_materials(declaration: Path, component: str, tell: Tell) -> None:
 
     Without the `build` extra there is none, which `tell` hears. Raises FlowerbedError if it cannot be made.
     """
-    target, source = materials_file(declaration, component), lock_file(declaration, component)
+    target, source = _bill_file(declaration, component), lock_file(declaration, component)
     if importlib.util.find_spec("cyclonedx_py") is None:
         target.unlink(missing_ok=True)  # one of an older lock would tell an untruth
         tell(f"{component}: no bill of materials; for one: pip install 'flowerbed[build]'")
@@ -42,7 +42,7 @@ def bill_of_materials(declaration: Path, component: str, tell: Tell) -> None:
 
 def signer() -> str:
     """Return the path of cosign. Raises UsageError if it is not installed."""
-    return program("cosign", "signing", "install cosign, or leave --sign out")
+    return find_program("cosign", "signing", "install cosign, or leave --sign out")
 
 
 def sign(image: str, options: Sequence[str], tell: Tell) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowerbed.images.containerfile import containerfile
+from flowerbed.images.images_lock import Entry
 from flowerbed.images.inputs import Inputs, sha256
 from flowerbed.images.locking import Lock
-from flowerbed.images.record import Entry
 from flowerbed.images.reference import parse
 from flowerbed.plan import Image, Plan
 

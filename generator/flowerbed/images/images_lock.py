@@ -31,7 +31,7 @@ class Entry(Frozen, frozen=True, forbid_unknown_fields=True):
     image: str = ""
 
 
-class Record(Frozen, frozen=True, forbid_unknown_fields=True):
+class ImagesLock(Frozen, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     version: int
@@ -39,7 +39,7 @@ class Record(Frozen, frozen=True, forbid_unknown_fields=True):
     images: dict[Component, Entry] = msgspec.field(default_factory=dict)
 
 
-def record_file(declaration: Path) -> Path:
+def images_lock_file(declaration: Path) -> Path:
     """Return where the record of a declaration lies."""
     return Project(declaration).image_record
 
@@ -49,18 +49,18 @@ def lock_file(declaration: Path, component: str) -> Path:
     return Project(declaration).image_lock(component)
 
 
-def read_record(declaration: Path, federation: str) -> Record:
+def read_images_lock(declaration: Path, federation: str) -> ImagesLock:
     """Return the record beside a declaration, an empty one where there is none.
 
     Raises UsageError if the file is damaged or another federation's.
     """
-    path = record_file(declaration)
+    path = images_lock_file(declaration)
     found = read_file(path, _MODE)
     if found is None:
-        return Record(version=1, federation=federation)
+        return ImagesLock(version=1, federation=federation)
     remedy = "take it from version control, or remove it and run `flowerbed build --push`"
     try:
-        record = msgspec.yaml.decode(found.data, type=Record)
+        record = msgspec.yaml.decode(found.data, type=ImagesLock)
         for entry in record.images.values():
             if entry.image and not parse(entry.image).digest:
                 raise ValueError(f"{entry.image} has no digest")
@@ -78,16 +78,16 @@ def read_record(declaration: Path, federation: str) -> Record:
     return record
 
 
-def write_record(declaration: Path, record: Record) -> bool:
+def write_images_lock(declaration: Path, record: ImagesLock) -> bool:
     """Write the record, whole or not at all, and return whether it changed. Raises FlowerbedError."""
     images = {name: record.images[name] for name in sorted(record.images)}
     data: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(record, images=images))
-    return write_atomic(record_file(declaration), HEAD.encode() + msgspec.yaml.encode(data))
+    return write_atomic(images_lock_file(declaration), HEAD.encode() + msgspec.yaml.encode(data))
 
 
 def built_images(declaration: Path, federation: str) -> dict[str, BuiltImage]:
-    """Return the pushed image of every component that has one. Raises UsageError as `read_record`."""
-    entries = read_record(declaration, federation).images
+    """Return the pushed image of every component that has one. Raises UsageError as `read_images_lock`."""
+    entries = read_images_lock(declaration, federation).images
     named = {name: parse(entry.image) for name, entry in entries.items() if entry.image}
     return {
         name: BuiltImage(registry=image.registry, repository=image.repository, digest=image.digest)
