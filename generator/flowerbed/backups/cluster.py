@@ -20,12 +20,12 @@ import msgspec
 
 from flowerbed.backups.archive import PIECE, BrokenOffError, Manifest, Progress, opened, write
 from flowerbed.backups.pod import CONTAINER, holding, program
-from flowerbed.cluster.objects import parse
+from flowerbed.cluster.objects import parse_objects
 from flowerbed.cluster.programs import Command, Done
 from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
 from flowerbed.flower.programs.superlink_state import Facts
-from flowerbed.kubernetes.diagnosis.facts import gather
+from flowerbed.kubernetes.diagnosis.facts import gather_facts
 from flowerbed.names import STATE_DATABASE, node_name
 
 Tell = Callable[[str], None]
@@ -186,8 +186,8 @@ class _Restoration:
         """Return what Kubernetes says of the pod, in words; "" where it says nothing."""
         pods = self._cluster.in_namespace("get", "pods", "--output", "json")
         about = ("get", "events", "--field-selector", f"involvedObject.name={self._pod}", "--output", "json")
-        objects = parse(pods.out, self._cluster.in_namespace(*about).out)
-        facts = gather(objects, self._cluster)
+        objects = parse_objects(pods.out, self._cluster.in_namespace(*about).out)
+        facts = gather_facts(objects, self._cluster)
         return "".join(f": {fact.text}" for fact in facts if fact.where == self._pod)
 
     def _put(self, manifest: Manifest, content: IO[bytes], progress: Progress) -> None:

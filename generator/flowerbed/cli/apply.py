@@ -65,7 +65,8 @@ def apply(
     from flowerbed.cli.progress import Progress
     from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.node_keys import with_revoked
-    from flowerbed.kubernetes.verbs.apply import apply_releases, exit_code
+    from flowerbed.kubernetes.verbs.apply import apply_releases
+    from flowerbed.kubernetes.verbs.outcome import exit_code
 
     path, plan, parties = selected(file, option, party)
     parties = _allowing(max_removals, parties)

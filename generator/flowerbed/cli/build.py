@@ -103,7 +103,7 @@ def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
     from flowerbed.errors import UsageError
     from flowerbed.images.cluster_builder import ClusterBuilder
     from flowerbed.images.cluster_job import BUILDER_IMAGE, JobSettings
-    from flowerbed.images.reference import parse
+    from flowerbed.images.reference import parse_reference
 
     if builder:
         raise UsageError("a cluster builds with buildah", remedy="leave --builder out, or --in-cluster")
@@ -112,7 +112,7 @@ def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
         raise UsageError("a build in a cluster takes a namespace of its own", remedy=remedy)
     image = flags.builder_image or BUILDER_IMAGE
     try:
-        parse(image)
+        parse_reference(image)
     except ValueError as error:
         raise UsageError(f"--builder-image: {error}", where=image, remedy=f"e.g. {BUILDER_IMAGE}") from None
     return ClusterBuilder(

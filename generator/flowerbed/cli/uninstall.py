@@ -56,7 +56,8 @@ def uninstall(
     """
     from flowerbed.cli.progress import Progress
     from flowerbed.cluster.session import clusters_of
-    from flowerbed.kubernetes.verbs.uninstall import exit_code, uninstall_commands, uninstall_releases
+    from flowerbed.kubernetes.verbs.outcome import exit_code
+    from flowerbed.kubernetes.verbs.uninstall import uninstall_commands, uninstall_releases
 
     path, plan, parties = selected(file, option, party)
     clusters, issued = clusters_of(parties), _issued(plan)

@@ -266,7 +266,7 @@ _TYPES: dict[str, tuple[str, Any]] = {
 }
 
 
-def parse(*texts: str) -> Objects:
+def parse_objects(*texts: str) -> Objects:
     """Return the objects of kubectl's JSON lists; kinds that nobody looks at are passed over."""
     found: dict[str, list[Any]] = {field: [] for field, _ in _TYPES.values()}
     for text in texts:
@@ -280,7 +280,7 @@ def parse(*texts: str) -> Objects:
     return Objects(**{field: tuple(items) for field, items in found.items()})
 
 
-def read(cluster: Cluster, *, events: bool = True) -> Objects:
+def read_objects(cluster: Cluster, *, events: bool = True) -> Objects:
     """Return what is there of a party's release. Raises UnreachableError, NotAllowedError, FlowerbedError.
 
     Events are left out where they may not be read: they explain, and decide nothing.
@@ -293,4 +293,4 @@ def read(cluster: Cluster, *, events: bool = True) -> Objects:
         asked = ("get", "events", "--field-selector", "type=Warning", "--output", "json")
         done = cluster.in_namespace(*asked)
         warnings = done.out if done.code == 0 else ""
-    return parse(objects, warnings)
+    return parse_objects(objects, warnings)

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.images.processes import CompletedProcess, Tell, run
-from flowerbed.images.reference import parse
+from flowerbed.images.reference import parse_reference
 
 BUILDERS = ("buildah", "podman", "docker")
 COMPONENT_LABEL = "dev.flowerbed.component"
@@ -114,7 +114,7 @@ class Builder:
 
         Raises FlowerbedError when it cannot be had.
         """
-        name = parse(base)
+        name = parse_reference(base)
         if name.digest or name.registry == "localhost":
             if name.registry == "localhost" and not self.has(base):
                 raise UsageError(f"the base image {base} is not on this machine", remedy=_BASE)
@@ -241,7 +241,8 @@ def push_failure(image: str, log: Path, outcome: CompletedProcess) -> FlowerbedE
     """Return the error for an image that is built and kept, but not in its registry."""
     remedy = f"the image is built and kept: push again when that is put right; log in {log}"
     if re.search("unauthorized|authentication required|denied", outcome.text, re.IGNORECASE):
-        remedy = f"log in first, e.g. `buildah login {parse(image).registry}`; the image is built and kept"
+        registry = parse_reference(image).registry
+        remedy = f"log in first, e.g. `buildah login {registry}`; the image is built and kept"
     return FlowerbedError(f"the push failed: {_reason(outcome.lines)}", where=image, remedy=remedy)
 
 

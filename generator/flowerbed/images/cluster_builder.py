@@ -28,7 +28,7 @@ from flowerbed.images.builders import (
 )
 from flowerbed.images.cluster_job import BUILD, BUILD_TIMEOUT, DOWNLOAD, PUSHING, JobSettings
 from flowerbed.images.processes import CompletedProcess, Tell, run
-from flowerbed.images.reference import parse
+from flowerbed.images.reference import parse_reference
 
 _POLL_INTERVAL = 0.5
 # Seconds in which a cluster finds room for a pod, and pulls its images.
@@ -58,7 +58,7 @@ class ClusterBuilder:
 
     def pinned(self, base: str, platform: str, tell: Tell) -> str:
         """Return a base image by digest, as the cluster's registry tells. Raises FlowerbedError."""
-        name = parse(base)
+        name = parse_reference(base)
         if name.registry == "localhost":
             remedy = "push it to a registry, and name it there"
             raise UsageError(f"the cluster does not see the base image {base}", remedy=remedy)

@@ -8,7 +8,7 @@ from flowerbed.images.containerfile import containerfile
 from flowerbed.images.images_lock import Entry
 from flowerbed.images.inputs import Inputs, sha256
 from flowerbed.images.locking import Lock
-from flowerbed.images.reference import parse
+from flowerbed.images.reference import parse_reference
 from flowerbed.plan import Image, Plan
 
 _TAG_DIGITS = 16
@@ -30,7 +30,8 @@ def target_of(plan: Plan, inputs: Inputs, locked: Lock, base: str) -> Target:
     """Return what these inputs make on a base, which is by digest where that is known."""
     text = containerfile(inputs, locked, base)
     content = sha256(f"{inputs.image.platform}\n{text}")
-    repository = parse(inputs.image.repository).name if inputs.image.repository else f"localhost/{plan.name}"
+    declared = inputs.image.repository
+    repository = parse_reference(declared).name if declared else f"localhost/{plan.name}"
     name = f"{repository}:{inputs.component}-{content[:_TAG_DIGITS]}"
     return Target(inputs, locked, base, text, content, name)
 

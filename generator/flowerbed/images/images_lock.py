@@ -9,7 +9,7 @@ import msgspec
 
 from flowerbed.errors import UsageError
 from flowerbed.files import read_file, write_atomic
-from flowerbed.images.reference import parse
+from flowerbed.images.reference import parse_reference
 from flowerbed.plan import BuiltImage, Component, Frozen
 from flowerbed.project import Project
 
@@ -62,7 +62,7 @@ def read_images_lock(declaration: Path, federation: str) -> ImagesLock:
     try:
         record = msgspec.yaml.decode(found.data, type=ImagesLock)
         for entry in record.images.values():
-            if entry.image and not parse(entry.image).digest:
+            if entry.image and not parse_reference(entry.image).digest:
                 raise ValueError(f"{entry.image} has no digest")
     except ValueError as error:  # msgspec's errors are ValueErrors; PyYAML's arrive as such
         reason = str(error).partition("\n")[0]
@@ -88,7 +88,7 @@ def write_images_lock(declaration: Path, record: ImagesLock) -> bool:
 def built_images(declaration: Path, federation: str) -> dict[str, BuiltImage]:
     """Return the pushed image of every component that has one. Raises UsageError as `read_images_lock`."""
     entries = read_images_lock(declaration, federation).images
-    named = {name: parse(entry.image) for name, entry in entries.items() if entry.image}
+    named = {name: parse_reference(entry.image) for name, entry in entries.items() if entry.image}
     return {
         name: BuiltImage(registry=image.registry, repository=image.repository, digest=image.digest)
         for name, image in named.items()

@@ -28,7 +28,7 @@ from flowerbed.images.images_lock import (
 )
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import Lock, for_target
-from flowerbed.images.reference import Reference, parse
+from flowerbed.images.reference import Reference, parse_reference
 from flowerbed.images.wheels import target_environment
 from flowerbed.plan import Plan
 from support.paths import ROOT
@@ -71,16 +71,16 @@ WRONG = {
 @pytest.mark.parametrize("text", REFERENCES)
 def test_references_are_read(text: str) -> None:
     """Host, port, path, tag and digest come out as Docker's own grammar has them, and go back in."""
-    found = parse(text)
+    found = parse_reference(text)
     assert found == REFERENCES[text]
-    assert parse(str(found)) == found
+    assert parse_reference(str(found)) == found
 
 
 @pytest.mark.parametrize("text", WRONG)
 def test_what_is_no_reference(text: str) -> None:
     """Each is refused with its reason."""
     with pytest.raises(ValueError, match=WRONG[text]):
-        parse(text)
+        parse_reference(text)
 
 
 def declared(folder: Path, images: str, superlink: str = "{}") -> tuple[Plan, Path]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from flowerbed.cluster.objects import parse
+from flowerbed.cluster.objects import parse_objects
 from flowerbed.cluster.party import Party
 from flowerbed.cluster.programs import Programs
 from flowerbed.cluster.session import Cluster
-from flowerbed.kubernetes.diagnosis.facts import Fact, gather, registrar_troubles
+from flowerbed.kubernetes.diagnosis.facts import Fact, gather_facts, registrar_troubles
 from flowerbed.kubernetes.diagnosis.findings import diagnose, healthy, merge, problem
 from flowerbed.kubernetes.network.superlink_pod import pending_names
 
@@ -74,7 +74,7 @@ def kubectl(tmp_path: Path) -> Programs:
 def facts(programs: Programs, *items: dict[str, Any]) -> list[Fact]:
     objects = [item for item in items if item["kind"] != "Event"]
     events = [item for item in items if item["kind"] == "Event"]
-    return gather(parse(listed(*objects), listed(*events)), Cluster(programs, PARTY))
+    return gather_facts(parse_objects(listed(*objects), listed(*events)), Cluster(programs, PARTY))
 
 
 UNSCHEDULED = {
@@ -149,13 +149,13 @@ def test_each_trouble_is_told(symptom: str, items: list[dict[str, Any]], kubectl
 def test_a_revoked_node_is_no_problem(kubectl: Programs) -> None:
     """That it is not ready was asked for, whatever its pod says; another pod of that tenant is judged."""
     party = dataclasses.replace(PARTY, revoked=frozenset({NAME}))
-    objects = parse(listed(workload(), *CASES["image-missing"]), listed())
-    (fact,) = gather(objects, Cluster(kubectl, party))
+    objects = parse_objects(listed(workload(), *CASES["image-missing"]), listed())
+    (fact,) = gather_facts(objects, Cluster(kubectl, party))
     found = diagnose(fact, party="north")
     assert (found.level, found.symptom) == ("warning", "key-revoked")
     assert healthy([found])
     others = dataclasses.replace(PARTY, revoked=frozenset({"hospitals-north-1"}))
-    (fact,) = gather(objects, Cluster(kubectl, others))
+    (fact,) = gather_facts(objects, Cluster(kubectl, others))
     assert diagnose(fact, party="north").symptom == "image-missing"
 
 

@@ -17,7 +17,7 @@ from flowerbed.bundles import generate
 from flowerbed.cli import main
 from flowerbed.cluster.party import parties
 from flowerbed.cluster.programs import Programs
-from flowerbed.cluster.session import FLOWERBED, MANAGED_BY, Cluster, Commands
+from flowerbed.cluster.session import FLOWERBED, MANAGED_BY, Cluster
 from flowerbed.declaration import load_plan
 from flowerbed.kubernetes.verbs import remaining, uninstall
 from flowerbed.kubernetes.verbs.remaining import _counts
@@ -299,7 +299,7 @@ def test_apply_marks_the_namespaces_that_it_creates(file: Path) -> None:
     """The mark by which `--purge` knows them again is in the command that `apply` runs."""
     plan = load_plan(file)
     (party,) = parties(plan, file.parent, ["north"])
-    command = Commands(Programs(helm="helm", kubectl="kubectl"), party).label_namespace("north")
+    command = Cluster(Programs(helm="helm", kubectl="kubectl"), party).commands.label_namespace("north")
     assert command[-1] == f"{MANAGED_BY}={FLOWERBED}"
 
 

@@ -13,7 +13,7 @@ from flowerbed.declaration.findings import Finding
 from flowerbed.declaration.imagemodel import BuildSecret, Image
 from flowerbed.declaration.model import Declaration
 from flowerbed.declaration.places import KeyPath, show
-from flowerbed.images.reference import parse
+from flowerbed.images.reference import parse_reference
 
 _ENV_NAME = re.compile(grammar.ENV_NAME)
 _DNS_NAME = re.compile(grammar.DNS_NAME)
@@ -41,7 +41,7 @@ def references(declaration: Declaration) -> Iterator[Finding]:
             if not said:
                 continue
             try:
-                found = parse(said)
+                found = parse_reference(said)
             except ValueError as error:
                 remedy = "write one such as registry.example.org/team/flower"
                 yield Finding((*path, key), f"{show(said)} is no image: {error}", remedy)

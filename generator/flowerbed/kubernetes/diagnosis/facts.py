@@ -72,7 +72,7 @@ class Fact:
     transient: bool = False
 
 
-def gather(objects: Objects, cluster: Cluster) -> list[Fact]:
+def gather_facts(objects: Objects, cluster: Cluster) -> list[Fact]:
     """Return a fact for each pod that is not ready, or ends again and again, and each workload without pods.
 
     Of a node whose key was revoked that is the fact, whatever becomes of its pod.

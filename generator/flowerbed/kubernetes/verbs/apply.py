@@ -14,21 +14,20 @@ from typing import Literal
 
 import msgspec
 
-from flowerbed.cluster.objects import Objects, read
+from flowerbed.cluster.objects import Objects, read_objects
 from flowerbed.cluster.party import Party
 from flowerbed.cluster.release import Run, printing_runner, recover
 from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError
-from flowerbed.kubernetes.diagnosis.facts import gather
+from flowerbed.kubernetes.diagnosis.facts import gather_facts
 from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, merge, problem
 from flowerbed.kubernetes.network.admission import push_lists
 from flowerbed.kubernetes.network.endpoints import unreachable
 from flowerbed.kubernetes.network.superlink_pod import list_findings
 from flowerbed.kubernetes.verbs.diff import release_changes, secret_changes
+from flowerbed.kubernetes.verbs.outcome import Tell
 from flowerbed.plan import Endpoint
 
-# What hears of everything that happens: the party's name, and what it does or waits for now.
-Tell = Callable[[str, str], None]
 Result = Literal["ready", "not ready", "revoked", "failed"]
 POLL_INTERVAL = 2.0
 # Seconds. Asking why takes more than asking whether, and the pods that start need the machine.
@@ -133,7 +132,7 @@ class _Work:
             late = now - self._began > self._timeout
             explain = late or now - explained > EXPLAIN_INTERVAL
             try:
-                objects = read(cluster, events=explain)
+                objects = read_objects(cluster, events=explain)
                 if objects.ready:
                     if party.is_coordinator and changed:
                         self._await_endpoints(party)
@@ -158,7 +157,7 @@ class _Work:
             self._tell(party.name, what)
 
     def _explain(self, objects: Objects, cluster: Cluster) -> list[Finding]:
-        findings = merge(diagnose(fact) for fact in gather(objects, cluster))
+        findings = merge(diagnose(fact) for fact in gather_facts(objects, cluster))
         worst = sorted(findings, key=lambda finding: finding.level != "problem")
         waits = [shorten(f"{finding.where}: {finding.what}", 160) for finding in worst[:2]]
         self._tell(cluster.party.name, f"waiting for {'; '.join(waits) or 'its pods'}")
@@ -240,11 +239,6 @@ def apply_commands(clusters: Sequence[Cluster]) -> list[list[str]]:
             found.append(commands.apply_secrets(party.secrets))
         found.append(commands.upgrade())
     return found
-
-
-def exit_code(applied: Sequence[Applied]) -> int:
-    """Return the first failure's exit code: 0 when every party is ready."""
-    return next((each.exit_code for each in applied if each.exit_code), 0)
 
 
 def _count(objects: Objects) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from flowerbed.cluster.objects import COMPONENT, INSTANCE, parse
+from flowerbed.cluster.objects import COMPONENT, INSTANCE, parse_objects
 from flowerbed.cluster.party import Party
 from flowerbed.cluster.session import FLOWERBED, MANAGED_BY, Cluster
 from flowerbed.identities import manifest
@@ -84,7 +84,7 @@ class Remaining:
         cluster = self._cluster
         words = ("--selector", f"{INSTANCE}={cluster.party.release}", "--output", "json")
         get = cluster.commands.in_namespace("get", "persistentvolumeclaims", *words)
-        claims = parse(cluster.check_output(get)).claims
+        claims = parse_objects(cluster.check_output(get)).claims
         own = cluster.party.is_coordinator
         metas = [claim.metadata for claim in claims]
         return [(meta.name, own and meta.labels.get(COMPONENT) == _STATE) for meta in metas]

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from flowerbed.bundles import Record, read_record
-from flowerbed.cluster.objects import Objects, read
+from flowerbed.cluster.objects import Objects, read_objects
 from flowerbed.cluster.party import Party
 from flowerbed.cluster.release import Release, read_release, with_rollback
 from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
@@ -18,7 +18,7 @@ from flowerbed.declaration.cautions import cautions
 from flowerbed.errors import FlowerbedError
 from flowerbed.kubernetes.diagnosis.certificate_expiry import certificate_statuses, expiry_findings
 from flowerbed.kubernetes.diagnosis.drift import drift
-from flowerbed.kubernetes.diagnosis.facts import gather
+from flowerbed.kubernetes.diagnosis.facts import gather_facts
 from flowerbed.kubernetes.diagnosis.federation_status import (
     FederationNode,
     FederationStatus,
@@ -92,12 +92,12 @@ def _look(cluster: Cluster) -> _Look:
     )
     try:
         release = with_rollback(cluster, read_release(cluster))
-        objects = read(cluster)
+        objects = read_objects(cluster)
     except FlowerbedError as error:
         return _Look(status=blank, findings=(problem(error.what, where=error.where, remedy=error.remedy),))
     findings = [
         *_of_release(release, party, objects),
-        *merge(diagnose(fact, party=party.name) for fact in gather(objects, cluster)),
+        *merge(diagnose(fact, party=party.name) for fact in gather_facts(objects, cluster)),
         *(pod_findings(cluster, objects) if party.is_coordinator else ()),
         *(drift(cluster, release) if party.is_coordinator else ()),
     ]

@@ -7,7 +7,7 @@ are still terminating, so their end is waited for here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -20,6 +20,7 @@ from flowerbed.cluster.release import Run, printing_runner, settled
 from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
+from flowerbed.kubernetes.verbs.outcome import Tell
 from flowerbed.kubernetes.verbs.remaining import (
     POLL_INTERVAL,
     Kept,
@@ -28,8 +29,6 @@ from flowerbed.kubernetes.verbs.remaining import (
     title,
 )
 
-# What receives progress: the party's name, and what is done or waited for now.
-Tell = Callable[[str, str], None]
 Result = Literal["removed", "not installed", "not gone", "failed"]
 
 
@@ -103,11 +102,6 @@ def uninstall_commands(
             found.append(commands.delete(party.namespace, names))
         namespaces += [commands.delete_namespace(name) for name in party.namespaces]
     return [*found, *namespaces] if purge else found
-
-
-def exit_code(uninstalled: Sequence[Uninstalled]) -> int:
-    """Return the first failure's exit code: 0 if every release is gone."""
-    return next((each.exit_code for each in uninstalled if each.exit_code), 0)
 
 
 class _Work:
