@@ -62,14 +62,14 @@ def restore_cluster(cluster: Cluster, path: Path, tell: Tell, progress: Progress
 
 
 class _EndedError(Exception):
-    """The program in the pod has ended before its time; its complaint is on standard error."""
+    """The program in the pod has ended before its time; its error message is on standard error."""
 
 
 @contextlib.contextmanager
 def _streamed(cluster: Cluster, command: Command) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command whose standard input and output are streams of bytes. Raises what its failure means."""
-    with tempfile.TemporaryFile() as complaints:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         broken: BrokenOffError | None = None
         try:
             try:
@@ -82,8 +82,8 @@ def _streamed(cluster: Cluster, command: Command) -> Iterator[subprocess.Popen[b
         finally:
             process.kill()
             process.wait()
-        complaints.seek(0)
-        done = Done(process.returncode, "", complaints.read().decode(errors="replace"), command[0])
+        errors.seek(0)
+        done = Done(process.returncode, "", errors.read().decode(errors="replace"), command[0])
     if done.code:
         raise cluster.failure(done)
     if broken:

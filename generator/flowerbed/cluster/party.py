@@ -73,21 +73,22 @@ def _parties(plan: Plan, bundles: Path) -> Iterator[Party]:
         name=COORDINATOR,
         chart=CHARTS / "superlink",
         release=superlink.release,
-        namespaces=_namespaces(superlink.namespace, apart=superlink.executor == "kubernetes"),
+        namespaces=_namespaces(superlink.namespace, task_pods=superlink.executor == "kubernetes"),
         context=superlink.context,
         bundle=bundles / COORDINATOR,
     )
     for tenant in plan.tenants:
-        apart = tenant.isolation == "process" and tenant.executor == "kubernetes"
+        task_pods = tenant.isolation == "process" and tenant.executor == "kubernetes"
         yield Party(
             name=tenant.name,
             chart=CHARTS / "supernode",
             release=tenant.release,
-            namespaces=_namespaces(tenant.namespace, apart=apart),
+            namespaces=_namespaces(tenant.namespace, task_pods=task_pods),
             context=tenant.context,
             bundle=bundles / "tenants" / tenant.name,
         )
 
 
-def _namespaces(namespace: str, *, apart: bool) -> tuple[str, ...]:
-    return (namespace, f"{namespace}-tasks") if apart else (namespace,)
+def _namespaces(namespace: str, *, task_pods: bool) -> tuple[str, ...]:
+    # Pods of tasks run in a namespace of their own.
+    return (namespace, f"{namespace}-tasks") if task_pods else (namespace,)

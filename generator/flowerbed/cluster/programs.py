@@ -1,4 +1,4 @@
-"""helm and kubectl: found once, called with lists, their failures told in Flowerbed's words."""
+"""Finds and runs helm and kubectl, and turns their failures into Flowerbed's errors."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Command = list[str]
 # Seconds: a server that answers does so at once; Helm and a diff of all manifests may take a while.
 REQUEST_TIMEOUT = 30.0
 RELEASE_TIMEOUT = 300.0
-# Characters of each stream that are read: some 10,000 pods as JSON. What says more is ended.
+# Characters of each stream that are read: some 10,000 pods as JSON. A process that writes more is ended.
 OUTPUT_LIMIT = 128 * 1024 * 1024
-_AWAY = re.compile(
+_UNREACHABLE = re.compile(
     r"unable to connect to the server|cluster unreachable|connection refused|no such host|i/o timeout"
     r"|tls handshake timeout|context deadline exceeded|was refused|no route to host",
     re.IGNORECASE,
@@ -31,8 +31,8 @@ _NO_CONTEXT = re.compile(
     r'context "?[^"]*"? does not exist|context was not found|no configuration has been', re.IGNORECASE
 )
 _FORBIDDEN = re.compile(r"forbidden", re.IGNORECASE)
-_STRANGER = re.compile(r"must be logged in|unauthorized|to provide credentials", re.IGNORECASE)
-_NOISE = re.compile(r"[IWE]\d{4} |WARNING|warning:|level=", re.IGNORECASE)
+_UNAUTHORIZED = re.compile(r"must be logged in|unauthorized|to provide credentials", re.IGNORECASE)
+_LOG_LINE = re.compile(r"[IWE]\d{4} |WARNING|warning:|level=", re.IGNORECASE)
 _INSTALL = {
     "helm": "install Helm 3.22 or newer (https://helm.sh/docs/intro/install), or name it in HELM",
     "kubectl": "install kubectl (https://kubernetes.io/docs/tasks/tools), or name it in KUBECTL",
@@ -50,18 +50,18 @@ class Done:
 
     @property
     def missing(self) -> bool:
-        """Return whether the object that was asked for is not there."""
+        """Return whether the object does not exist."""
         return self.code != 0 and ("NotFound" in self.err or "not found" in self.err)
 
     @property
     def forbidden(self) -> bool:
-        """Return whether the API server refused it for want of rights."""
+        """Return whether the API server refused it because rights are missing."""
         return self.code != 0 and _FORBIDDEN.search(self.err) is not None
 
 
 @dataclass(slots=True)
 class Programs:
-    """The two programs, and those of their processes that run now."""
+    """Paths of the two programs, and their running processes."""
 
     helm: str
     kubectl: str
@@ -95,14 +95,14 @@ class Programs:
     def check_output(
         self, command: Command, *, where: str, text: str | None = None, timeout: float = REQUEST_TIMEOUT
     ) -> str:
-        """Run a command and return its output. Raises the error that fits what the command complained of."""
+        """Run a command and return its output. Raises the error that fits the command's error message."""
         done = self.run(command, text=text, timeout=timeout)
         if done.code:
             raise failure(done, where)
         return done.out
 
     def end(self) -> None:
-        """Start nothing more; let what runs end as after Ctrl-C: Helm then marks its release as failed."""
+        """Start nothing more; interrupt what runs, as by Ctrl-C: Helm then marks its release as failed."""
         with self._lock:
             self._ended = True
             for process in self._running:
@@ -159,24 +159,24 @@ def find_program(name: str) -> str:
 
 def failure(done: Done, where: str) -> FlowerbedError:
     """Return the error for a command that failed; `where` names party and cluster."""
-    said = complaint(done.err) or f"{done.program} ended with {done.code}"
+    said = error_message(done.err) or f"{done.program} ended with {done.code}"
     if _NO_CONTEXT.search(said):
         remedy = "`kubectl config get-contexts` lists those of your kubeconfig; KUBECONFIG names another"
         return UnreachableError(said, where=where, remedy=remedy)
-    if _STRANGER.search(said):
+    if _UNAUTHORIZED.search(said):
         return NotAllowedError(said, where=where, remedy="renew the credentials of this context")
     if _FORBIDDEN.search(said):
         remedy = "ask for the role `admin` in this namespace, or let somebody run the command who has it"
         return NotAllowedError(said, where=where, remedy=remedy)
-    if _AWAY.search(said):
+    if _UNREACHABLE.search(said):
         remedy = "is this the right context, and does its API server answer? `kubectl cluster-info` tells"
         return UnreachableError(said, where=where, remedy=remedy)
     return FlowerbedError(said, where=where)
 
 
-def complaint(text: str) -> str:
-    """Return what a program complained of: its last lines without warnings, in one line."""
+def error_message(text: str) -> str:
+    """Return a program's error message: its last lines without warnings, in one line."""
     lines = [line.strip() for line in text.splitlines()]
-    kept = [line for line in lines if line and not _NOISE.match(line)]
+    kept = [line for line in lines if line and not _LOG_LINE.match(line)]
     joined = " ".join(kept[-3:])
     return re.sub(r"^(error: |error from server \(\w+\): )+", "", joined, flags=re.IGNORECASE)[:600]

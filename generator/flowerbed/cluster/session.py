@@ -36,7 +36,7 @@ class Cluster:
     @property
     def commands(self) -> Commands:
         """Return the commands about the party."""
-        return Commands(self.programs, self.party)
+        return Commands(self)
 
     @property
     def where(self) -> str:
@@ -52,7 +52,7 @@ class Cluster:
     ) -> str:
         """Run a command and return its output.
 
-        Raises UnreachableError, NotAllowedError or FlowerbedError with what the command complained of.
+        Raises UnreachableError, NotAllowedError or FlowerbedError with the command's error message.
         """
         return self.programs.check_output(command, where=self.where, text=text, timeout=timeout)
 
@@ -79,7 +79,7 @@ class Cluster:
         return failure(done, self.where)
 
     def end(self) -> None:
-        """Start nothing more with these programs, in any cluster; let what runs end as after Ctrl-C."""
+        """Start nothing more with these programs, in any cluster; interrupt what runs, as by Ctrl-C."""
         self.programs.end()
 
 
@@ -95,8 +95,9 @@ class Commands:
     They are those of the party's INSTALL.md, so that what is printed can be copied.
     """
 
-    def __init__(self, programs: Programs, party: Party) -> None:
-        self.party = party
+    def __init__(self, cluster: Cluster) -> None:
+        self.party = party = cluster.party
+        programs = cluster.programs
         self._helm = [programs.helm, *(["--kube-context", party.context] if party.context else [])]
         self._kubectl = [programs.kubectl, *(["--context", party.context] if party.context else [])]
         self._there = ["--namespace", party.namespace]

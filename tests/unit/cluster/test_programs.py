@@ -1,4 +1,4 @@
-"""helm and kubectl: found or asked for; their complaints told; the commands as INSTALL.md has them."""
+"""helm and kubectl: found or asked for; their error messages become errors of Flowerbed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from flowerbed.cli import main
 from flowerbed.cluster import programs as programs_module
-from flowerbed.cluster.programs import Done, Programs, complaint, failure, find_programs
+from flowerbed.cluster.programs import Done, Programs, error_message, failure, find_programs
 from flowerbed.errors import FlowerbedError
 
 TEXT = """\
@@ -69,7 +69,7 @@ def test_status_shows_the_local_federation_where_no_cluster_can_be_asked(
     assert main.run(["status", "-f", str(federation), "--local", "--cluster"]) == 2
 
 
-COMPLAINTS = [
+MESSAGES = [
     ('Error: INSTALLATION FAILED: Kubernetes cluster unreachable: Get "https://a:6443"', 3, "API server"),
     (
         "The connection to the server localhost:8080 was refused - did you specify the right host?",
@@ -83,8 +83,8 @@ COMPLAINTS = [
 ]
 
 
-@pytest.mark.parametrize(("said", "code", "remedy"), COMPLAINTS)
-def test_complaints_become_errors_with_remedies(said: str, code: int, remedy: str) -> None:
+@pytest.mark.parametrize(("said", "code", "remedy"), MESSAGES)
+def test_error_messages_become_errors_with_remedies(said: str, code: int, remedy: str) -> None:
     """Unreachable and not allowed end with 3 and say what to do; the rest keeps the program's own words."""
     error = failure(Done(1, "", said), "north (namespace north)")
     assert (error.exit_code, error.where) == (code, "north (namespace north)")
@@ -92,10 +92,10 @@ def test_complaints_become_errors_with_remedies(said: str, code: int, remedy: st
     assert not error.what.lower().startswith("error")
 
 
-def test_warnings_are_no_complaint() -> None:
+def test_warnings_are_no_error_message() -> None:
     """What programs print beside the matter is left out."""
     text = "W1124 12:00:00 x.go:1] deprecated\nWARNING: kubeconfig is group-readable\nError: no such thing\n"
-    assert complaint(text) == "no such thing"
+    assert error_message(text) == "no such thing"
 
 
 def test_a_program_that_does_not_answer_is_ended() -> None:

@@ -11,7 +11,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 
-from flowerbed.cluster.programs import complaint
+from flowerbed.cluster.programs import error_message
 from flowerbed.cluster.session import Cluster
 from flowerbed.errors import UnreachableError
 
@@ -56,4 +56,4 @@ def _read(process: subprocess.Popen[str], count: int, where: str) -> dict[int, i
             return found
     _, err = process.communicate()
     remedy = "is the pod running, and may you `create pods/portforward` in this namespace?"
-    raise UnreachableError(complaint(err) or "kubectl port-forward ended", where=where, remedy=remedy)
+    raise UnreachableError(error_message(err) or "kubectl port-forward ended", where=where, remedy=remedy)

@@ -182,7 +182,7 @@ class _Work:
 def put(cluster: Cluster, tell: Callable[[str], None]) -> tuple[str, ...]:
     """Bring a party's namespaces, Secrets and release in line; return what was changed, nothing if all was.
 
-    Raises UnreachableError, NotAllowedError, or FlowerbedError with what Helm or kubectl complained of.
+    Raises UnreachableError, NotAllowedError, or FlowerbedError with the error message of Helm or kubectl.
     """
     party = cluster.party
     run = printing_runner(cluster, tell)
