@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What is added to Flower's processes in pods (see each chart's `_start.tpl`).
 START = tuple(
     f"flower/start/{name}.py"
-    for name in ("sitecustomize", "hooks", "app_folder", "app_starts", "app_stop", "app_ends")
+    for name in ("sitecustomize", "hooks", "app_folder", "app_starts", "app_stop", "app_ends", "app_replies")
 )
 LAUNCH = "flower/launch.py"  # runs them by name
 # What each chart's pods run.

@@ -40,7 +40,7 @@ START = {
     "sitecustomize.py": "sitecustomize.py",
     **{
         f"{name}.py": f"flowerbed_start/{name}.py"
-        for name in ("hooks", "app_folder", "app_starts", "app_stop", "app_ends")
+        for name in ("hooks", "app_folder", "app_starts", "app_stop", "app_ends", "app_replies")
     },
 }
 

@@ -46,7 +46,10 @@ def _last(logs: Path, node: str, run_id: str) -> str:
             if mark := BEGINS.fullmatch(line):
                 ours = mark[1] == run_id
             elif ours:
-                raised.read(LEVEL.sub("", line, count=1))
+                text = LEVEL.sub("", line, count=1)
+                if text != line:  # another entry of the log: a traceback has no levels
+                    raised.end()
+                raised.read(text)
         if words := raised.last():
             return printable(words)
     return ""
