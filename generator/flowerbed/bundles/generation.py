@@ -25,11 +25,9 @@ from flowerbed.bundles.texts import coordinator_texts, tenant_texts, user_texts
 from flowerbed.bundles.workshop import Facts, Workshop
 from flowerbed.errors import FlowerbedError, IdentityError, UnreadableError
 from flowerbed.files import PUBLIC_MODE, read_file
-from flowerbed.identities.events import Event, Tell, ignore
+from flowerbed.identities.ca_bundle import server_authorities, trusted
 from flowerbed.identities.issued import FILE as ISSUED_FILE
 from flowerbed.identities.issued import latest_beginning, read_issued
-from flowerbed.identities.kept import locked
-from flowerbed.identities.renewal import authority_notice
 from flowerbed.identities.revocations import FILE as REVOKED_FILE
 from flowerbed.identities.revocations import (
     Revocations,
@@ -39,7 +37,8 @@ from flowerbed.identities.revocations import (
     revoke_users,
     time_text,
 )
-from flowerbed.identities.trust import server_authorities, trusted
+from flowerbed.identities.store import Event, Tell, ignore, locked
+from flowerbed.identities.validity import authority_notice
 from flowerbed.plan import Plan, Tenant, User
 from flowerbed.values import fingerprint, neighbours
 

@@ -22,7 +22,7 @@ from flowerbed.bundles.record import NOBODY, Certificate, FileRecord, Part, Part
 from flowerbed.bundles.report import Trouble
 from flowerbed.errors import FlowerbedError, IdentityError, UnreadableError
 from flowerbed.files import make_private_folder, write_atomic
-from flowerbed.identities import clock
+from flowerbed.identities import validity
 
 # What `write_atomic` leaves behind when it is killed.
 _STRAY = re.compile(r"\..+\.[0-9a-f]{12}")
@@ -227,7 +227,7 @@ class Workshop:
 
 def _is_due(certificate: Certificate, notice: timedelta) -> bool:
     """Return whether a certificate is to be looked at: a record of an older version lacks its beginning."""
-    return not certificate.not_before or certificate.not_after < (clock.now() + notice).isoformat()
+    return not certificate.not_before or certificate.not_after < (validity.now() + notice).isoformat()
 
 
 def _record(data: bytes) -> FileRecord:

@@ -118,7 +118,7 @@ def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Conn
 
 def first_user(plan: Plan, bundles: Path) -> str:
     """Return the user who is meant by default: the first who may submit with a certificate that counts."""
-    from flowerbed.identities.usable import usable_users
+    from flowerbed.identities.users import usable_users
 
     usable = usable_users(plan, bundles).users or plan.users
     able = [user for user in plan.users if user in usable]

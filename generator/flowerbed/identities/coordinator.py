@@ -9,13 +9,21 @@ from pathlib import Path
 from flowerbed import names
 from flowerbed.errors import IdentityError
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.certificates import Place, ServerCertificate
-from flowerbed.identities.events import Event, Tell, ignore
+from flowerbed.identities.ca_bundle import trusted
+from flowerbed.identities.certificates import KeyPairLocation, ServerCertificate
 from flowerbed.identities.issued import record_issued
-from flowerbed.identities.kept import foreign_secret, locked, read_secrets, warn_of_expiry, write_secrets
-from flowerbed.identities.manifest import OPAQUE, TLS, Secret
-from flowerbed.identities.renewal import due
-from flowerbed.identities.trust import trusted
+from flowerbed.identities.secret_manifest import OPAQUE, TLS, Secret
+from flowerbed.identities.store import (
+    Event,
+    Tell,
+    foreign_secret,
+    ignore,
+    locked,
+    read_secrets,
+    warn_of_expiry,
+    write_secrets,
+)
+from flowerbed.identities.validity import renewal_reason
 from flowerbed.plan import Plan
 
 SUPEREXEC_ENTRY = "secret"
@@ -107,9 +115,9 @@ def _path(folder: Path) -> Path:
     return folder / "coordinator" / "secrets.yaml"
 
 
-def _place(path: Path) -> Place:
+def _place(path: Path) -> KeyPairLocation:
     remedy = "delete this file and run `flowerbed generate` again, which makes all of it anew"
-    return Place("server certificate", f"{path}: tls.crt", f"{path}: tls.key", remedy)
+    return KeyPairLocation("server certificate", f"{path}: tls.crt", f"{path}: tls.key", remedy)
 
 
 def _read(path: Path, tell: Tell) -> dict[tuple[str, ...], dict[str, bytes]]:
@@ -161,7 +169,7 @@ def _unfit(server: ServerCertificate, plan: Plan, authority: CertificateAuthorit
 def _outdated(server: ServerCertificate, plan: Plan, authority: CertificateAuthority) -> str:
     """Return why the certificate is renewed: it is unfit, or old."""
     next_end = authority.end_of_life(plan.superlink.tls.days)
-    return _unfit(server, plan, authority) or due(plan, server.not_after, next_end)
+    return _unfit(server, plan, authority) or renewal_reason(plan, server.not_after, next_end)
 
 
 def _check(server: ServerCertificate, path: Path, tell: Tell) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from flowerbed.errors import IdentityError, UnreadableError
 from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, make_private_folder, read_file, write_atomic
-from flowerbed.identities.kept import locked
+from flowerbed.identities.store import locked
 
 if TYPE_CHECKING:  # it imports `cryptography`, which a generation that issues nothing does without
     from flowerbed.identities.certificates import KeyPair

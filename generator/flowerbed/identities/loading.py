@@ -10,15 +10,13 @@ from msgspec.structs import replace
 
 from flowerbed.errors import IdentityError
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.ca import read_authority
+from flowerbed.identities.authority_store import read_authority
+from flowerbed.identities.ca_bundle import trusted
 from flowerbed.identities.certificates import ClientCertificate, ServerCertificate
 from flowerbed.identities.coordinator import read_coordinator
-from flowerbed.identities.events import Tell, ignore
-from flowerbed.identities.kept import shared
-from flowerbed.identities.nodekey import NodeKey
+from flowerbed.identities.node_keys import NodeKey, makes_keys, read_node_keys
 from flowerbed.identities.revocations import Revocations, read_revocations
-from flowerbed.identities.tenants import makes_keys, read_node_keys
-from flowerbed.identities.trust import trusted
+from flowerbed.identities.store import Tell, ignore, shared
 from flowerbed.identities.users import read_user
 from flowerbed.plan import Plan
 

@@ -10,7 +10,7 @@ import yaml
 
 from flowerbed.bundles import Left, generate
 from flowerbed.errors import UsageError
-from flowerbed.identities.events import Event
+from flowerbed.identities.store import Event
 from support.bundle_files import admitted, held, marks, touched
 from support.plan_variants import change
 from support.plans import federation, tenant

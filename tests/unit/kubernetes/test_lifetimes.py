@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowerbed.bundles import generate, read_record
-from flowerbed.identities import clock
+from flowerbed.identities import validity
 from flowerbed.identities.revocations import revoke_users
 from flowerbed.kubernetes.diagnosis import lifetimes
 from flowerbed.kubernetes.diagnosis.findings import Finding, healthy
@@ -32,8 +32,8 @@ def findings(bundles: Path) -> list[Finding]:
 
 def after(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
     """Let it be so many days later."""
-    moment = clock.now() + timedelta(days=days)
-    monkeypatch.setattr(clock, "now", lambda: moment)
+    moment = validity.now() + timedelta(days=days)
+    monkeypatch.setattr(validity, "now", lambda: moment)
 
 
 def test_new_certificates_need_nothing(bundles: Path) -> None:

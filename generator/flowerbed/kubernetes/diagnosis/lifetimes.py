@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from flowerbed.bundles import Record
-from flowerbed.identities import clock
-from flowerbed.identities.renewal import authority_notice
+from flowerbed.identities import validity
 from flowerbed.identities.revocations import read_revocations
+from flowerbed.identities.validity import authority_notice
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.diagnosis.report import CertificateStatus
 from flowerbed.plan import Plan
@@ -43,8 +43,8 @@ def certificates(record: Record, plan: Plan, bundles: Path) -> tuple[Certificate
                 owner=owner,
                 fingerprint=held.sha256,
                 not_after=held.not_after,
-                days_left=(end - clock.now()).days,
-                ends_soon=end - clock.now() < notice,
+                days_left=(end - validity.now()).days,
+                ends_soon=end - validity.now() < notice,
             )
         )
     return tuple(found)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
-from flowerbed.identities.trust import server_authorities, trusted
+from flowerbed.identities.ca_bundle import server_authorities, trusted
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.network import superlink
 from flowerbed.kubernetes.network.endpoints import EndpointStatus, dial

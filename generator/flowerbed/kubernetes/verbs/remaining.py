@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from flowerbed.identities import manifest
+from flowerbed.identities import secret_manifest
 from flowerbed.kubernetes.objects import COMPONENT, INSTANCE, parse
 from flowerbed.kubernetes.parties import FLOWERBED, MANAGED_BY, Commands, Party
 from flowerbed.kubernetes.programs import Command, Programs, failure
@@ -146,7 +146,7 @@ def secrets_of(party: Party, issued: str) -> tuple[str, ...]:
     Raises IdentityError if the bundle's file cannot be read.
     """
     file = party.secrets
-    bundled = [secret.name for secret in manifest.parse(file.read_bytes(), file)] if file else []
+    bundled = [secret.name for secret in secret_manifest.parse(file.read_bytes(), file)] if file else []
     return (*bundled, *([issued] if issued and party.is_coordinator else []))
 
 

@@ -1,4 +1,4 @@
-"""What the parties' identities share: the lock, reading and writing what is kept, and telling about it."""
+"""The store of identities: its lock, reading and writing what it keeps, and events that callers hear of."""
 
 from __future__ import annotations
 
@@ -6,23 +6,51 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flowerbed.errors import IdentityError
 from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, make_private_folder, read_file, write_atomic
-from flowerbed.identities.events import Event, Tell
-from flowerbed.identities.manifest import Secret, parse, render
+from flowerbed.identities.secret_manifest import Secret, parse, render
 
 if TYPE_CHECKING:  # it imports `cryptography`, which a generation that changes nothing does without
-    from flowerbed.identities.certificates import KeyPair, Place
+    from flowerbed.identities.certificates import KeyPair, KeyPairLocation
 
 LOCK_SECONDS = 60.0
 _LOCK_NAME = ".lock"
 # Which threads of this process hold which folders as writers.
 _HOLDERS: set[tuple[int, Path]] = set()
+
+EventKind = Literal["made", "renewed", "retired", "removed", "tightened", "expiring", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One identity was made, renewed, set aside or deserves a look; `reason` says why, in words."""
+
+    kind: EventKind
+    what: str
+    file: Path
+    reason: str = ""
+
+    @property
+    def warning(self) -> bool:
+        """Return whether a person should read this even when everything else goes unsaid."""
+        return self.kind in {"tightened", "expiring", "retired", "revoked"}
+
+    def __str__(self) -> str:
+        text = f"{self.file}: {self.what} {self.kind}"
+        return f"{text}: {self.reason}" if self.reason else text
+
+
+Tell = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Take an event and do nothing: for callers that do not narrate."""
 
 
 @contextmanager
@@ -123,7 +151,7 @@ def foreign_secret(path: Path) -> IdentityError:
     return IdentityError(what, where=str(path), remedy="keep Secrets of your own in a file of their own")
 
 
-def read_halves(place: Place, tell: Tell) -> tuple[bytes, bytes] | None:
+def read_halves(place: KeyPairLocation, tell: Tell) -> tuple[bytes, bytes] | None:
     """Return certificate and key, or None where neither is there; raise IdentityError for one alone."""
     certificate = read_file(Path(place.certificate), PUBLIC_MODE)
     key = read_private(Path(place.private_key), tell)
@@ -138,14 +166,14 @@ def read_halves(place: Place, tell: Tell) -> tuple[bytes, bytes] | None:
     raise IdentityError(what, where=there, remedy=place.remedy)
 
 
-def write_halves(pair: KeyPair, place: Place, *, durable: bool = False) -> None:
+def write_halves(pair: KeyPair, place: KeyPairLocation, *, durable: bool = False) -> None:
     """Write key and certificate: first to a note, from which the next run finishes what was cut in two."""
     make_private_folder(Path(place.private_key).parent)
     write_atomic(_note(place), pair.private_key + pair.certificate, PRIVATE_MODE, durable=durable)
     finish_halves(place, durable=durable)
 
 
-def finish_halves(place: Place, *, durable: bool = False) -> None:
+def finish_halves(place: KeyPairLocation, *, durable: bool = False) -> None:
     """Finish a `write_halves` that a kill or an error cut in two; only for the folder's writer."""
     note = read_file(_note(place), PRIVATE_MODE)
     if note is None:
@@ -158,12 +186,12 @@ def finish_halves(place: Place, *, durable: bool = False) -> None:
     _note(place).unlink()
 
 
-def _note(place: Place) -> Path:
+def _note(place: KeyPairLocation) -> Path:
     key = Path(place.private_key)
     return key.with_name(f".{key.name}.pair")
 
 
-def warn_of_expiry(pair: KeyPair, place: Place, tell: Tell) -> None:
+def warn_of_expiry(pair: KeyPair, place: KeyPairLocation, tell: Tell) -> None:
     """Tell that a certificate ends soon."""
     left = pair.days_left()
     if left is not None:

@@ -1,4 +1,8 @@
-"""A tenant's Secrets (`tenants/NAME/secrets.yaml`): one with an entry per node, and its SuperExecs' secret.
+"""Node keys, and the Secrets of a tenant (`tenants/NAME/secrets.yaml`): its keys, and its SuperExecs' secret.
+
+A private key is in OpenSSH's PEM form, the only one that `flower-supernode --auth-supernode-private-key`
+reads. A public key is SubjectPublicKeyInfo PEM exactly as `cryptography` writes it: the SuperLink compares
+public keys byte by byte (flwr 1.41).
 
 A key whose node left the plan moves to `retired-keys.yaml` beside it and never comes back: once the registrar
 has unregistered a key, that SuperLink refuses it for good (flwr 1.41), so a node that returns gets a new one.
@@ -6,19 +10,88 @@ has unregistered a key, that SuperLink refuses it for good (flwr 1.41), so a nod
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from flowerbed.errors import IdentityError
 from flowerbed.identities.coordinator import SUPEREXEC_ENTRY
-from flowerbed.identities.events import Event, Tell, ignore
-from flowerbed.identities.kept import foreign_secret, locked, read_secrets, write_secrets
-from flowerbed.identities.manifest import OPAQUE, Secret
-from flowerbed.identities.nodekey import NodeKey
+from flowerbed.identities.secret_manifest import OPAQUE, Secret
+from flowerbed.identities.store import (
+    Event,
+    Tell,
+    foreign_secret,
+    ignore,
+    locked,
+    read_secrets,
+    write_secrets,
+)
 from flowerbed.plan import Plan, Tenant
 
+FORM = "Flower reads EC keys as `ssh-keygen -t ecdsa -b 384 -N ''` writes them"
+_POINT = (serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+_NIST_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _LEFT = "left the plan; a node that returns under that name gets a new key"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKey:
+    """A SuperNode's key pair: `private` is OpenSSH PEM, `public` is SubjectPublicKeyInfo PEM."""
+
+    private: bytes = field(repr=False)
+    public: bytes
+
+    @classmethod
+    def generate(cls) -> Self:
+        """Return a new key on P-384, the curve that Flower's own tools make."""
+        key = ec.generate_private_key(ec.SECP384R1())
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        return cls(private, _spki(key.public_key()))
+
+    @classmethod
+    def from_private(cls, private: bytes, where: str = "node key", remedy: str = FORM) -> Self:
+        """Return the pair of an OpenSSH key on a NIST curve, or raise IdentityError with place and remedy."""
+        key = _parsed(private)
+        if isinstance(key, str):
+            raise IdentityError(key, where=where, remedy=remedy)
+        return cls(private, _spki(key.public_key()))
+
+
+def _parsed(private: bytes) -> ec.EllipticCurvePrivateKey | str:
+    """Return the key, or what is wrong with it."""
+    try:
+        key = serialization.load_ssh_private_key(private, None)
+    except TypeError:
+        return "this node key has a passphrase, which a SuperNode cannot enter"
+    except (ValueError, UnsupportedAlgorithm):
+        return "this is not an OpenSSH private key, or it is damaged"
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, _NIST_CURVES):
+        return "this node key is not on one of the curves P-256, P-384 and P-521"
+    # `cryptography` derives the public half and does not look at the one that the file names.
+    if key.public_key().public_bytes(*_POINT) not in _unarmoured(private):
+        return "the private half of this node key does not belong to its public half"
+    return key
+
+
+def _unarmoured(pem: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(b"".join(pem.strip().splitlines()[1:-1]))
+    except binascii.Error:
+        return b""
+
+
+def _spki(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def ensure_node_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = ignore) -> dict[str, NodeKey]:

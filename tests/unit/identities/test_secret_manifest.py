@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from flowerbed.errors import IdentityError
-from flowerbed.identities.manifest import HEADER, OPAQUE, TLS, Secret, parse, render
+from flowerbed.identities.secret_manifest import HEADER, OPAQUE, TLS, Secret, parse, render
 
 PATH = Path("bundles/x/secrets.yaml")
 PEM = b"-----BEGIN X-----\nabc=\n-----END X-----\n"

@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from flowerbed.errors import IdentityError
-from flowerbed.identities import clock
+from flowerbed.identities import validity
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.certificates import Place
-from flowerbed.identities.events import Event, Tell, ignore
+from flowerbed.identities.certificates import KeyPairLocation
 from flowerbed.identities.issued import record_issued
-from flowerbed.identities.kept import finish_halves, locked, read_halves, write_halves
-from flowerbed.identities.renewal import authority_notice
+from flowerbed.identities.store import Event, Tell, finish_halves, ignore, locked, read_halves, write_halves
+from flowerbed.identities.validity import authority_notice
 from flowerbed.plan import Plan
 
 ROTATE = "replace it in three steps, beginning with `flowerbed rotate ca`"
@@ -31,13 +30,13 @@ def ensure_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> Certifica
     if plan.insecure:
         return None
     with locked(folder):
-        finish_halves(place_of(folder))
+        finish_halves(authority_location(folder))
         authority = read_authority(plan, folder, tell)
         if authority is None:
             authority = CertificateAuthority.create(plan.name)
             # The one key that cannot be remade without a new bundle for every party: it outlives a power cut.
             record_issued(folder, "ca", [authority])
-            write_halves(authority, place_of(folder), durable=True)
+            write_halves(authority, authority_location(folder), durable=True)
             reason = f"there was none; valid until {authority.not_after:%Y-%m-%d}"
             tell(Event("made", "CA certificate", folder / "ca" / "ca.crt", reason))
     return authority
@@ -45,7 +44,7 @@ def ensure_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> Certifica
 
 def read_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> CertificateAuthority | None:
     """Return the CA that is kept in `folder`, checked, or None where there is none."""
-    place = place_of(folder)
+    place = authority_location(folder)
     halves = read_halves(place, tell)
     if halves is None:
         return None
@@ -60,13 +59,15 @@ def read_authority(plan: Plan, folder: Path, tell: Tell = ignore) -> Certificate
     return authority
 
 
-def _warn_of_end(authority: CertificateAuthority, plan: Plan, place: Place, tell: Tell) -> None:
-    left = authority.not_after - clock.now()
+def _warn_of_end(authority: CertificateAuthority, plan: Plan, place: KeyPairLocation, tell: Tell) -> None:
+    left = authority.not_after - validity.now()
     if left < authority_notice(plan):
         reason = f"{left.days} days left, until {authority.not_after:%Y-%m-%d}; {ROTATE}"
         tell(Event("expiring", place.what, Path(place.certificate), reason))
 
 
-def place_of(folder: Path) -> Place:
+def authority_location(folder: Path) -> KeyPairLocation:
     """Return where the CA is kept, for messages."""
-    return Place("CA certificate", str(folder / "ca" / "ca.crt"), str(folder / "ca" / "ca.key"), _REMEDY)
+    return KeyPairLocation(
+        "CA certificate", str(folder / "ca" / "ca.crt"), str(folder / "ca" / "ca.key"), _REMEDY
+    )
