@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from msgspec import NODEFAULT, inspect
 
-from flowerbed.declaration import imagemodel, kinds, load, load_plan, model, podmodel, proxymodel
+from flowerbed.declaration import image_model, load, load_plan, model, pod_model, type_info
 from flowerbed.declaration.reader import read
 from flowerbed.declaration.schema import schema, schema_text
 from flowerbed.errors import DeclarationError, Problem
@@ -31,20 +31,20 @@ SECTIONS = {
     model.FleetExposure: "superlink.exposure.fleet",
     model.Exposure: "superlink.exposure.control",
     model.Tls: "superlink.tls",
-    podmodel.Storage: "superlink.storage",
+    pod_model.Storage: "superlink.storage",
     model.Tenant: "tenants[]",
     model.NodeSpec: "tenants[].nodes[]",
-    podmodel.DataVolume: "tenants[].data[]",
-    proxymodel.TenantProxy: "tenants[].proxy",
-    podmodel.SecretUse: "secrets[]",
-    podmodel.Resources: "resources",
-    podmodel.Toleration: "tolerations[]",
-    podmodel.Profile: "profiles.NAME",
+    pod_model.DataVolume: "tenants[].data[]",
+    pod_model.TenantProxy: "tenants[].proxy",
+    pod_model.SecretUse: "secrets[]",
+    pod_model.Resources: "resources",
+    pod_model.Toleration: "tolerations[]",
+    pod_model.Profile: "profiles.NAME",
     model.User: "users[]",
-    imagemodel.Images: "images",
-    imagemodel.Image: "images.all, .superlink, .supernode, .superexec",
-    imagemodel.Instructions: "images.NAME.instructions",
-    imagemodel.BuildSecret: "images.NAME.build-secrets[]",
+    image_model.Images: "images",
+    image_model.Image: "images.all, .superlink, .supernode, .superexec",
+    image_model.Instructions: "images.NAME.instructions",
+    image_model.BuildSecret: "images.NAME.build-secrets[]",
     model.Local: "local",
     model.Ports: "local.ports",
 }
@@ -78,7 +78,12 @@ def description_of(field: inspect.Field) -> str:
 
 
 def row(field: inspect.Field) -> str:
-    words = (f"`{field.encode_name}`", kinds.expected(field.type), default_of(field), description_of(field))
+    words = (
+        f"`{field.encode_name}`",
+        type_info.expected(field.type),
+        default_of(field),
+        description_of(field),
+    )
     return f"| {' | '.join(map(cell, words))} |"
 
 
@@ -159,11 +164,11 @@ def test_every_part_of_the_model_is_described() -> None:
     """Each struct of the declaration has its table, and each field its meaning."""
     declared = {
         kind
-        for module in (model, podmodel, proxymodel, imagemodel)
+        for module in (model, pod_model, image_model)
         for kind in vars(module).values()
-        if isinstance(kind, type) and issubclass(kind, podmodel.Model)
+        if isinstance(kind, type) and issubclass(kind, pod_model.Model)
     }
-    assert declared - SECTIONS.keys() == {podmodel.Model, podmodel.PodWords, podmodel.Party}
+    assert declared - SECTIONS.keys() == {pod_model.Model, pod_model.PodWords, pod_model.Party}
 
 
 def examples() -> list[str]:

@@ -9,10 +9,9 @@ from msgspec import UNSET
 
 from flowerbed import names
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
-from flowerbed.declaration.imagemodel import BuildSecret, Image
+from flowerbed.declaration.findings import Finding, KeyPath, show
+from flowerbed.declaration.image_model import BuildSecret, Image
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import KeyPath, show
 from flowerbed.images.reference import parse
 
 _ENV_NAME = re.compile(grammar.ENV_NAME)

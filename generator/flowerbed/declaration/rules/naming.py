@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from flowerbed import names
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.resolution import superlink_namespace, tenant_place
-from flowerbed.declaration.wording import foreign, plain_name
+from flowerbed.declaration.suggestions import foreign, plain_name
 
 _LABEL = re.compile(grammar.DNS_LABEL)
 _DNS_NAME = re.compile(grammar.DNS_NAME)

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, key_path, show
 from flowerbed.declaration.model import MAX_NODES, Declaration, Tenant
-from flowerbed.declaration.places import KeyPath, key_path, show
-from flowerbed.declaration.public_keys import PublicKeyError, canonical
+from flowerbed.declaration.pem import PublicKeyError, canonical_public_key
 from flowerbed.declaration.resolution import brought_keys
 from flowerbed.declaration.scalars import INT64
 from flowerbed.plan import Scalar
@@ -121,7 +120,7 @@ def keys_readable(declaration: Declaration) -> Iterator[Finding]:
 
 def _key(path: KeyPath, text: str, first: dict[str, KeyPath]) -> Iterator[Finding]:
     try:
-        key = canonical(text)
+        key = canonical_public_key(text)
     except PublicKeyError as error:
         remedy = "write the line of an ecdsa-sha2-nistp384 .pub file (ssh-keygen -t ecdsa -b 384), or its PEM"
         yield Finding(path, f"the key {error}", remedy)

@@ -9,11 +9,10 @@ from functools import lru_cache
 from msgspec import UNSET
 
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import KeyPath, show
-from flowerbed.declaration.podmodel import Party, PodWords, Resources, Toleration
-from flowerbed.declaration.wording import Guesser, foreign
+from flowerbed.declaration.pod_model import Party, PodWords, Resources, Toleration
+from flowerbed.declaration.suggestions import Guesser, foreign
 
 _ENV_NAME = re.compile(grammar.ENV_NAME)
 _ENV_TAKEN = frozenset(

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import KeyPath, show
-from flowerbed.declaration.proxymodel import TenantProxy
+from flowerbed.declaration.pod_model import TenantProxy
 from flowerbed.declaration.rules.reach import PORTS, bounding
 
 _PROXY = re.compile(r"http://([^\s/?#:@]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})/?")

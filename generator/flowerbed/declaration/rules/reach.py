@@ -9,11 +9,10 @@ from msgspec import UNSET
 
 from flowerbed import names
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration, Exposure
-from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.resolution import outside_port
-from flowerbed.declaration.wording import foreign
+from flowerbed.declaration.suggestions import foreign
 
 _EXPOSURE: KeyPath = ("superlink", "exposure")
 _NODE_PORTS = range(30000, 32768)

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from msgspec import UNSET
 
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration, Tenant
-from flowerbed.declaration.places import KeyPath, show
-from flowerbed.declaration.podmodel import Party, SecretUse
+from flowerbed.declaration.pod_model import Party, SecretUse
 from flowerbed.declaration.resolution import server_executor
 from flowerbed.declaration.rules.naming import object_name
 

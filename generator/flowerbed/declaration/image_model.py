@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from flowerbed.declaration import grammar
-from flowerbed.declaration.podmodel import Model, text
+from flowerbed.declaration.pod_model import Model, text
 from flowerbed.plan import Platform
 
 

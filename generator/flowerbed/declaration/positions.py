@@ -1,17 +1,12 @@
-"""Key paths, and where in the text they stand."""
+"""Where in the text of a declaration a key path stands."""
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
-KeyPath = tuple[str | int, ...]
-"""A key path as its steps: `("tenants", 1, "nodes")` for `tenants[1].nodes`."""
-
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_SHOWN = 60
+from flowerbed.declaration.findings import KeyPath
 
 
 class Branch:
@@ -72,21 +67,3 @@ class Text:
             source = child
         raw = "" if isinstance(source, Branch) else self.text[source.start : source.stop]
         return Spot(offset, raw)
-
-
-def show(text: str) -> str:
-    """Return text for a message: in quotes, on one line, harmless for a terminal, and not too long."""
-    short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return json.dumps(short, ensure_ascii=not short.isprintable())
-
-
-def key_path(path: KeyPath) -> str:
-    """Return a path as it is written for people: `tenants[1].config."batch size"`."""
-    text = ""
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        else:
-            word = step if _PLAIN_KEY.fullmatch(step) and len(step) <= _SHOWN else show(step)
-            text += f".{word}" if text else word
-    return text

@@ -12,13 +12,12 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from flowerbed.declaration import kinds
-from flowerbed.declaration.findings import MAX_FINDINGS, Finding
+from flowerbed.declaration import type_info
+from flowerbed.declaration.findings import MAX_FINDINGS, Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.reader import UNREADABLE
 from flowerbed.declaration.scalars import meaning
-from flowerbed.declaration.wording import Guesser, foreign
+from flowerbed.declaration.suggestions import Guesser, foreign
 
 _PRIVATE = frozenset({"env", "public-keys", "public-key", "ca"})
 """Keys whose values are never repeated in a message."""
@@ -35,8 +34,8 @@ class _EnoughError(Exception):
     """There are more findings than anybody will read."""
 
 
-class Walk:
-    """One walk: `findings`, and the paths that are `spoilt` by them.
+class SchemaCheck:
+    """One walk over the data: `findings`, and the paths that are `spoilt` by them.
 
     `declaration` is what is left when wrong values are replaced; None when the walk ended early.
     """
@@ -53,11 +52,11 @@ class Walk:
             kept = self._value(whole, data, ())
         except _EnoughError:
             return
-        self.declaration = msgspec.convert(kinds.harmless(whole) if kept is _GONE else kept, Declaration)
+        self.declaration = msgspec.convert(type_info.harmless(whole) if kept is _GONE else kept, Declaration)
 
     def _value(self, kind: inspect.Type, value: Any, path: KeyPath) -> object:  # noqa: ANN401  (any YAML)
         """Return `value` with wrong parts replaced, or _GONE if it is wrong as a whole."""
-        match kinds.fitting(kind, value):
+        match type_info.fitting(kind, value):
             case inspect.StructType() as struct:
                 return self._struct(struct, value, path)
             case inspect.DictType(value_type=inner):
@@ -65,7 +64,7 @@ class Walk:
                 return {key: part for key, part in parts.items() if part is not _GONE}
             case inspect.VarTupleType(item_type=inner):
                 items = [self._value(inner, part, (*path, index)) for index, part in enumerate(value)]
-                return [kinds.harmless(inner) if item is _GONE else item for item in items]
+                return [type_info.harmless(inner) if item is _GONE else item for item in items]
             case inspect.LiteralType(values=choices):
                 return value if value in choices else self._wrong_word(choices, value, path)
             case None:
@@ -85,12 +84,12 @@ class Walk:
             elif excused or name in meant:
                 self._gone((*path, name))
             elif field.required:
-                remedy = f"add it: {name}: {kinds.example(field.type)}"
+                remedy = f"add it: {name}: {type_info.example(field.type)}"
                 self._wrong((*path, name), f"`{name}` is missing", remedy)
             if part is not _GONE:
                 kept[name] = part
             elif field.required:
-                kept[name] = kinds.harmless(field.type)
+                kept[name] = type_info.harmless(field.type)
         return kept
 
     def _unknown_keys(
@@ -115,20 +114,20 @@ class Walk:
         if value is UNREADABLE:
             return self._gone(path)
         hidden = not _PRIVATE.isdisjoint(path)
-        found = "and nothing is written" if value is None else f"not {_said(value, hidden)}"
-        message = f"{kinds.expected(kind)} is expected here, {found}"
+        found = "and nothing is written" if value is None else f"not {_described(value, hidden)}"
+        message = f"{type_info.expected(kind)} is expected here, {found}"
         return self._wrong(path, message, self._remedy(kind, value, path, hidden))
 
     def _remedy(self, kind: inspect.Type, value: object, path: KeyPath, hidden: bool) -> str:
         if value is None:
             return "write a value, or leave the key out"
-        if kinds.takes_text(kind) and isinstance(value, bool | int | float):
+        if type_info.takes_text(kind) and isinstance(value, bool | int | float):
             return "put it in quotes" if hidden else f'put it in quotes: "{self._raw(path)}"'
         if isinstance(value, str) and not hidden:
             unquoted = meaning(value)
-            if not isinstance(unquoted, str) and kinds.fitting(kind, unquoted):
+            if not isinstance(unquoted, str) and type_info.fitting(kind, unquoted):
                 return f"write it without quotes: {value}"
-        return f"write {kinds.expected(kind)}, such as {kinds.example(kind)}"
+        return f"write {type_info.expected(kind)}, such as {type_info.example(kind)}"
 
     def _wrong(self, path: KeyPath, message: str, remedy: str, *, on_key: bool = False) -> _Gone:
         self.findings.append(Finding(path, message, remedy, on_key))
@@ -141,7 +140,7 @@ class Walk:
         return _GONE
 
 
-def _said(value: object, hidden: bool) -> str:
+def _described(value: object, hidden: bool) -> str:
     match value:
         case bool():
             return str(value).lower()

@@ -30,15 +30,15 @@ def alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
     if isinstance(kind, inspect.Metadata):
         return alternatives(kind.type)
     if isinstance(kind, inspect.UnionType):
-        found = [inner for one in kind.types for inner in alternatives(one)]
-        return tuple(sorted(found, key=lambda one: not isinstance(one, inspect.StrType)))
+        found = [inner for member in kind.types for inner in alternatives(member)]
+        return tuple(sorted(found, key=lambda inner: not isinstance(inner, inspect.StrType)))
     return (kind,)
 
 
 def fitting(kind: inspect.Type, value: object) -> inspect.Type | None:
     """Return the alternative that `value` can be by its Python type, or None."""
     fits = _FITS.get(type(value), ())
-    return next((one for one in alternatives(kind) if isinstance(one, fits)), None)
+    return next((inner for inner in alternatives(kind) if isinstance(inner, fits)), None)
 
 
 def takes_text(kind: inspect.Type) -> bool:
@@ -50,9 +50,9 @@ def expected(kind: inspect.Type) -> str:
     """Return the alternatives in words: `a whole number or a list`."""
     kinds = alternatives(kind)
     # Who reads "a number" knows that a whole one is one as well.
-    numbers = any(isinstance(one, inspect.FloatType) for one in kinds)
-    told = (one for one in kinds if not (numbers and isinstance(one, inspect.IntType)))
-    return " or ".join(_choices(one) or _WORDS[type(one)][0] for one in told)
+    numbers = any(isinstance(inner, inspect.FloatType) for inner in kinds)
+    named = (inner for inner in kinds if not (numbers and isinstance(inner, inspect.IntType)))
+    return " or ".join(_choices(inner) or _WORDS[type(inner)][0] for inner in named)
 
 
 def _choices(kind: inspect.Type) -> str:

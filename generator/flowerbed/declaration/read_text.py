@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from flowerbed.declaration.places import Text
+from flowerbed.declaration.positions import Text
 from flowerbed.errors import DeclarationError, Problem
 
 MAX_BYTES = 10_000_000

@@ -1,4 +1,4 @@
-"""Public keys that a tenant brought, read and made canonical."""
+"""PEM texts of a declaration, read and made canonical: public keys that a tenant brought, CA certificates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from functools import lru_cache
 
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
 """What Flower takes as a node key: NIST P-256, P-384, P-521 (flwr 1.41)."""
-_LIMIT = 4096
+_KEY_LIMIT = 4096
+_CERTIFICATES_LIMIT = 65536
 
 
 class PublicKeyError(ValueError):
@@ -14,7 +15,7 @@ class PublicKeyError(ValueError):
 
 
 @lru_cache(maxsize=65536)
-def canonical(text: str) -> str:
+def canonical_public_key(text: str) -> str:
     """Return a public key as canonical SubjectPublicKeyInfo PEM.
 
     Flower compares public keys byte by byte (flwr 1.41), so there is one way to write each.
@@ -47,7 +48,7 @@ def _one_key(text: str) -> str:
     """Return the only key of `text`, trimmed; refuse what plainly is something else, before it is parsed."""
     if "PRIVATE KEY" in text:
         raise PublicKeyError("is a private key, which must never leave its owner")
-    if len(text) > _LIMIT:
+    if len(text) > _KEY_LIMIT:
         raise PublicKeyError("is too long for a public key")
     lines = text.strip().splitlines()
     if not lines:
@@ -61,3 +62,26 @@ def _one_key(text: str) -> str:
     if len(lines) > 1:
         raise PublicKeyError("holds more than one line")
     return lines[0]
+
+
+class CaCertificateError(ValueError):
+    """A text holds no CA certificates; the message never repeats the text."""
+
+
+def canonical_certificates(text: str) -> str:
+    """Return the certificates of a PEM text, one after the other and nothing else.
+
+    Raises CaCertificateError, whose text says what was given and never shows it.
+    """
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509 import load_pem_x509_certificates
+
+    if "PRIVATE KEY" in text:
+        raise CaCertificateError("holds a private key, which must never leave its owner")
+    if len(text) > _CERTIFICATES_LIMIT:
+        raise CaCertificateError("is too long for CA certificates")
+    try:
+        certificates = load_pem_x509_certificates(text.encode(errors="replace"))
+    except ValueError:
+        raise CaCertificateError("holds no certificate that can be read") from None
+    return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in certificates)
