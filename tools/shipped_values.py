@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from flowerbed.bundles.texts import coordinator_texts, tenant_texts
+from flowerbed.bundles.render import coordinator_texts, tenant_texts
 from flowerbed.declaration import load_plan
 from flowerbed.plan import Plan, Tenant
 from flowerbed.values import neighbours

@@ -168,13 +168,13 @@ def revoke_user(
 
 
 def _loaded(option: Path | None) -> tuple[Plan, Path]:
-    from flowerbed.bundles import read_record
+    from flowerbed.bundles import read_manifest
     from flowerbed.declaration import load_plan
 
     path = declaration_file(None, option)
     plan = load_plan(path)
     folder = Project(path).bundles(plan.name)
-    read_record(plan, folder)  # refuses another federation's folder
+    read_manifest(plan, folder)  # refuses another federation's folder
     if not (folder / "coordinator").exists():
         raise UsageError(
             "there are no bundles yet", where=str(folder), remedy="run `flowerbed generate` first"
@@ -214,11 +214,11 @@ def _revoke_keys(plan: Plan, tenant: Tenant, nodes: list[str], folder: Path, *, 
 
 def _public_keys(plan: Plan, tenant: Tenant, folder: Path) -> Iterator[tuple[str, str]]:
     """Yield node names with public keys (PEM): those declared, recorded and at hand, which may be damaged."""
-    from flowerbed.bundles import read_record
+    from flowerbed.bundles import read_manifest
     from flowerbed.identities.node_keys import read_node_keys
 
     yield from ((node.name, node.public_key) for node in tenant.nodes if node.public_key)
-    recorded = read_record(plan, folder).parties.get(f"tenants/{tenant.name}")
+    recorded = read_manifest(plan, folder).parties.get(f"tenants/{tenant.name}")
     yield from recorded.identity.public_keys.items() if recorded else ()
     try:
         made = read_node_keys(plan, tenant, folder)
@@ -241,17 +241,17 @@ def _revoke_user(folder: Path, user: str) -> None:
 
 def _finish(plan: Plan, folder: Path, *, json: bool, **facts: object) -> None:
     """Bring the bundles in line, and say whose changed."""
-    from flowerbed.bundles import generate, read_record
-    from flowerbed.bundles.record import NOBODY
+    from flowerbed.bundles import generate, read_manifest
+    from flowerbed.bundles.manifest import NO_PARTY
 
-    before = read_record(plan, folder)
+    before = read_manifest(plan, folder)
     report = generate(plan, folder, tell=_tell)
-    after = read_record(plan, folder)
-    # Secrets are not in the record: a certificate that was made anew is, by its fingerprint.
+    after = read_manifest(plan, folder)
+    # Secrets are not in the manifest: a certificate that was made anew is, by its fingerprint.
     changed = sorted(
         name
         for name, party in after.parties.items()
-        if name != "ca" and party.content != before.parties.get(name, NOBODY).content
+        if name != "ca" and party.content != before.parties.get(name, NO_PARTY).content
     )
     warn_of_troubles(report)
     if json:

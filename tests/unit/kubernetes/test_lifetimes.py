@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.bundles import generate, read_record
+from flowerbed.bundles import generate, read_manifest
 from flowerbed.identities import validity
 from flowerbed.identities.revocations import revoke_users
 from flowerbed.kubernetes.diagnosis import lifetimes
@@ -26,7 +26,7 @@ def bundles(tmp_path: Path) -> Path:
 
 
 def findings(bundles: Path) -> list[Finding]:
-    found = lifetimes.certificates(read_record(PLAN, bundles), PLAN, bundles)
+    found = lifetimes.certificates(read_manifest(PLAN, bundles), PLAN, bundles)
     return list(lifetimes.findings(found))
 
 
@@ -38,7 +38,7 @@ def after(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
 
 def test_new_certificates_need_nothing(bundles: Path) -> None:
     """The CA, the gateway and each user are listed; none is told of."""
-    found = lifetimes.certificates(read_record(PLAN, bundles), PLAN, bundles)
+    found = lifetimes.certificates(read_manifest(PLAN, bundles), PLAN, bundles)
     assert [each.owner for each in found] == ["CA", "gateway", "user sam", "user vera"]
     assert findings(bundles) == []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.bundles import read_record
+from flowerbed.bundles import read_manifest
 from flowerbed.cli import main
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError, UsageError
@@ -173,7 +173,7 @@ def test_a_tenant_with_a_revoked_node_is_known(federation: Path) -> None:
 
     def out(*words: str) -> dict[str, frozenset[str]]:
         assert main.run([*words, "-f", str(federation)]) == 0
-        found = with_revoked(parties(plan, bundles), plan, read_record(plan, bundles), bundles)
+        found = with_revoked(parties(plan, bundles), plan, read_manifest(plan, bundles), bundles)
         return {party.name: party.revoked for party in found}
 
     nobody = {"coordinator": frozenset[str](), "north": frozenset[str]()}

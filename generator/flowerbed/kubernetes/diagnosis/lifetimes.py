@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from flowerbed.bundles import Record
+from flowerbed.bundles import BundleManifest
 from flowerbed.identities import validity
 from flowerbed.identities.revocations import read_revocations
 from flowerbed.identities.validity import authority_notice
@@ -22,14 +22,14 @@ _REMEDIES = {
 }
 
 
-def certificates(record: Record, plan: Plan, bundles: Path) -> tuple[CertificateStatus, ...]:
+def certificates(manifest: BundleManifest, plan: Plan, bundles: Path) -> tuple[CertificateStatus, ...]:
     """Return the certificates of the bundles that count: CA, gateway, users who are not revoked."""
     owners = {"ca": CA, "coordinator": GATEWAY}
     owners |= {f"users/{user.name}": f"{USER}{user.name}" for user in plan.users}
     revoked = read_revocations(bundles)
     found = []
     for folder, owner in owners.items():
-        party = record.parties.get(folder)
+        party = manifest.parties.get(folder)
         held = party.identity.certificate if party else None
         if held is None:
             continue

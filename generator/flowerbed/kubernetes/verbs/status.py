@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from flowerbed.bundles import Record, read_record
+from flowerbed.bundles import BundleManifest, read_manifest
 from flowerbed.declaration.cautions import cautions
 from flowerbed.errors import FlowerbedError
 from flowerbed.kubernetes.diagnosis import lifetimes
@@ -51,8 +51,8 @@ def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Part
 
     Asks the SuperLink only when the coordinator is among the parties.
     """
-    record = read_record(plan, bundles)
-    parties = with_revoked(parties, plan, record, bundles)
+    manifest = read_manifest(plan, bundles)
+    parties = with_revoked(parties, plan, manifest, bundles)
     revoked = frozenset(name for party in parties for name in party.revoked)
     coordinator = next((Commands(programs, party) for party in parties if party.is_coordinator), None)
     with ThreadPoolExecutor(_WIDTH) as pool:
@@ -60,13 +60,13 @@ def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Part
         looks = list(pool.map(lambda party: _look(programs, party), parties))
         answers = asked.result()
     statuses = tuple(look.status for look in looks)
-    nodes = _nodes(plan, record, statuses, answers)
+    nodes = _nodes(plan, manifest, statuses, answers)
     versions = Versions(declared=plan.flower, running={party.party: _versions(party) for party in statuses})
-    certificates = lifetimes.certificates(record, plan, bundles)
+    certificates = lifetimes.certificates(manifest, plan, bundles)
     findings = (
-        *_modes(plan, record, answers),
+        *_modes(plan, manifest, answers),
         *(finding for look in looks for finding in look.findings),
-        *_of_endpoints(plan, record, answers),
+        *_of_endpoints(plan, manifest, answers),
         *_of_nodes([node for node in nodes if node.name not in revoked], statuses),
         *_still_online([node for node in nodes if node.name in revoked]),
         *_of_versions(versions),
@@ -147,13 +147,13 @@ def _of_release(release: Release | None, party: Party, objects: Objects) -> list
     return []
 
 
-def _modes(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
+def _modes(plan: Plan, manifest: BundleManifest, answers: Answers) -> list[Finding]:
     if plan.insecure:
         what = "INSECURE: nothing is encrypted; whoever reaches the control address runs code on every node"
         return [Finding(level="warning", what=what, remedy="for anything but tests drop `insecure: true`")]
     shared = [Finding(level="warning", what=each.what, remedy=each.remedy) for each in cautions(plan)]
     if plan.admission == "open":
-        declared = set(declared_keys(plan, record).values())
+        declared = set(declared_keys(plan, manifest).values())
         others = [node for node in answers.nodes or () if node.public_key not in declared]
         online = sum(node.status == "online" for node in others)
         joined = f"; online without being declared: {online}" if online else ""
@@ -163,9 +163,9 @@ def _modes(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
 
 
 def _nodes(
-    plan: Plan, record: Record, statuses: Sequence[PartyStatus], answers: Answers
+    plan: Plan, manifest: BundleManifest, statuses: Sequence[PartyStatus], answers: Answers
 ) -> tuple[FederationNode, ...]:
-    keys = declared_keys(plan, record)
+    keys = declared_keys(plan, manifest)
     known = {node.public_key: node for node in answers.nodes or ()}
     looked_at = {party.party for party in statuses}
     ready = {pod.name: pod.ready for party in statuses for pod in party.pods}
@@ -220,9 +220,9 @@ def _still_online(revoked: Sequence[FederationNode]) -> Iterator[Finding]:
             yield problem(what, where=node.tenant, remedy=remedy)
 
 
-def _of_endpoints(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
+def _of_endpoints(plan: Plan, manifest: BundleManifest, answers: Answers) -> list[Finding]:
     found = list(answers.findings)
-    coordinator = record.parties.get("coordinator")
+    coordinator = manifest.parties.get("coordinator")
     made = coordinator.identity.certificate if coordinator else None
     for endpoint in answers.endpoints:
         where = f"{endpoint.audience} endpoint"

@@ -1,7 +1,7 @@
-"""One generation at work: makes anew what is out of date, passes over the rest, and keeps count.
+"""Writes bundles: makes anew what is out of date, passes over the rest, and counts what changed.
 
 A part is passed over when it would be made from the same input as last time and nobody touched its files
-since the record was written: their attributes are looked at, nothing is read. Everything else is made anew,
+since the manifest was written: their attributes are looked at, nothing is read. Everything else is made anew,
 which leaves files alone whose bytes stay equal.
 """
 
@@ -18,7 +18,14 @@ from pathlib import Path
 
 import msgspec
 
-from flowerbed.bundles.record import NOBODY, Certificate, FileRecord, Part, Party, Record
+from flowerbed.bundles.manifest import (
+    NO_PARTY,
+    BundleManifest,
+    CertificateEntry,
+    FileEntry,
+    PartEntry,
+    PartyEntry,
+)
 from flowerbed.bundles.report import Trouble
 from flowerbed.errors import FlowerbedError, IdentityError, UnreadableError
 from flowerbed.files import make_private_folder, write_atomic
@@ -27,35 +34,35 @@ from flowerbed.identities import validity
 # What `write_atomic` leaves behind when it is killed.
 _STRAY = re.compile(r"\..+\.[0-9a-f]{12}")
 
-Facts = tuple[dict[str, str], Certificate | None]
+Facts = tuple[dict[str, str], CertificateEntry | None]
 """What an identity says to others: public keys by node name, and its certificate."""
 
 
-class Workshop:
-    """A bundle folder, the record of the last generation, and what this one has done so far.
+class BundleWriter:
+    """A bundle folder, the manifest of the last generation, and what this one has written so far.
 
     `created`, `updated`, `unchanged` and `removed` are names of files, from the bundle folder; `troubles` are
     parties whose identity cannot be used.
     """
 
-    def __init__(self, folder: Path, record: Record) -> None:
+    def __init__(self, folder: Path, manifest: BundleManifest) -> None:
         self.folder = folder
         self.created: list[str] = []
         self.updated: list[str] = []
         self.unchanged: list[str] = []
         self.removed: list[str] = []
         self.troubles: list[Trouble] = []
-        self._record = record
-        self._identities: dict[str, Part] = {}
-        self._texts: dict[str, Part] = {}
+        self._manifest = manifest
+        self._identities: dict[str, PartEntry] = {}
+        self._texts: dict[str, PartEntry] = {}
 
     @property
-    def parties(self) -> dict[str, Party]:
-        """Return the new record of every party that came by."""
+    def parties(self) -> dict[str, PartyEntry]:
+        """Return the new entry of every party that this generation made."""
         names = dict.fromkeys([*self._identities, *self._texts])
-        nothing, failed = NOBODY.texts, {trouble.party for trouble in self.troubles}
+        nothing, failed = NO_PARTY.texts, {trouble.party for trouble in self.troubles}
         return {
-            name: Party(
+            name: PartyEntry(
                 identity=self._identities.get(name, nothing),
                 texts=self._texts.get(name, nothing),
                 left=name in failed and self.last(name).left,
@@ -68,17 +75,17 @@ class Workshop:
         """Return whether a file was written or removed."""
         return bool(self.created or self.updated or self.removed)
 
-    def last(self, party: str) -> Party:
+    def last(self, party: str) -> PartyEntry:
         """Return what the last generation recorded of a party."""
-        return self._record.parties.get(party, NOBODY)
+        return self._manifest.parties.get(party, NO_PARTY)
 
     def knows(self, party: str) -> bool:
-        """Return whether a party has a folder, or a part in the last generation's record."""
-        return party in self._record.parties or (self.folder / party).exists()
+        """Return whether a party has a folder, or a part in the last manifest."""
+        return party in self._manifest.parties or (self.folder / party).exists()
 
-    def recorded(self, prefix: str) -> list[tuple[str, Part]]:
+    def recorded(self, prefix: str) -> list[tuple[str, PartEntry]]:
         """Return the identities that the last generation recorded of parties whose names begin so."""
-        parties = self._record.parties
+        parties = self._manifest.parties
         return [(name, party.identity) for name, party in parties.items() if name.startswith(prefix)]
 
     def folders(self, kind: str) -> list[str]:
@@ -97,7 +104,7 @@ class Workshop:
         make: Callable[[], Facts],
         *,
         notice: timedelta = timedelta(),
-    ) -> Part:
+    ) -> PartEntry:
         """Return a party's identity; `make` is called when it is out of date, and `notice` before its end.
 
         `files` are all files that `make` may write or remove, by name in the party's folder, and whether each
@@ -112,11 +119,13 @@ class Workshop:
             part = last.identity
             self.unchanged.extend(part.files)
         else:
-            part = self._made(party, digest, secrets, make)
+            part = self._made_anew(party, digest, secrets, make)
         self._identities[party] = part
         return part
 
-    def _made(self, party: str, digest: str, secrets: Mapping[str, bool], make: Callable[[], Facts]) -> Part:
+    def _made_anew(
+        self, party: str, digest: str, secrets: Mapping[str, bool], make: Callable[[], Facts]
+    ) -> PartEntry:
         before = {name: self._signature(name) for name in secrets}
         try:
             public_keys, certificate = make()
@@ -124,15 +133,15 @@ class Workshop:
             self.trouble(party, error)
             # Without an input, so that the next generation looks again.
             return msgspec.structs.replace(self.last(party).identity, input="")
-        there = [name for name, signature in before.items() if self._count(name, signature)]
-        records = {name: self._describe(name, secret=secrets[name]) for name in there}
-        return Part(input=digest, files=records, public_keys=public_keys, certificate=certificate)
+        present = [name for name, signature in before.items() if self._count(name, signature)]
+        records = {name: self._describe(name, secret=secrets[name]) for name in present}
+        return PartEntry(input=digest, files=records, public_keys=public_keys, certificate=certificate)
 
     def trouble(self, party: str, error: FlowerbedError) -> None:
         """Note that a party's identity cannot be used."""
-        found = Trouble(party, error.what, error.where, error.remedy)
-        if found not in self.troubles:
-            self.troubles.append(found)
+        trouble = Trouble(party, error.what, error.where, error.remedy)
+        if trouble not in self.troubles:
+            self.troubles.append(trouble)
 
     def texts(self, party: str, digest: str, make: Callable[[], Mapping[str, str]]) -> None:
         """Write a party's texts, which `make` gives by file name, when they are out of date."""
@@ -147,7 +156,9 @@ class Workshop:
             self.write(name, data)
         for name in sorted(set(old.files) - set(made)):
             self.remove(name)
-        self._texts[party] = Part(input=digest, files={name: _record(data) for name, data in made.items()})
+        self._texts[party] = PartEntry(
+            input=digest, files={name: _entry(data) for name, data in made.items()}
+        )
 
     @contextmanager
     def watched(self, *names: str) -> Iterator[None]:
@@ -175,17 +186,17 @@ class Workshop:
     def tidy(self, party: str) -> None:
         """Make a party's folder private, and remove what an interrupted generation left half-written."""
         try:
-            found = os.lstat(f"{self.folder}/{party}")
+            status = os.lstat(f"{self.folder}/{party}")
         except FileNotFoundError:
             return
-        if found.st_mode & 0o077:
+        if status.st_mode & 0o077:
             make_private_folder(self.folder / party)
-        if found.st_mtime_ns >= self._record.stamp:
+        if status.st_mtime_ns >= self._manifest.stamp:
             for file in (self.folder / party).iterdir():
                 if _STRAY.fullmatch(file.name):
                     file.unlink()
 
-    def _is_current(self, old: Part, digest: str, notice: timedelta) -> bool:
+    def _is_current(self, old: PartEntry, digest: str, notice: timedelta) -> bool:
         if old.input != digest or (old.certificate and _is_due(old.certificate, notice)):
             return False
         return all(self._is_untouched(name, file.size) for name, file in old.files.items())
@@ -193,19 +204,21 @@ class Workshop:
     def _is_untouched(self, name: str, size: int) -> bool:
         # ctime: the last change of any kind. Unlike the time of the last write, nobody can set it back.
         try:
-            found = os.lstat(f"{self.folder}/{name}")
+            status = os.lstat(f"{self.folder}/{name}")
         except OSError:
             return False
         return (
-            found.st_ctime_ns < self._record.stamp and found.st_size == size and stat.S_ISREG(found.st_mode)
+            status.st_ctime_ns < self._manifest.stamp
+            and status.st_size == size
+            and stat.S_ISREG(status.st_mode)
         )
 
     def _signature(self, name: str) -> tuple[int, int, int] | None:
         try:
-            found = os.lstat(f"{self.folder}/{name}")
+            status = os.lstat(f"{self.folder}/{name}")
         except FileNotFoundError:
             return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _count(self, name: str, before: tuple[int, int, int] | None) -> bool:
         """Sort a file's name into what happened to it, and return whether the file is there."""
@@ -220,15 +233,15 @@ class Workshop:
             kind.append(name)
         return after is not None
 
-    def _describe(self, name: str, *, secret: bool) -> FileRecord:
+    def _describe(self, name: str, *, secret: bool) -> FileEntry:
         path = self.folder / name
-        return FileRecord(size=path.stat().st_size) if secret else _record(path.read_bytes())
+        return FileEntry(size=path.stat().st_size) if secret else _entry(path.read_bytes())
 
 
-def _is_due(certificate: Certificate, notice: timedelta) -> bool:
-    """Return whether a certificate is to be looked at: a record of an older version lacks its beginning."""
+def _is_due(certificate: CertificateEntry, notice: timedelta) -> bool:
+    """Return whether a certificate is to be looked at: a manifest of an older version lacks its beginning."""
     return not certificate.not_before or certificate.not_after < (validity.now() + notice).isoformat()
 
 
-def _record(data: bytes) -> FileRecord:
-    return FileRecord(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+def _entry(data: bytes) -> FileEntry:
+    return FileEntry(size=len(data), sha256=hashlib.sha256(data).hexdigest())

@@ -1,8 +1,8 @@
 """`plan.json`: the plan, and what each party's files were made from.
 
-Each party has two parts, its identity and its texts, which are made anew as a whole. A part's record says
+Each party has two parts, its identity and its texts, which are made anew as a whole. A part's entry says
 from which input it was made and which files it consists of, so that the next generation passes over it
-without reading more than its files' attributes. No record holds a secret, or a secret's hash.
+without reading more than its files' attributes. No entry holds a secret, or a secret's hash.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from flowerbed.files import PUBLIC_MODE, read_file
 from flowerbed.flower.text import printable
 from flowerbed.plan import Plan
 
-RECORD_FILE = "plan.json"
+MANIFEST_FILE = "plan.json"
 FORMAT = 1
 _PARTY = re.compile(rf"ca|coordinator|(?:tenants|users)/{grammar.DNS_LABEL}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
-    """Base of the record's objects: what has its default is left out."""
+    """Base of the manifest's objects: what has its default is left out."""
 
 
-class FileRecord(Entry, frozen=True):
+class FileEntry(Entry, frozen=True):
     """One file: its `size` in bytes and, unless it is secret, the SHA-256 of its bytes in hexadecimal."""
 
     size: int
     sha256: str = ""
 
 
-class Certificate(Entry, frozen=True):
+class CertificateEntry(Entry, frozen=True):
     """A certificate: the SHA-256 of its DER form in hexadecimal, begin and end of its life (ISO 8601, UTC).
 
-    `not_before` is "" in the records of older versions.
+    `not_before` is "" in manifests of older versions.
     """
 
     sha256: str
@@ -47,26 +47,26 @@ class Certificate(Entry, frozen=True):
     not_before: str = ""
 
 
-class Part(Entry, frozen=True):
+class PartEntry(Entry, frozen=True):
     """What a part was made from (`input`, SHA-256 in hexadecimal), its files, and the facts in it.
 
     File names count from the bundle folder. `public_keys` are PEM texts by node name.
     """
 
     input: str
-    files: dict[str, FileRecord] = {}
+    files: dict[str, FileEntry] = {}
     public_keys: dict[str, str] = {}
-    certificate: Certificate | None = None
+    certificate: CertificateEntry | None = None
 
 
-NOTHING = Part(input="")
+NO_PART = PartEntry(input="")
 
 
-class Party(Entry, frozen=True):
+class PartyEntry(Entry, frozen=True):
     """A party's two parts. `left` says that it is declared no longer and that its files were left."""
 
-    identity: Part = NOTHING
-    texts: Part = NOTHING
+    identity: PartEntry = NO_PART
+    texts: PartEntry = NO_PART
     left: bool = False
 
     @property
@@ -75,18 +75,18 @@ class Party(Entry, frozen=True):
         return self.files, self.identity.public_keys, self.identity.certificate
 
     @property
-    def files(self) -> dict[str, FileRecord]:
+    def files(self) -> dict[str, FileEntry]:
         """Return all its files."""
         return self.identity.files | self.texts.files
 
 
-NOBODY = Party()
+NO_PARTY = PartyEntry()
 
 
-class Record(Entry, frozen=True):
+class BundleManifest(Entry, frozen=True):
     """The last generation: its parties by folder (`tenants/north`), and its time stamp in nanoseconds."""
 
-    parties: dict[str, Party] = {}
+    parties: dict[str, PartyEntry] = {}
     stamp: int = 0
 
 
@@ -97,24 +97,24 @@ class _Head(msgspec.Struct, frozen=True):
 class _Document(Entry, frozen=True):
     format: int
     plan: _Head
-    parties: dict[str, Party]
+    parties: dict[str, PartyEntry]
 
 
-def read_record(plan: Plan, folder: Path) -> Record:
-    """Return what the last generation wrote into `folder`; an empty record where that cannot be read.
+def read_manifest(plan: Plan, folder: Path) -> BundleManifest:
+    """Return what the last generation wrote into `folder`; an empty manifest where that cannot be read.
 
-    With an empty record every file is looked at, so a damaged one costs time and nothing else.
+    With an empty manifest every file is looked at, so a damaged one costs time and nothing else.
     Raises UsageError when the folder holds the bundles of another federation, or names files outside of a
     party's own folder, which others must have written: pruning removes what is named.
     """
-    path = folder / RECORD_FILE
+    path = folder / MANIFEST_FILE
     found = read_file(path, PUBLIC_MODE)
     if found is None:
-        return Record()
+        return BundleManifest()
     try:
         document = documents.decode(found.data, _Document)
     except ValueError:
-        return Record()
+        return BundleManifest()
     if document.plan.name != plan.name:
         raise UsageError(
             f"this folder holds the bundles of {document.plan.name!r}, not of {plan.name!r}",
@@ -122,9 +122,9 @@ def read_record(plan: Plan, folder: Path) -> Record:
             remedy="give another folder",
         )
     if document.format != FORMAT:
-        return Record()
+        return BundleManifest()
     _check_names(document.parties, path)
-    return Record(parties=document.parties, stamp=path.stat().st_mtime_ns)
+    return BundleManifest(parties=document.parties, stamp=path.stat().st_mtime_ns)
 
 
 def is_party(folder: str) -> bool:
@@ -132,7 +132,7 @@ def is_party(folder: str) -> bool:
     return bool(_PARTY.fullmatch(folder))
 
 
-def _check_names(parties: dict[str, Party], path: Path) -> None:
+def _check_names(parties: dict[str, PartyEntry], path: Path) -> None:
     for name, party in parties.items():
         wrong = [file for file in party.files if not _is_inside(file, name)]
         if wrong or not is_party(name):
@@ -149,7 +149,7 @@ def _is_inside(file: str, party: str) -> bool:
     return folder == party and _FILE.fullmatch(name) is not None
 
 
-def record_text(plan: Plan, parties: dict[str, Party]) -> bytes:
-    """Return the text of a record: equal plans and parties give equal bytes."""
+def manifest_text(plan: Plan, parties: dict[str, PartyEntry]) -> bytes:
+    """Return the text of a manifest: equal plans and parties give equal bytes."""
     document = {"format": FORMAT, "plan": plan, "parties": parties}
     return documents.encode(document, indent=1)
