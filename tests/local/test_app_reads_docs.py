@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up
-from flowerbed.local.state import state_of
+from flowerbed.local.state import StateDirectory
 from marked import replaced, table
 from support.app_reads import APP, STAY, other_app, read, rows
 from support.local_federation import declare, flowerbed, until
@@ -38,7 +38,7 @@ def submitted(
     federation: Federation, app: Path, user: str, *options: str
 ) -> subprocess.CompletedProcess[str]:
     """Submit an app as a user."""
-    folder = state_of(federation.file, federation.record.name).path
+    folder = StateDirectory.of(federation.file, federation.record.name).path
     connection = folder / "users" / user / "connection.toml"
     command = flowerbed("submit", app, "--connection", connection, "--set", f"below={folder}", *options)
     return subprocess.run(
@@ -48,7 +48,7 @@ def submitted(
 
 def logs(federation: Federation, run: str) -> str:
     """Return what a run has printed so far."""
-    connection = state_of(federation.file, federation.record.name).path / "users/sam/connection.toml"
+    connection = StateDirectory.of(federation.file, federation.record.name).path / "users/sam/connection.toml"
     command = flowerbed("logs", run, "--connection", connection)
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
 
@@ -64,7 +64,9 @@ def reads(federation: Federation, folder: Path) -> str:
         until(lambda: "it stays" in logs(federation, run), 60, "another run")
         looks = submitted(federation, APP, "olga", "--timeout", "100s")
     finally:
-        connection = state_of(federation.file, federation.record.name).path / "users/sam/connection.toml"
+        connection = (
+            StateDirectory.of(federation.file, federation.record.name).path / "users/sam/connection.toml"
+        )
         subprocess.run(flowerbed("stop", run, "--connection", connection), check=False, timeout=60)
     assert looks.returncode == 0, looks.stdout + looks.stderr
     found = read(looks.stdout + looks.stderr)

@@ -25,7 +25,7 @@ from flowerbed.flower.app import app as flower_app
 from flowerbed.flower.client import FlowerClient, messages
 from flowerbed.flower.connection import Connection
 from flowerbed.local import Federation, up
-from flowerbed.local.state import state_of
+from flowerbed.local.state import StateDirectory
 from marked import replaced, table
 from support.further_gateway import as_user
 from support.gateway_calls import as_node, call, trust
@@ -53,7 +53,7 @@ class Gate:
 
     @cached_property
     def folder(self) -> Path:
-        return state_of(self.federation.file, self.federation.record.name).path
+        return StateDirectory.of(self.federation.file, self.federation.record.name).path
 
     def address(self, listener: str) -> str:
         return f"127.0.0.1:{self.federation.record.ports[listener]}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up
-from flowerbed.local.state import state_of
+from flowerbed.local.state import StateDirectory
 from marked import replaced, table
 from support.gateway_calls import as_node, call, trust
 from support.local_federation import HOSPITALS, declare
@@ -42,7 +42,7 @@ def answered(address: str, route: str, tls: ssl.SSLContext, headers: dict[str, s
 
 def routes(federation: Federation) -> str:
     """Return who gets which route, as a table."""
-    folder = state_of(federation.file, federation.record.name).path
+    folder = StateDirectory.of(federation.file, federation.record.name).path
     page = f"https://127.0.0.1:{federation.record.ports['superlink']}/openapi.json"
     with urllib.request.urlopen(page, context=trust(folder / "superlink" / "tls" / "ca.crt")) as answer:
         paths = sorted(json.load(answer)["paths"])

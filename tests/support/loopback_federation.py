@@ -24,7 +24,7 @@ from flowerbed.flower.client import FlowerClient, messages
 from flowerbed.flower.connection import Connection
 from flowerbed.identities import CertificateAuthority, NodeKey, validity
 from flowerbed.identities.revocations import key_fingerprint
-from flowerbed.local.files import write_start
+from flowerbed.local.process_files import write_start
 from support.needed import require
 from support.paths import ROOT
 from support.ports import free_port

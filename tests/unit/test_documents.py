@@ -22,7 +22,7 @@ from flowerbed.flower.text import screened
 from flowerbed.identities.issued import Issued
 from flowerbed.identities.revocations import Revocations
 from flowerbed.images.record import Record as ImagesRecord
-from flowerbed.local.state import Record as LocalRecord
+from flowerbed.local.state import LocalState
 from flowerbed.metrics import parse
 from flowerbed.plan import Plan
 from flowerbed.records.capture import Submitted, handed_in
@@ -33,7 +33,7 @@ from support.document_values import BROKEN_TEXTS, TEXTS, values
 
 KEPT = [
     records.Record, Submitted, Report, Comparison, RunRecord, NodeRecord,
-    LocalRecord, dict[str, int], dict[str, str], Manifest, dict[str, PartyEntry], Plan,
+    LocalState, dict[str, int], dict[str, str], Manifest, dict[str, PartyEntry], Plan,
     Revocations, tuple[Issued, ...],
 ]  # fmt: skip
 

@@ -19,7 +19,7 @@ from flowerbed.access.details import common_name
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.proxy import connected
-from flowerbed.local.guard import Guard
+from flowerbed.local.watchdog import Watchdog
 
 HOST = "127.0.0.1"
 CONFIG = Path(__file__).parent / "haproxy.cfg"
@@ -154,7 +154,7 @@ def _started(
     program: str, environment: dict[str, str], listener: socket.socket, log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     [(name, value)] = _mark(log.parent).items()
-    guard = Guard(f"{name}={value}")
+    watchdog = Watchdog(f"{name}={value}")
     try:
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -167,14 +167,14 @@ def _started(
                 start_new_session=True,  # the terminal's Ctrl-C is for whoever uses the proxy
                 umask=0o077,
             )
-        guard.add(process.pid)
+        watchdog.add(process.pid)
         try:
             yield process
         finally:
             _end(process)
-            guard.remove(process.pid)
+            watchdog.remove(process.pid)
     finally:
-        guard.close()
+        watchdog.close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

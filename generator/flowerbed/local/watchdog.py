@@ -1,4 +1,4 @@
-"""The supervisor's end of the guardian, which ends what the supervisor leaves."""
+"""The supervisor's end of the watchdog, which ends what the supervisor leaves."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from flowerbed.local import guardian
+from flowerbed.local import watchdog_process
 
-# It has at most two steps: the grace that processes get, and the sweep.
-_END = guardian.GRACE + guardian.SWEEP + 1.0
+# It takes two steps at most: the grace period of processes, and killing what is marked.
+_END_TIMEOUT = watchdog_process.GRACE_PERIOD + watchdog_process.KILL_TIMEOUT + 1.0
 
 
-class Guard:
-    """A guardian process that knows the process groups of one federation."""
+class Watchdog:
+    """A watchdog process that knows the process groups of one federation."""
 
     def __init__(self, mark: str) -> None:
         self._mark = mark
@@ -30,7 +30,7 @@ class Guard:
         self._write(f"-{group}\n")
 
     def ensure(self, groups: Iterable[int]) -> None:
-        """Start another guardian if somebody ended this one."""
+        """Start another watchdog if somebody ended this one."""
         if self._process.poll() is not None:
             self.close()
             self._process = self._start()
@@ -38,15 +38,15 @@ class Guard:
                 self.add(group)
 
     def close(self) -> None:
-        """Let the guardian end whatever is left, and wait for that."""
+        """Let the watchdog end whatever is left, and wait for that."""
         assert self._process.stdin is not None  # noqa: S101  (it is a pipe)
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END)
+            self._process.wait(_END_TIMEOUT)
 
     def _start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-I", "-S", str(Path(guardian.__file__)), self._mark]
+        command = [sys.executable, "-I", "-S", str(Path(watchdog_process.__file__)), self._mark]
         # Its output goes nowhere: the supervisor's terminal or pipe may be gone when it has its work to do.
         return subprocess.Popen(
             command,
@@ -60,6 +60,6 @@ class Guard:
 
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None  # noqa: S101  (it is a pipe)
-        with contextlib.suppress(OSError):  # a guardian that has gone is replaced by `ensure`
+        with contextlib.suppress(OSError):  # a watchdog that has gone is replaced by `ensure`
             self._process.stdin.write(line)
             self._process.stdin.flush()

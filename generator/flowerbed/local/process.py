@@ -1,4 +1,4 @@
-"""A part of a local federation: one program, its process group, its log, its restarts."""
+"""A process of a local federation: one program, its process group, its log, its restarts."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from pathlib import Path
 
 from flowerbed.errors import LocalError
 from flowerbed.local.commands import Command
-from flowerbed.local.guardian import send
-from flowerbed.local.state import PartRecord
+from flowerbed.local.state import ProcessStatus
+from flowerbed.local.watchdog_process import signal_group
 
-# As Kubernetes restarts containers, only sooner: 1, 2, 4 ... seconds, and from 1 again after a good while.
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-GOOD_WHILE = 60.0
-STEP = 0.02
-# What comes after its last occurrence in a log was said since the part's last start.
+# Seconds, doubled with each restart until a process has run for long: as Kubernetes restarts containers, but
+# sooner.
+FIRST_RESTART_DELAY, LONGEST_RESTART_DELAY = 1.0, 30.0
+STABLE_AFTER = 60.0
+POLL_INTERVAL = 0.02
+# What comes after its last occurrence in a log was printed since the process's last start.
 START_LINE = b"=== started by flowerbed "
 
 
-class Part:
+class ManagedProcess:
     """One program. `rank` orders the end, lowest first; `late` ones start when the SuperLink answers."""
 
     def __init__(self, command: Command, rank: int, log: Path, *, late: bool = False) -> None:
@@ -32,12 +33,12 @@ class Part:
         self.rank = rank
         self.late = late
         self.log = log
-        self.process: subprocess.Popen[bytes] | None = None
+        self.child: subprocess.Popen[bytes] | None = None
         self.restarts = -1
         self.exit_code: int | None = None
         self.due = 0.0
-        self._pause = FIRST_PAUSE
-        self._since = 0.0
+        self._restart_delay = FIRST_RESTART_DELAY
+        self._started_at = 0.0
 
     def start(self, environment: Mapping[str, str]) -> int:
         """Start the program in a process group of its own; return the group. Raises LocalError."""
@@ -45,7 +46,7 @@ class Part:
             log.write(START_LINE + time.strftime("%Y-%m-%dT%H:%M:%S\n").encode())
             log.flush()
             try:
-                self.process = subprocess.Popen(
+                self.child = subprocess.Popen(
                     self.command.arguments,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -60,62 +61,64 @@ class Part:
                 what = f"cannot start {program}: {error.strerror}"
                 raise LocalError(what, remedy="is flwr installed beside flowerbed?") from None
         self.restarts += 1
-        self._since = time.monotonic()
-        return self.process.pid
+        self._started_at = time.monotonic()
+        return self.child.pid
 
     @property
     def running(self) -> bool:
         """Return whether the program runs, as far as `ended` has looked."""
-        return self.process is not None
+        return self.child is not None
 
     def ended(self) -> bool:
         """Return whether the program has ended since it was last asked; it is then due for a restart."""
-        if self.process is None or self.process.poll() is None:
+        if self.child is None or self.child.poll() is None:
             return False
         now = time.monotonic()
-        if now - self._since > GOOD_WHILE:
-            self._pause = FIRST_PAUSE
-        self.due = now + self._pause
-        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
-        self.exit_code = self.process.returncode
-        self.process = None
+        if now - self._started_at > STABLE_AFTER:
+            self._restart_delay = FIRST_RESTART_DELAY
+        self.due = now + self._restart_delay
+        self._restart_delay = min(LONGEST_RESTART_DELAY, 2 * self._restart_delay)
+        self.exit_code = self.child.returncode
+        self.child = None
         return True
 
-    def record(self) -> PartRecord:
-        """Return the part as the record shows it."""
-        return PartRecord(
+    def status(self) -> ProcessStatus:
+        """Return the process as the state shows it."""
+        return ProcessStatus(
             name=self.name,
-            state="running" if self.process else "waiting to restart",
-            pid=self.process.pid if self.process else 0,
+            state="running" if self.child else "waiting to restart",
+            pid=self.child.pid if self.child else 0,
             restarts=max(0, self.restarts),
             log=str(self.log),
             exit_code=self.exit_code,
         )
 
 
-def end(parts: Iterable[Part], grace: float, hurried: Callable[[], bool]) -> list[int]:
-    """End parts and all that is in their groups; return the groups.
+def end_processes(
+    processes: Iterable[ManagedProcess], grace: float, is_hurried: Callable[[], bool]
+) -> list[int]:
+    """End processes and all that is in their groups; return the groups.
 
-    They are asked first, and killed after `grace` seconds or as soon as `hurried` says so.
+    They are asked first, and killed after `grace` seconds or as soon as `is_hurried` is true.
     """
-    groups = {part.process.pid: part.process for part in parts if part.process}
+    groups = {process.child.pid: process.child for process in processes if process.child}
     for group in groups:
-        send(group, signal.SIGTERM)
+        signal_group(group, signal.SIGTERM)
     limit = time.monotonic() + grace
     left = dict(groups)
-    while left and time.monotonic() < limit and not hurried():
-        time.sleep(STEP)
-        left = {group: process for group, process in left.items() if _alive(group, process)}
-    for group, process in left.items():
-        send(group, signal.SIGKILL)
+    while left and time.monotonic() < limit and not is_hurried():
+        time.sleep(POLL_INTERVAL)
+        left = {group: child for group, child in left.items() if _alive(group, child)}
+    for group, child in left.items():
+        signal_group(group, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(1.0)
+            child.wait(1.0)
     return list(groups)
 
 
-def _alive(group: int, process: subprocess.Popen[bytes]) -> bool:
-    process.poll()  # a zombie of ours would keep its group alive
-    return send(group, 0)
+def _alive(group: int, child: subprocess.Popen[bytes]) -> bool:
+    child.poll()  # a zombie of ours would keep its group alive
+    return signal_group(group, 0)
 
 
 def tail(log: Path, lines: int = 12) -> str:
@@ -127,5 +130,5 @@ def tail(log: Path, lines: int = 12) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    said = [line for line in text.splitlines() if not line.startswith(START_LINE.decode())]
-    return "\n".join(f"    {line}" for line in said[-lines:])
+    printed = [line for line in text.splitlines() if not line.startswith(START_LINE.decode())]
+    return "\n".join(f"    {line}" for line in printed[-lines:])

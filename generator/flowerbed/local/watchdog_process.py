@@ -1,6 +1,6 @@
 """Ends a local federation's processes when their supervisor is gone, whatever way it went.
 
-    python -I -S guardian.py MARK
+    python -I -S watchdog_process.py MARK
 
 The supervisor holds the other end of standard input and writes `+GROUP` for each process group that it starts
 and `-GROUP` when the group has ended. End of file means that the supervisor is gone. MARK is the environment
@@ -19,35 +19,35 @@ from collections.abc import Iterable
 from pathlib import Path
 
 # Time to leave in order: a SuperNode tells its SuperLink that it goes, so that its key is free at once.
-GRACE = 2.0
-SWEEP = 5.0
-STEP = 0.05
+GRACE_PERIOD = 2.0
+KILL_TIMEOUT = 5.0
+POLL_INTERVAL = 0.05
 
 
-def marked(mark: str) -> list[int]:
+def marked_processes(mark: str) -> list[int]:
     """Return the processes of this user that carry `mark` in their environment (Linux; elsewhere none)."""
-    wanted = mark.encode()
-    found = []
+    entry = mark.encode()
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0") and int(folder.name) != os.getpid():
-                found.append(int(folder.name))
-    return found
+            if entry in (folder / "environ").read_bytes().split(b"\0") and int(folder.name) != os.getpid():
+                pids.append(int(folder.name))
+    return pids
 
 
-def sweep(mark: str) -> list[int]:
+def kill_marked(mark: str) -> list[int]:
     """Kill every process that carries `mark`, new ones too; return those that could not be ended."""
-    end = time.monotonic() + SWEEP
-    while (left := marked(mark)) and time.monotonic() < end:
+    end = time.monotonic() + KILL_TIMEOUT
+    while (left := marked_processes(mark)) and time.monotonic() < end:
         for pid in left:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(STEP)
+        time.sleep(POLL_INTERVAL)
     return left
 
 
-def send(group: int, number: int) -> bool:
-    """Signal a process group (0: only look); return whether it is there."""
+def signal_group(group: int, number: int) -> bool:
+    """Signal a process group (0: only look); return whether it exists."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:
@@ -59,13 +59,13 @@ def send(group: int, number: int) -> bool:
 
 def end_groups(groups: Iterable[int], grace: float) -> None:
     """Ask process groups to end, and kill those that are still there after `grace` seconds."""
-    left = [group for group in groups if send(group, signal.SIGTERM)]
+    left = [group for group in groups if signal_group(group, signal.SIGTERM)]
     end = time.monotonic() + grace
     while left and time.monotonic() < end:
-        time.sleep(STEP)
-        left = [group for group in left if send(group, 0)]
+        time.sleep(POLL_INTERVAL)
+        left = [group for group in left if signal_group(group, 0)]
     for group in left:
-        send(group, signal.SIGKILL)
+        signal_group(group, signal.SIGKILL)
 
 
 def main(mark: str) -> None:
@@ -79,8 +79,8 @@ def main(mark: str) -> None:
             groups.add(group)
         else:
             groups.discard(group)
-    end_groups(groups, GRACE)
-    sweep(mark)
+    end_groups(groups, GRACE_PERIOD)
+    kill_marked(mark)
 
 
 if __name__ == "__main__":
