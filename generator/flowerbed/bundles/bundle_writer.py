@@ -150,14 +150,14 @@ class BundleWriter:
             self._texts[party] = old
             self.unchanged.extend(old.files)
             return
-        made = {f"{party}/{name}": text.encode() for name, text in make().items()}
+        rendered = {f"{party}/{name}": text.encode() for name, text in make().items()}
         make_private_folder(self.folder / party)
-        for name, data in made.items():
+        for name, data in rendered.items():
             self.write(name, data)
-        for name in sorted(set(old.files) - set(made)):
+        for name in sorted(set(old.files) - set(rendered)):
             self.remove(name)
         self._texts[party] = PartEntry(
-            input=digest, files={name: _entry(data) for name, data in made.items()}
+            input=digest, files={name: _entry(data) for name, data in rendered.items()}
         )
 
     @contextmanager

@@ -108,11 +108,11 @@ def read_manifest(plan: Plan, folder: Path) -> BundleManifest:
     party's own folder, which others must have written: pruning removes what is named.
     """
     path = folder / MANIFEST_FILE
-    found = read_file(path, PUBLIC_MODE)
-    if found is None:
+    file = read_file(path, PUBLIC_MODE)
+    if file is None:
         return BundleManifest()
     try:
-        document = documents.decode(found.data, _Document)
+        document = documents.decode(file.data, _Document)
     except ValueError:
         return BundleManifest()
     if document.plan.name != plan.name:

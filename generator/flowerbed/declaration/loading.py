@@ -50,7 +50,8 @@ def check(declaration: Declaration) -> None:
     Raises DeclarationError with all problems; they have key paths and no lines.
     """
     problems = [
-        Problem(0, 0, key_path(found.path), found.message, found.remedy) for found in findings(declaration)
+        Problem(0, 0, key_path(finding.path), finding.message, finding.remedy)
+        for finding in findings(declaration)
     ]
     if problems:
         raise DeclarationError("declaration", problems)
@@ -81,13 +82,13 @@ def _every_problem(document: Document) -> list[Problem]:
     return [*document.problems, *_placed(document, [*checked.findings, *rest])]
 
 
-def _relies_on(found: Finding, spoilt: set[KeyPath]) -> bool:
-    paths = (found.path, *found.needs)
+def _relies_on(finding: Finding, spoilt: set[KeyPath]) -> bool:
+    paths = (finding.path, *finding.needs)
     return any(path[:length] in spoilt for path in paths for length in range(len(path) + 1))
 
 
-def _placed(document: Document, found: Iterable[Finding]) -> list[Problem]:
-    return [_problem(document, finding) for finding in found]
+def _placed(document: Document, unplaced: Iterable[Finding]) -> list[Problem]:
+    return [_problem(document, finding) for finding in unplaced]
 
 
 def _problem(document: Document, finding: Finding) -> Problem:

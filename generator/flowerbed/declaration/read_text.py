@@ -32,9 +32,9 @@ def text_of(path: Path) -> str:
         place = Text(data[: error.start].decode()).line_and_column(error.start)
         problem = Problem(*place, "", f"the byte 0x{data[error.start]:02x} is not UTF-8", _SAVE)
         raise _refused(path, problem) from None
-    if found := _FORBIDDEN.search(text):
-        place = Text(text).line_and_column(found.start())
-        message = f"the control character U+{ord(found.group()):04X} is not allowed"
+    if forbidden := _FORBIDDEN.search(text):
+        place = Text(text).line_and_column(forbidden.start())
+        message = f"the control character U+{ord(forbidden.group()):04X} is not allowed"
         raise _refused(path, Problem(*place, "", message, 'remove it, or write it as "\\x.." inside quotes'))
     if sum(map(text.count, _MARKS)) > MAX_MARKS:
         message = f"more than {MAX_MARKS} lines and values"

@@ -194,15 +194,15 @@ class _Builder:
         """Refuse a key that is not plain text; its value is read but not kept."""
         quoted = f"put the key in quotes: {show(event.value)}"
         if event.anchor or event.tag:
-            found = "a key with an anchor or a tag", "write the key alone"
+            problem = "a key with an anchor or a tag", "write the key alone"
         elif event.value == "<<":
-            found = "merge keys are not supported", "write the keys out, or use a profile"
+            problem = "merge keys are not supported", "write the keys out, or use a profile"
         elif isinstance(value := self._meaning(event.value), RefusedScalar):
-            found = value.message, quoted
+            problem = value.message, quoted
         else:
-            found = "a key must be text", quoted
+            problem = "a key must be text", quoted
         frame.keep = False
-        frame.data[event.value] = self._refuse(event.start_mark.index, *found)
+        frame.data[event.value] = self._refuse(event.start_mark.index, *problem)
 
     def _open(self, event: _Event) -> None:
         frame, offset = (self._frames[-1] if self._frames else None), event.start_mark.index

@@ -93,34 +93,36 @@ def _quantities(*layers: Mapping[str, str | float]) -> dict[str, str]:
 
 
 def _toleration(toleration: pod_model.Toleration) -> dict[str, str | int]:
-    said: dict[str, str | int] = {"operator": toleration.operator}
+    fields: dict[str, str | int] = {"operator": toleration.operator}
     for word in ("key", "value", "effect"):
         if text := getattr(toleration, word):
-            said[word] = text
+            fields[word] = text
     if toleration.toleration_seconds is not UNSET:
-        said["tolerationSeconds"] = toleration.toleration_seconds
-    return dict(sorted(said.items()))
+        fields["tolerationSeconds"] = toleration.toleration_seconds
+    return dict(sorted(fields.items()))
 
 
 def _superlink(declaration: model.Declaration) -> plan.SuperLink:
-    said = declaration.superlink
+    declared = declaration.superlink
     release = names.superlink_release(declaration.name)
     namespace = superlink_namespace(declaration)
     return plan.SuperLink(
         release=release,
         namespace=namespace,
-        context=said.context,
-        cluster_domain=said.cluster_domain,
-        fleet=_endpoint(declaration, "fleet", said.exposure.fleet, names.FLEET_PORT),
-        control=_endpoint(declaration, "control", said.exposure.control, names.CONTROL_PORT),
+        context=declared.context,
+        cluster_domain=declared.cluster_domain,
+        fleet=_endpoint(declaration, "fleet", declared.exposure.fleet, names.FLEET_PORT),
+        control=_endpoint(declaration, "control", declared.exposure.control, names.CONTROL_PORT),
         runtime=_endpoint(declaration, "runtime", model.Exposure(), names.RUNTIME_PORT),
         tls=_server_tls(declaration, release, namespace),
         superexec_secret=names.superexec_secret(release),
-        storage=plan.Storage(size=grammar.quantity(said.storage.size), storage_class=said.storage.class_),
+        storage=plan.Storage(
+            size=grammar.quantity(declared.storage.size), storage_class=declared.storage.class_
+        ),
         executor=server_executor(declaration),
-        max_runs=0 if said.max_runs is UNSET else said.max_runs,
-        pod=pod(declaration, said),
-        secrets=_secrets(said.secrets),
+        max_runs=0 if declared.max_runs is UNSET else declared.max_runs,
+        pod=pod(declaration, declared),
+        secrets=_secrets(declared.secrets),
     )
 
 
@@ -145,8 +147,8 @@ def _networks(exposure: model.Exposure) -> tuple[str, ...]:
     """Return what nodes may dial: as declared, else the host where it is an address."""
     if not isinstance(exposure, model.FleetExposure):
         return ()
-    said = exposure.networks or ((exposure.host,) if grammar.ip_address(exposure.host) else ())
-    return tuple(dict.fromkeys(filter(None, map(grammar.network, said))))
+    networks = exposure.networks or ((exposure.host,) if grammar.ip_address(exposure.host) else ())
+    return tuple(dict.fromkeys(filter(None, map(grammar.network, networks))))
 
 
 def _host(text: str) -> str:
@@ -154,23 +156,27 @@ def _host(text: str) -> str:
 
 
 def _server_tls(declaration: model.Declaration, release: str, namespace: str) -> plan.ServerTls:
-    said = declaration.superlink
+    declared = declaration.superlink
     dialled = [
         name
         for audience in ("fleet", "control", "runtime")
-        for name in names.service_names(names.service_name(release, audience), namespace, said.cluster_domain)
+        for name in names.service_names(
+            names.service_name(release, audience), namespace, declared.cluster_domain
+        )
     ]
-    hosts = [exposure.host for exposure in (said.exposure.fleet, said.exposure.control) if exposure.host]
-    everything = dict.fromkeys(_host(name) for name in (*dialled, *hosts, *said.tls.names, *LOOPBACK))
+    hosts = [
+        exposure.host for exposure in (declared.exposure.fleet, declared.exposure.control) if exposure.host
+    ]
+    everything = dict.fromkeys(_host(name) for name in (*dialled, *hosts, *declared.tls.names, *LOOPBACK))
     return plan.ServerTls(
-        source=said.tls.source,
+        source=declared.tls.source,
         dns_names=tuple(name for name in everything if not grammar.ip_address(name)),
         ip_addresses=tuple(name for name in everything if grammar.ip_address(name)),
-        days=said.tls.days,
-        renew_hours=24 * said.tls.renew_before or 24 * said.tls.days // 3,
-        secret=said.tls.secret or names.server_tls_secret(release),
-        issuer=said.tls.issuer,
-        ca=canonical_certificates(said.tls.ca) if said.tls.ca else "",
+        days=declared.tls.days,
+        renew_hours=24 * declared.tls.renew_before or 24 * declared.tls.days // 3,
+        secret=declared.tls.secret or names.server_tls_secret(release),
+        issuer=declared.tls.issuer,
+        ca=canonical_certificates(declared.tls.ca) if declared.tls.ca else "",
     )
 
 
@@ -202,11 +208,11 @@ def _tenant(declaration: model.Declaration, superlink: plan.SuperLink, tenant: m
     )
 
 
-def _proxy(said: pod_model.TenantProxy) -> plan.TenantProxy | None:
-    if not said.https:
+def _proxy(proxy: pod_model.TenantProxy) -> plan.TenantProxy | None:
+    if not proxy.https:
         return None
-    networks = tuple(dict.fromkeys(grammar.network(text) for text in said.networks))
-    return plan.TenantProxy(said.https.rstrip("/"), said.no_proxy, said.secret, networks, said.namespace)
+    networks = tuple(dict.fromkeys(grammar.network(text) for text in proxy.networks))
+    return plan.TenantProxy(proxy.https.rstrip("/"), proxy.no_proxy, proxy.secret, networks, proxy.namespace)
 
 
 def _nodes(release: str, tenant: model.Tenant) -> tuple[plan.Node, ...]:

@@ -114,8 +114,8 @@ class SchemaCheck:
         if value is UNREADABLE:
             return self._gone(path)
         hidden = not _PRIVATE.isdisjoint(path)
-        found = "and nothing is written" if value is None else f"not {_described(value, hidden)}"
-        message = f"{type_info.expected(kind)} is expected here, {found}"
+        actual = "and nothing is written" if value is None else f"not {_described(value, hidden)}"
+        message = f"{type_info.expected(kind)} is expected here, {actual}"
         return self._wrong(path, message, self._remedy(kind, value, path, hidden))
 
     def _remedy(self, kind: inspect.Type, value: object, path: KeyPath, hidden: bool) -> str:

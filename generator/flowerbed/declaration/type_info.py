@@ -30,8 +30,8 @@ def alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
     if isinstance(kind, inspect.Metadata):
         return alternatives(kind.type)
     if isinstance(kind, inspect.UnionType):
-        found = [inner for member in kind.types for inner in alternatives(member)]
-        return tuple(sorted(found, key=lambda inner: not isinstance(inner, inspect.StrType)))
+        members = [inner for member in kind.types for inner in alternatives(member)]
+        return tuple(sorted(members, key=lambda inner: not isinstance(inner, inspect.StrType)))
     return (kind,)
 
 

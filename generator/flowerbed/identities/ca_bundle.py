@@ -20,8 +20,8 @@ def trusted(folder: Path) -> bytes:
 
     So they stay the same bytes when the new one begins to sign: nothing that has read them has to restart.
     """
-    found = (read_file(folder / "ca" / name, PUBLIC_MODE) for name in (PREVIOUS, CURRENT, NEXT))
-    return b"".join(dict.fromkeys(file.data for file in found if file))
+    files = (read_file(folder / "ca" / name, PUBLIC_MODE) for name in (PREVIOUS, CURRENT, NEXT))
+    return b"".join(dict.fromkeys(file.data for file in files if file))
 
 
 def server_authorities(plan: Plan, authorities: bytes) -> bytes:
@@ -40,5 +40,5 @@ def fingerprints_of(certificates: bytes) -> tuple[str, ...]:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
-    found = x509.load_pem_x509_certificates(certificates)
-    return tuple(one.fingerprint(hashes.SHA256()).hex() for one in found)
+    parsed = x509.load_pem_x509_certificates(certificates)
+    return tuple(certificate.fingerprint(hashes.SHA256()).hex() for certificate in parsed)

@@ -78,10 +78,10 @@ class KeyPair:
     def issuer(self) -> str:
         """Return the key identifier (hexadecimal) of the CA that signed the certificate, "" without."""
         try:
-            found = self.parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+            extension = self.parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
         except x509.ExtensionNotFound:
             return ""
-        return (found.value.key_identifier or b"").hex()
+        return (extension.value.key_identifier or b"").hex()
 
     @property
     def not_before(self) -> datetime:

@@ -62,10 +62,10 @@ def ensure_coordinator(
     """
     path = _path(folder)
     if authority is None and not plan.insecure:
-        found = read_coordinator(plan, folder, None, tell)
-        if found is None:
+        as_kept = read_coordinator(plan, folder, None, tell)
+        if as_kept is None:
             raise IdentityError("a Secret is missing, and there is no CA that can sign one", where=str(path))
-        return found
+        return as_kept
     with locked(folder):
         kept = _read(path, tell)
         server = _ensure_server(plan, authority, _server(kept, path), path, tell, renew)
@@ -123,10 +123,10 @@ def _place(path: Path) -> KeyPairLocation:
 def _read(path: Path, tell: Tell) -> dict[tuple[str, ...], dict[str, bytes]]:
     # The entries tell the Secrets apart: their names follow the plan, which may have changed.
     kept = read_secrets(path, tell)
-    found = {tuple(secret.entries): secret.entries for secret in kept}
-    if len(found) != len(kept) or not found.keys() <= set(_SHAPES):
+    by_entries = {tuple(secret.entries): secret.entries for secret in kept}
+    if len(by_entries) != len(kept) or not by_entries.keys() <= set(_SHAPES):
         raise foreign_secret(path)
-    return found
+    return by_entries
 
 
 def _server(kept: dict[tuple[str, ...], dict[str, bytes]], path: Path) -> ServerCertificate | None:

@@ -55,10 +55,10 @@ def inventory(plan: Plan, folder: Path) -> list[Certificate]:
         return []
     with shared(folder):
         states = _States(plan, folder)
-        found = [states.kept(*each) for each in _found(plan, folder)]
-        serials = {each.serial for each in found}
+        present = [states.kept(*each) for each in _found(plan, folder)]
+        serials = {each.serial for each in present}
         earlier = [each for each in read_issued(folder) if each.serial not in serials]
-    return found + [states.certificate(each) for each in earlier if each.not_after >= validity.now()]
+    return present + [states.certificate(each) for each in earlier if each.not_after >= validity.now()]
 
 
 class _States:
@@ -116,21 +116,21 @@ def _by_date(begin: datetime, end: datetime, notice: timedelta) -> State:
 
 def _found(plan: Plan, folder: Path) -> Iterator[tuple[Kind, str, str, bytes]]:
     for what, name in (("CA", CURRENT), ("next CA", NEXT), ("previous CA", PREVIOUS)):
-        if found := read_file(folder / "ca" / name, PUBLIC_MODE):
-            yield "ca", what, str(folder / "ca" / name), found.data
+        if file := read_file(folder / "ca" / name, PUBLIC_MODE):
+            yield "ca", what, str(folder / "ca" / name), file.data
     path = folder / "coordinator" / "secrets.yaml"
     if makes_server_certificate(plan) and (manifest := read_file(path, PRIVATE_MODE)):
         yield "server", "gateway", f"{path}: tls.crt", _server_certificate(manifest.data, path)
     for user in plan.users:
         path = folder / "users" / user.name / "client.crt"
-        if found := read_file(path, PUBLIC_MODE):
-            yield "user", f"user {user.name}", str(path), found.data
+        if file := read_file(path, PUBLIC_MODE):
+            yield "user", f"user {user.name}", str(path), file.data
 
 
 def _server_certificate(manifest: bytes, path: Path) -> bytes:
     """Return the gateway's certificate, b"" where the manifest is damaged or has none."""
     try:
-        found = [each.entries for each in parse(manifest, path)]
+        secrets = [each.entries for each in parse(manifest, path)]
     except IdentityError:
         return b""
-    return next((entries["tls.crt"] for entries in found if "tls.crt" in entries), b"")
+    return next((entries["tls.crt"] for entries in secrets if "tls.crt" in entries), b"")

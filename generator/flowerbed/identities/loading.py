@@ -77,8 +77,8 @@ def _users(
 ) -> dict[str, ClientCertificate]:
     if authority is None:
         return {}
-    found = {user.name: read_user(user, folder, authority, tell) for user in plan.users}
-    return {name: certificate for name, certificate in found.items() if certificate}
+    certificates = {user.name: read_user(user, folder, authority, tell) for user in plan.users}
+    return {name: certificate for name, certificate in certificates.items() if certificate}
 
 
 def _missing_parts(plan: Plan, users: set[str], keys: dict[str, NodeKey]) -> list[str]:

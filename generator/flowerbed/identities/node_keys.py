@@ -109,9 +109,9 @@ def ensure_node_keys(plan: Plan, tenant: Tenant, folder: Path, tell: Tell = igno
         entries = kept if plan.insecure else {name: key.private for name, key in keys.items()}
         _retire(tenant, path, {name: pem for name, pem in kept.items() if name not in entries}, tell)
         _keep(tenant, path, entries, shared)
-    made = [name for name in keys if name not in kept]
-    if made:
-        tell(Event("made", _count(made), path, ", ".join(made)))
+    new = [name for name in keys if name not in kept]
+    if new:
+        tell(Event("made", _count(new), path, ", ".join(new)))
     return keys
 
 

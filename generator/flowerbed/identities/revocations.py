@@ -104,9 +104,9 @@ def time_text(time: datetime) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _later(one: Mapping[str, datetime], other: Mapping[str, datetime]) -> dict[str, datetime]:
-    names = sorted({*one, *other})
-    return {name: max(each[name] for each in (one, other) if name in each) for name in names}
+def _later(times: Mapping[str, datetime], other: Mapping[str, datetime]) -> dict[str, datetime]:
+    names = sorted({*times, *other})
+    return {name: max(each[name] for each in (times, other) if name in each) for name in names}
 
 
 def _carried_over(file: _File, folder: Path) -> dict[str, datetime]:

@@ -92,13 +92,13 @@ def _secret(document: yaml.Node, path: Path) -> Secret:
 def _mapping(node: yaml.Node, path: Path, what: str) -> dict[str, yaml.Node]:
     if not isinstance(node, yaml.MappingNode):
         raise _foreign(path, f"{what} is no mapping")
-    found: dict[str, yaml.Node] = {}
+    nodes: dict[str, yaml.Node] = {}
     for key, value in node.value:
         name = _text(key, path)
-        if name in found:
+        if name in nodes:
             raise _foreign(path, f"line {key.start_mark.line + 1} repeats a key")
-        found[name] = value
-    return found
+        nodes[name] = value
+    return nodes
 
 
 def _text(node: yaml.Node, path: Path) -> str:

@@ -19,7 +19,8 @@ from flowerbed.identities.secret_manifest import Secret, parse, render
 if TYPE_CHECKING:  # it imports `cryptography`, which a generation that changes nothing does without
     from flowerbed.identities.certificates import KeyPair, KeyPairLocation
 
-LOCK_SECONDS = 60.0
+LOCK_TIMEOUT = 60.0
+_LOCK_POLL_INTERVAL = 0.02
 _LOCK_NAME = ".lock"
 # Which threads of this process hold which folders as writers.
 _HOLDERS: set[tuple[int, Path]] = set()
@@ -91,14 +92,14 @@ def shared(folder: Path) -> Iterator[None]:
 @contextmanager
 def _held(descriptor: int, kind: int, folder: Path) -> Iterator[None]:
     try:
-        end = time.monotonic() + LOCK_SECONDS
+        end = time.monotonic() + LOCK_TIMEOUT
         while not _lock(descriptor, kind):
             if time.monotonic() > end:
                 remedy = "wait for it to end, or end it, and run the command again"
                 raise IdentityError(
                     "another flowerbed is at work in this folder", where=str(folder), remedy=remedy
                 )
-            time.sleep(0.02)
+            time.sleep(_LOCK_POLL_INTERVAL)
         yield
     finally:
         os.close(descriptor)
@@ -118,15 +119,13 @@ def _lock(descriptor: int, kind: int) -> bool:
 
 def read_private(path: Path, tell: Tell) -> bytes | None:
     """Return a secret file's bytes, or None where there is none; a too open mode is tightened and told."""
-    found = read_file(path, PRIVATE_MODE)
-    if found is None:
+    file = read_file(path, PRIVATE_MODE)
+    if file is None:
         return None
-    if found.too_open:
-        reason = (
-            f"other accounts could read it (mode {found.too_open:04o}); if one did, replace what it holds"
-        )
+    if file.too_open:
+        reason = f"other accounts could read it (mode {file.too_open:04o}); if one did, replace what it holds"
         tell(Event("tightened", "mode", path, reason))
-    return found.data
+    return file.data
 
 
 def read_secrets(path: Path, tell: Tell) -> tuple[Secret, ...]:
@@ -159,11 +158,11 @@ def read_halves(place: KeyPairLocation, tell: Tell) -> tuple[bytes, bytes] | Non
         return certificate.data, key
     if certificate is None and key is None:
         return None
-    there, missing = place.certificate, place.private_key
+    present, missing = place.certificate, place.private_key
     if certificate is None:
-        there, missing = missing, there
+        present, missing = missing, present
     what = f"half a pair: {Path(missing).name} is missing beside it"
-    raise IdentityError(what, where=there, remedy=place.remedy)
+    raise IdentityError(what, where=present, remedy=place.remedy)
 
 
 def write_halves(pair: KeyPair, place: KeyPairLocation, *, durable: bool = False) -> None:

@@ -183,11 +183,11 @@ def _check(kept: ClientCertificate, place: KeyPairLocation, tell: Tell) -> None:
 
 def _why_not(home: Path, user: str, revoked: Revocations) -> str:
     """Return why the certificate in a user's folder does not count, "" if it does."""
-    found = read_file(home / "client.crt", PUBLIC_MODE)
-    if found is None or not (home / "client.key").exists():
+    file = read_file(home / "client.crt", PUBLIC_MODE)
+    if file is None or not (home / "client.key").exists():
         return "no certificate and key here"
     try:
-        parsed = x509.load_pem_x509_certificate(found.data)
+        parsed = x509.load_pem_x509_certificate(file.data)
     except ValueError:
         return "client.crt is not a certificate"
     now = validity.now()

@@ -7,45 +7,45 @@ from flowerbed.plan import Plan, Tenant
 
 def warnings(plan: Plan, *, gateway: bool, superlink: int) -> list[str]:
     """Return who else may do what: one sentence each. `superlink` is the SuperLink's own port."""
-    found = []
+    sentences = []
     if plan.insecure:
-        found.append(
+        sentences.append(
             "insecure: plain HTTP, no node keys, no users: every user of this machine may do anything"
         )
     elif not gateway:
-        found.append(
+        sentences.append(
             "without HAProxy there is no gateway: the control endpoint asks nobody for a certificate, "
             "so every user of this machine may start runs (install haproxy to change that)"
         )
     else:
-        found.append(
+        sentences.append(
             f"the SuperLink itself listens on port {superlink} of this machine's loopback, past the gateway: "
             "other users of this machine could reach it there"
         )
     if plan.admission == "open":
-        found.append("admission is open: any SuperNode may join")
-    return found
+        sentences.append("admission is open: any SuperNode may join")
+    return sentences
 
 
 def notes(plan: Plan, *, gateway: bool) -> list[str]:
     """Return what of the plan is done otherwise here: one sentence each."""
-    found = []
+    sentences = []
     if not gateway and len({plan.local.fleet, plan.local.control, plan.local.runtime} - {0}) > 1:
-        found.append(
+        sentences.append(
             "without a gateway all audiences share one port: of `local.ports` one counts, control first"
         )
     if plan.superlink.tls.source != "generated" and gateway and not plan.insecure:
-        found.append(f"tls.source {plan.superlink.tls.source}: a certificate for this machine stands in")
+        sentences.append(f"tls.source {plan.superlink.tls.source}: a certificate for this machine stands in")
     superlink = [
         *_ignored(plan.superlink.pod.resources, "resources"),
         *_ignored(plan.superlink.secrets, "secrets"),
         *(["executor"] if plan.superlink.executor == "kubernetes" else []),
     ]
     if superlink:
-        found.append(_not_here("superlink", superlink))
+        sentences.append(_not_here("superlink", superlink))
     for tenant in plan.tenants:
-        found += _of_tenant(tenant, insecure=plan.insecure)
-    return found
+        sentences += _of_tenant(tenant, insecure=plan.insecure)
+    return sentences
 
 
 def _of_tenant(tenant: Tenant, *, insecure: bool) -> list[str]:
@@ -55,10 +55,10 @@ def _of_tenant(tenant: Tenant, *, insecure: bool) -> list[str]:
         *_ignored(tenant.pod.resources, "resources"),
         *(["executor"] if tenant.isolation == "process" and tenant.executor == "kubernetes" else []),
     ]
-    found = [_not_here(f"tenant {tenant.name}", ignored)] if ignored else []
+    sentences = [_not_here(f"tenant {tenant.name}", ignored)] if ignored else []
     if tenant.keys == "brought" and not insecure:
-        found.append(f"tenant {tenant.name} brings its keys: stand-ins made here take their place")
-    return found
+        sentences.append(f"tenant {tenant.name} brings its keys: stand-ins made here take their place")
+    return sentences
 
 
 def _ignored(value: object, name: str) -> list[str]:

@@ -30,8 +30,8 @@ def client_errors(connection: Connection, run_id: str) -> dict[str, str]:
     # users/default.toml or users/NAME/connection.toml of the state folder
     for state in connection.file.absolute().parents[1:3]:
         if (state / "nodes").is_dir():
-            found = ((node, _last(state / "logs", node, run_id)) for node in _nodes(state))
-            return {node: words for node, words in found if words}
+            errors = ((node, _last(state / "logs", node, run_id)) for node in _nodes(state))
+            return {node: words for node, words in errors if words}
     return {}
 
 

@@ -201,6 +201,6 @@ def _connection(layout: LocalLayout, folder: str) -> str:
 def _drop(folder: Path, keep: Iterable[str]) -> None:
     """Remove the folders of parties that are declared no longer: they hold keys."""
     kept = set(keep)
-    for found in folder.iterdir() if folder.is_dir() else ():
-        if found.is_dir() and found.name not in kept:
-            shutil.rmtree(found)
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.is_dir() and entry.name not in kept:
+            shutil.rmtree(entry)

@@ -68,9 +68,9 @@ def locked(packages: Sequence[str], tell: Callable[[str], None] = _silent) -> Ma
         file = Path(folder) / "federation.yaml"
         file.write_text(declaration(1, packages), encoding="utf-8")
         plan = load_plan(file)
-        made = environments(plan, file, tell)
+        components = environments(plan, file, tell)
         lock = Project(file).image_lock
-        _locks[tuple(packages)] = {component: lock(component).read_text("utf-8") for component in made}
+        _locks[tuple(packages)] = {component: lock(component).read_text("utf-8") for component in components}
         return provided(plan, file)
 
 

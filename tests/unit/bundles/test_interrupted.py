@@ -132,7 +132,7 @@ def test_a_folder_that_another_keeps_is_refused_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever waits too long is told why; when the folder is free again, it works."""
-    monkeypatch.setattr(store, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.2)
     folder = tmp_path / "hospitals"
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -139,7 +139,7 @@ def held_by_another(folder: Path) -> Iterator[None]:
 def test_whoever_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that another keeps is refused after the time is up; once free, it works."""
     folder = tmp_path / "hospitals"
-    monkeypatch.setattr(store, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
     with held_by_another(folder):
         for act in (ensure_authority, identities.load):
             with pytest.raises(IdentityError, match="another flowerbed is at work in this folder"):
@@ -166,7 +166,7 @@ def in_another_thread(act: Callable[[], object]) -> str:
 def test_whoever_holds_the_folder_goes_on_holding_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps inside one hold do not wait for it, and their end does not let others in."""
     folder = tmp_path / "hospitals"
-    monkeypatch.setattr(store, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
     with store.locked(folder):
         assert ensure_authority(federation(), folder)
         with pytest.raises(IdentityError, match="not made yet: the coordinator"):
@@ -179,7 +179,7 @@ def test_readers_do_not_keep_each_other_waiting(tmp_path: Path, monkeypatch: pyt
     """Two readers hold the folder together; a writer waits for both, and a reader does not become one."""
     folder = tmp_path / "hospitals"
     ensure_authority(federation(), folder)
-    monkeypatch.setattr(store, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
     with store.shared(folder), store.shared(folder), pytest.raises(IdentityError, match="at work"):
         ensure_authority(federation(), folder)
 

@@ -59,12 +59,12 @@ def well_formed(declaration: Declaration) -> Iterator[Finding]:
 
 def namespaces(declaration: Declaration) -> Iterator[Finding]:
     """Namespaces are DNS labels, and none of Kubernetes' own."""
-    said: list[tuple[KeyPath, str, str]] = [
+    labels: list[tuple[KeyPath, str, str]] = [
         (("superlink",), declaration.superlink.namespace, declaration.name)
     ]
     for index, tenant in enumerate(declaration.tenants):
-        said.append((("tenants", index), tenant.namespace, tenant.name))
-    for path, namespace, default in said:
+        labels.append((("tenants", index), tenant.namespace, tenant.name))
+    for path, namespace, default in labels:
         if namespace:
             yield from label((*path, "namespace"), namespace)
         if (namespace or default).startswith("kube-"):

@@ -31,8 +31,8 @@ def counts(declaration: Declaration) -> Iterator[Finding]:
         count = node_count(tenant)
         path: KeyPath = ("tenants", index, "nodes")
         if count < 1:
-            said = "no node" if count == 0 else f"{count} nodes"
-            yield Finding(path, f"the tenant has {said}", "write how many SuperNodes it runs, 1 or more")
+            nodes = "no node" if count == 0 else f"{count} nodes"
+            yield Finding(path, f"the tenant has {nodes}", "write how many SuperNodes it runs, 1 or more")
         elif count > MAX_NODES:
             message = f"the tenant has {count} nodes, {MAX_NODES} are the most: their keys share one Secret"
             yield Finding(path, message, "split the tenant in several")
@@ -103,8 +103,8 @@ def _brought(index: int, tenant: Tenant, in_nodes: tuple[str, ...]) -> Iterator[
     elif not tenant.public_keys:
         for ordinal, text in enumerate(in_nodes):
             if not text:
-                one: KeyPath = ("tenants", index, "nodes", ordinal, "public-key")
-                yield Finding(one, "this node has no public key", "add its public-key", needs=needs)
+                key: KeyPath = ("tenants", index, "nodes", ordinal, "public-key")
+                yield Finding(key, "this node has no public key", "add its public-key", needs=needs)
 
 
 def keys_readable(declaration: Declaration) -> Iterator[Finding]:

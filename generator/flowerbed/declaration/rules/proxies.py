@@ -52,10 +52,10 @@ def _proxy_address(path: KeyPath, text: str) -> Iterator[Finding]:
         what = "a user or password in the declaration would be read by everybody who reads that"
         remedy = "write the address without it, and name a Secret by `secret`"
         yield Finding(path, what, remedy)
-    elif not (found := _PROXY.fullmatch(text)) or int(found[2]) not in PORTS:
+    elif not (match := _PROXY.fullmatch(text)) or int(match[2]) not in PORTS:
         yield Finding(path, f"{show(text)} is no address of an HTTP proxy", _AS_IN)
-    elif not (grammar.ip_address(found[1].strip("[]")) or grammar.is_host_name(found[1])):
-        yield Finding(path, f"{show(found[1])}: no DNS name and no IP address", _AS_IN)
+    elif not (grammar.ip_address(match[1].strip("[]")) or grammar.is_host_name(match[1])):
+        yield Finding(path, f"{show(match[1])}: no DNS name and no IP address", _AS_IN)
 
 
 RULES = (proxies,)

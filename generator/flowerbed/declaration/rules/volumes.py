@@ -127,9 +127,9 @@ def _no_secrets(path: KeyPath, needs: tuple[KeyPath, ...]) -> Finding:
 def ports(declaration: Declaration) -> Iterator[Finding]:
     """The ports of the local federation are ports, and no two are the same."""
     local = declaration.local.ports
-    said = {"fleet": local.fleet, "control": local.control, "runtime": local.runtime}
+    declared = {"fleet": local.fleet, "control": local.control, "runtime": local.runtime}
     seen: dict[int, str] = {}
-    for audience, port in said.items():
+    for audience, port in declared.items():
         path: KeyPath = ("local", "ports", audience)
         if port not in range(65536):
             yield Finding(path, f"{port} is no port", "write one from 1 to 65535, or 0 for any free one")
