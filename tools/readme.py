@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from marked import replaced, table
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-BEGIN, END = "<!-- targets: begin, written by tools/readme.py -->", "<!-- targets: end -->"
 
 
 def main(arguments: list[str]) -> int:
@@ -19,9 +20,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if README would change")
     check = parser.parse_args(arguments).check
     text = README.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    wanted = f"{head}{BEGIN}\n{table()}{END}{tail}"
+    wanted = replaced(text, "targets", targets())
     if wanted == text:
         return 0
     if check:
@@ -31,12 +30,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def table() -> str:
+def targets() -> str:
     """Return the targets as a table, in the order of `make help`."""
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    targets = re.findall(r"^  make (\S+) +(.+)$", listed, flags=re.MULTILINE)
-    rows = [f"| `make {target}` | {purpose} |" for target, purpose in targets]
-    return "\n".join(["| target | what it does |", "|---|---|", *rows]) + "\n"
+    found = re.findall(r"^  make (\S+) +(.+)$", listed, flags=re.MULTILINE)
+    return table(["target", "what it does"], ([f"`make {target}`", purpose] for target, purpose in found))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ SPACES = ("podwise", SERVER_TASKS, "podwise-pods", CLIENT_TASKS, "podwise-apart"
 SERVERS = ("kubernetes", "deployment", "sidecar")
 CLIENTS = ("subprocess", "sidecar", "deployment", "kubernetes")
 PAGE = ROOT / "docs" / "access.md"
+FOUND = "what tests/cluster/test_executors.py found"
 Record = Callable[[str, object], None]
 
 
@@ -157,7 +158,7 @@ def test_the_table_of_what_apps_read_is_true(
         servers[f"ServerApp, {executor}"] = beside["server"]
     written = table(["what can be read", *servers, *columns], rows({**servers, **columns}))
     text = PAGE.read_text(encoding="utf-8")
-    assert text == replaced(text, "reads", written), f"write this into {PAGE.name}:\n{written}"
+    assert text == replaced(text, "reads", written, FOUND), f"write this into {PAGE.name}:\n{written}"
     assert not any((servers["ServerApp, kubernetes"] | columns["ClientApp, kubernetes"]).values())
 
 

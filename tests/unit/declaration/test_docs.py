@@ -19,6 +19,7 @@ from flowerbed.declaration import image_model, load, load_plan, model, pod_model
 from flowerbed.declaration.reader import read
 from flowerbed.declaration.schema import schema, schema_text
 from flowerbed.errors import DeclarationError, Problem
+from marked import replaced
 from support.paths import ROOT, writing
 from support.wrong_declarations import CASES, Case
 
@@ -136,18 +137,10 @@ def wrong_table() -> str:
     return "\n".join(lines).strip() + "\n"
 
 
-def with_part(page: str, name: str, text: str) -> str:
-    """Return a page with the part between the markers of a name replaced."""
-    start, end = f"<!-- {name}: generated, do not edit -->", f"<!-- end of {name} -->"
-    assert page.count(start) == page.count(end) == 1, name
-    before, after = page.partition(start)[0], page.partition(end)[2]
-    return f"{before}{start}\n\n{text}\n{end}{after}"
-
-
 def page() -> str:
     """Return docs/declaration.md as it should be."""
-    text = with_part(PAGE.read_text(), "fields", reference())
-    return with_part(text, "wrong declarations", wrong_table())
+    text = replaced(PAGE.read_text(), "fields", reference())
+    return replaced(text, "wrong declarations", wrong_table())
 
 
 def test_the_schema_is_the_models() -> None:

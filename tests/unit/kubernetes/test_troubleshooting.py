@@ -11,10 +11,10 @@ import sys
 import pytest
 
 from flowerbed.kubernetes.diagnosis.symptoms import OTHER, Symptom, symptom_of, symptoms
+from marked import replaced
 from support.paths import ROOT
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
-BEGIN, END = "<!-- symptoms: begin, written from symptoms.toml -->", "<!-- symptoms: end -->"
 
 
 def section(symptom: Symptom) -> str:
@@ -33,8 +33,7 @@ def listing() -> str:
 
 def page(text: str) -> str:
     """Return the page with its list as it should be."""
-    head, _, rest = text.partition(BEGIN)
-    return f"{head}{BEGIN}\n\n{listing()}\n{END}{rest.partition(END)[2]}"
+    return replaced(text, "symptoms", listing())
 
 
 def test_the_page_is_up_to_date() -> None:
