@@ -11,7 +11,7 @@ from typing import cast
 
 from msgspec import NODEFAULT, inspect
 
-from flowerbed.declaration import imagemodel, kinds, load, model, podmodel, proxymodel
+from flowerbed.declaration import image_model, load, model, pod_model, type_info
 from flowerbed.errors import DeclarationError, Problem
 from marked import table
 from support.wrong_declarations import CASES, Case
@@ -23,20 +23,20 @@ SECTIONS = {
     model.FleetExposure: "superlink.exposure.fleet",
     model.Exposure: "superlink.exposure.control",
     model.Tls: "superlink.tls",
-    podmodel.Storage: "superlink.storage",
+    pod_model.Storage: "superlink.storage",
     model.Tenant: "tenants[]",
     model.NodeSpec: "tenants[].nodes[]",
-    podmodel.DataVolume: "tenants[].data[]",
-    proxymodel.TenantProxy: "tenants[].proxy",
-    podmodel.SecretUse: "secrets[]",
-    podmodel.Resources: "resources",
-    podmodel.Toleration: "tolerations[]",
-    podmodel.Profile: "profiles.NAME",
+    pod_model.DataVolume: "tenants[].data[]",
+    pod_model.TenantProxy: "tenants[].proxy",
+    pod_model.SecretUse: "secrets[]",
+    pod_model.Resources: "resources",
+    pod_model.Toleration: "tolerations[]",
+    pod_model.Profile: "profiles.NAME",
     model.User: "users[]",
-    imagemodel.Images: "images",
-    imagemodel.Image: "images.all, .superlink, .supernode, .superexec",
-    imagemodel.Instructions: "images.NAME.instructions",
-    imagemodel.BuildSecret: "images.NAME.build-secrets[]",
+    image_model.Images: "images",
+    image_model.Image: "images.all, .superlink, .supernode, .superexec",
+    image_model.Instructions: "images.NAME.instructions",
+    image_model.BuildSecret: "images.NAME.build-secrets[]",
     model.Local: "local",
     model.Ports: "local.ports",
 }
@@ -72,7 +72,12 @@ def description_of(field: inspect.Field) -> str:
 
 def row(field: inspect.Field) -> list[str]:
     """Return a field's cells."""
-    words = (f"`{field.encode_name}`", kinds.expected(field.type), default_of(field), description_of(field))
+    words = (
+        f"`{field.encode_name}`",
+        type_info.expected(field.type),
+        default_of(field),
+        description_of(field),
+    )
     return [cell(word) for word in words]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from docs.declaration import SECTIONS
-from flowerbed.declaration import imagemodel, load_plan, model, podmodel, proxymodel
+from flowerbed.declaration import image_model, load_plan, model, pod_model
 from flowerbed.declaration.reader import read
 from flowerbed.declaration.schema import schema
 from support.paths import ROOT
@@ -23,11 +23,11 @@ def test_every_part_of_the_model_is_described() -> None:
     """Each struct of the declaration has its table, and each field its meaning."""
     declared = {
         kind
-        for module in (model, podmodel, proxymodel, imagemodel)
+        for module in (model, pod_model, image_model)
         for kind in vars(module).values()
-        if isinstance(kind, type) and issubclass(kind, podmodel.Model)
+        if isinstance(kind, type) and issubclass(kind, pod_model.Model)
     }
-    assert declared - SECTIONS.keys() == {podmodel.Model, podmodel.PodWords, podmodel.Party}
+    assert declared - SECTIONS.keys() == {pod_model.Model, pod_model.PodWords, pod_model.Party}
 
 
 def examples() -> list[str]:
