@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from flowerbed.errors import RefusedError
-from flowerbed.identities.nodekey import NodeKey
+from flowerbed.identities.node_keys import NodeKey
 from flowerbed.kubernetes.network.superlink_pod import PENDING, pending_names
 from support.local_pod import wait_for
 from support.paths import ROOT

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from flowerbed import documents, records
 from flowerbed.backups.archive import Manifest
-from flowerbed.bundles.record import Party
+from flowerbed.bundles.manifest import PartyEntry
 from flowerbed.flower.app.run_config import Scalar
 from flowerbed.flower.json_text import dumps, loads
 from flowerbed.flower.text import screened
 from flowerbed.identities.issued import Issued
 from flowerbed.identities.revocations import Revocations
 from flowerbed.images.images_lock import ImagesLock
-from flowerbed.local.state import Record as LocalRecord
+from flowerbed.local.state import LocalState
 from flowerbed.metrics import parse
 from flowerbed.plan import Plan
 from flowerbed.records.capture import Submitted, handed_in
@@ -33,7 +33,7 @@ from support.document_values import BROKEN_TEXTS, TEXTS, values
 
 KEPT = [
     records.Record, Submitted, Report, Comparison, RunRecord, NodeRecord,
-    LocalRecord, dict[str, int], dict[str, str], Manifest, dict[str, Party], Plan,
+    LocalState, dict[str, int], dict[str, str], Manifest, dict[str, PartyEntry], Plan,
     Revocations, tuple[Issued, ...],
 ]  # fmt: skip
 

@@ -61,7 +61,7 @@ def apply(
     interruption: it goes on from where things are, and changes nothing where nothing changed. Exit 1 also if
     a party's keys or certificates cannot be used; everything else is brought in.
     """
-    from flowerbed.bundles import read_record
+    from flowerbed.bundles import read_manifest
     from flowerbed.cli.progress import Progress
     from flowerbed.cluster.session import clusters_of
     from flowerbed.kubernetes.node_keys import with_revoked
@@ -77,7 +77,7 @@ def apply(
         return 0
     bundles = Project(path).bundles(plan.name)
     report = _generate(plan, bundles)
-    clusters = with_revoked(clusters, plan, read_record(plan, bundles), bundles)
+    clusters = with_revoked(clusters, plan, read_manifest(plan, bundles), bundles)
     audiences = (plan.superlink.fleet, plan.superlink.control)
     exposed = [endpoint for endpoint in audiences if endpoint.type != "cluster"]
     try:

@@ -60,9 +60,9 @@ def backup(
     refuse_taken(target)
     if local or (not cluster and is_local(path, plan)):
         from flowerbed.backups.local import back_up_local
-        from flowerbed.local.state import state_of
+        from flowerbed.local.state import StateDirectory
 
-        manifest = back_up_local(state_of(path, plan.name), plan.name, target, _told(narrate))
+        manifest = back_up_local(StateDirectory.of(path, plan.name), plan.name, target, _told(narrate))
     else:
         from flowerbed.backups.cluster import back_up_cluster
         from flowerbed.cli.progress import Progress
@@ -109,9 +109,9 @@ def restore(
         _ask(plan, "the local federation" if local else _coordinator(plan, path).where)
     if local:
         from flowerbed.backups.local import restore_local
-        from flowerbed.local.state import state_of
+        from flowerbed.local.state import StateDirectory
 
-        restore_local(state_of(path, plan.name), source)
+        restore_local(StateDirectory.of(path, plan.name), source)
         code, next_step = 0, "`flowerbed up` runs it"
     else:
         code = _restore_cluster(plan, path, source, timeout)

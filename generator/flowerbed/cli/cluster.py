@@ -115,9 +115,9 @@ def status(
 def is_local(path: Path, plan: Plan) -> bool:
     """Return whether the local federation runs, or no program is here that could ask for another."""
     from flowerbed.cluster.programs import find_programs
-    from flowerbed.local.state import running, state_of
+    from flowerbed.local.state import StateDirectory
 
-    if running(state_of(path, plan.name)):
+    if StateDirectory.of(path, plan.name).running():
         return True
     try:
         find_programs()

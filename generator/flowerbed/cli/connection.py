@@ -92,7 +92,7 @@ def connection(
 def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Connection, str]:
     """Return a user's connection and a name for it: as given, of what runs here, or in the bundle."""
     from flowerbed.declaration import load_plan
-    from flowerbed.local import connection_file
+    from flowerbed.local import StateDirectory
     from flowerbed.runs import load_connection
 
     if given:
@@ -102,7 +102,7 @@ def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Conn
     declaration = declaration_file(file)
     plan = load_plan(declaration)
     try:
-        return load_connection(connection_file(Project(declaration).state(plan.name), user)), plan.name
+        return load_connection(StateDirectory.of(declaration, plan.name).connection_file(user)), plan.name
     except LocalError:
         users = {one.name: one for one in plan.users}
         if user and user not in users:
@@ -118,7 +118,7 @@ def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Conn
 
 def first_user(plan: Plan, bundles: Path) -> str:
     """Return the user who is meant by default: the first who may submit with a certificate that counts."""
-    from flowerbed.identities.usable import usable_users
+    from flowerbed.identities.users import usable_users
 
     usable = usable_users(plan, bundles).users or plan.users
     able = [user for user in plan.users if user in usable]

@@ -24,7 +24,7 @@ from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from flowerbed.bundles import GenerateReport
-    from flowerbed.identities.events import Event
+    from flowerbed.identities.store import Event
 
 # More names than these nobody reads; --json has them all.
 NAMES_SHOWN = 12

@@ -40,15 +40,15 @@ def up(
 ) -> int:
     """Run the declared federation as processes on this machine."""
     from flowerbed.declaration import load_plan
+    from flowerbed.local.run import Options, supervise
     from flowerbed.local.start import join
     from flowerbed.local.start import up as start
-    from flowerbed.local.state import state_of
-    from flowerbed.local.supervise import Options, supervise
+    from flowerbed.local.state import StateDirectory
 
     path = declaration_file(file, option)
     plan = load_plan(path)
     options = Options(gateway=not no_gateway, timeout=timeout, detached=detach)
-    if record := join(plan, state_of(path, plan.name), timeout):
+    if record := join(plan, StateDirectory.of(path, plan.name), timeout):
         narrate(f"{plan.name} is running already (supervisor {record.pid})")
         show(plan, path, json=json)
         return 0

@@ -51,7 +51,7 @@ def rotate_certificate(
     --revoke-old.
     """
     from flowerbed import identities
-    from flowerbed.identities.kept import locked
+    from flowerbed.identities.store import locked
 
     if bool(user) == server or (revoke_old and server):
         raise typer.BadParameter("say --server, or --user NAME (with --revoke-old, if the last one must end)")
@@ -85,8 +85,8 @@ def rotate_ca(
     1: everybody trusts the old and a new one. 2: the new one signs. 3: the old one is dropped. Steps 2 and 3
     would shut out whoever did not get the step before, so they want --distributed.
     """
-    from flowerbed.identities.kept import locked
     from flowerbed.identities.rotation import rotate_authority
+    from flowerbed.identities.store import locked
 
     plan, folder = _loaded(option)
     with locked(folder):
@@ -102,8 +102,8 @@ def rotate_key(
     json: JsonOption = False,
 ) -> None:
     """Give nodes new keys. Each is out for seconds while it restarts; its last key never counts again."""
-    from flowerbed.identities.kept import locked
-    from flowerbed.identities.tenants import makes_keys, replace_node_keys
+    from flowerbed.identities.node_keys import makes_keys, replace_node_keys
+    from flowerbed.identities.store import locked
 
     plan, folder = _loaded(option)
     tenant, nodes = _nodes(plan, target)
@@ -157,7 +157,7 @@ def revoke_user(
     name: Annotated[str, typer.Argument(metavar="USER")], option: FileOption = None, json: JsonOption = False
 ) -> None:
     """Shut a user out. The certificate never counts again: `rotate certificate --user` makes another."""
-    from flowerbed.identities.kept import locked
+    from flowerbed.identities.store import locked
 
     plan, folder = _loaded(option)
     if name not in {user.name for user in plan.users}:
@@ -168,13 +168,13 @@ def revoke_user(
 
 
 def _loaded(option: Path | None) -> tuple[Plan, Path]:
-    from flowerbed.bundles import read_record
+    from flowerbed.bundles import read_manifest
     from flowerbed.declaration import load_plan
 
     path = declaration_file(None, option)
     plan = load_plan(path)
     folder = Project(path).bundles(plan.name)
-    read_record(plan, folder)  # refuses another federation's folder
+    read_manifest(plan, folder)  # refuses another federation's folder
     if not (folder / "coordinator").exists():
         raise UsageError(
             "there are no bundles yet", where=str(folder), remedy="run `flowerbed generate` first"
@@ -197,8 +197,8 @@ def _nodes(plan: Plan, target: str) -> tuple[Tenant, list[str]]:
 
 
 def _revoke_keys(plan: Plan, tenant: Tenant, nodes: list[str], folder: Path, *, json: bool) -> None:
-    from flowerbed.identities.kept import locked
     from flowerbed.identities.revocations import add_revocations, key_fingerprint
+    from flowerbed.identities.store import locked
 
     if plan.insecure or plan.admission != "listed":
         what = "nodes of this federation are not admitted by their keys, so there is none to revoke"
@@ -214,11 +214,11 @@ def _revoke_keys(plan: Plan, tenant: Tenant, nodes: list[str], folder: Path, *, 
 
 def _public_keys(plan: Plan, tenant: Tenant, folder: Path) -> Iterator[tuple[str, str]]:
     """Yield node names with public keys (PEM): those declared, recorded and at hand, which may be damaged."""
-    from flowerbed.bundles import read_record
-    from flowerbed.identities.tenants import read_node_keys
+    from flowerbed.bundles import read_manifest
+    from flowerbed.identities.node_keys import read_node_keys
 
     yield from ((node.name, node.public_key) for node in tenant.nodes if node.public_key)
-    recorded = read_record(plan, folder).parties.get(f"tenants/{tenant.name}")
+    recorded = read_manifest(plan, folder).parties.get(f"tenants/{tenant.name}")
     yield from recorded.identity.public_keys.items() if recorded else ()
     try:
         made = read_node_keys(plan, tenant, folder)
@@ -241,17 +241,17 @@ def _revoke_user(folder: Path, user: str) -> None:
 
 def _finish(plan: Plan, folder: Path, *, json: bool, **facts: object) -> None:
     """Bring the bundles in line, and say whose changed."""
-    from flowerbed.bundles import generate, read_record
-    from flowerbed.bundles.record import NOBODY
+    from flowerbed.bundles import generate, read_manifest
+    from flowerbed.bundles.manifest import NO_PARTY
 
-    before = read_record(plan, folder)
+    before = read_manifest(plan, folder)
     report = generate(plan, folder, tell=_tell)
-    after = read_record(plan, folder)
-    # Secrets are not in the record: a certificate that was made anew is, by its fingerprint.
+    after = read_manifest(plan, folder)
+    # Secrets are not in the manifest: a certificate that was made anew is, by its fingerprint.
     changed = sorted(
         name
         for name, party in after.parties.items()
-        if name != "ca" and party.content != before.parties.get(name, NOBODY).content
+        if name != "ca" and party.content != before.parties.get(name, NO_PARTY).content
     )
     warn_of_troubles(report)
     if json:

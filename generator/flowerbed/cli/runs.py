@@ -16,7 +16,6 @@ from flowerbed.cli.common import (
 )
 from flowerbed.cli.records import records_folder
 from flowerbed.errors import LocalError, UnreachableError, UsageError
-from flowerbed.project import Project
 
 if TYPE_CHECKING:
     from flowerbed.flower.connection import Connection
@@ -112,13 +111,13 @@ def connection_reader(
 
 def _local_connection(file: Path | None, user: str | None) -> Path:
     """Return the connection file of the declared federation that runs on this machine."""
-    from flowerbed import local
     from flowerbed.declaration import load_plan
+    from flowerbed.local import StateDirectory
 
     declaration = declaration_file(file)
-    state = Project(declaration).state(load_plan(declaration).name)
+    directory = StateDirectory.of(declaration, load_plan(declaration).name)
     try:
-        return local.connection_file(state, user)
+        return directory.connection_file(user)
     except LocalError as error:
         remedy = f"{error.remedy}; --connection FILE goes elsewhere"
         raise UnreachableError(error.what, where=error.where, remedy=remedy) from None

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.bundles import generate, read_record
-from flowerbed.identities import clock
+from flowerbed.bundles import generate, read_manifest
+from flowerbed.identities import validity
 from flowerbed.identities.revocations import revoke_users
 from flowerbed.kubernetes.diagnosis.certificate_expiry import certificate_statuses, expiry_findings
 from flowerbed.kubernetes.diagnosis.findings import Finding, healthy
@@ -26,19 +26,19 @@ def bundles(tmp_path: Path) -> Path:
 
 
 def findings(bundles: Path) -> list[Finding]:
-    found = certificate_statuses(read_record(PLAN, bundles), PLAN, bundles)
+    found = certificate_statuses(read_manifest(PLAN, bundles), PLAN, bundles)
     return list(expiry_findings(found))
 
 
 def after(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
     """Let it be so many days later."""
-    moment = clock.now() + timedelta(days=days)
-    monkeypatch.setattr(clock, "now", lambda: moment)
+    moment = validity.now() + timedelta(days=days)
+    monkeypatch.setattr(validity, "now", lambda: moment)
 
 
 def test_new_certificates_need_nothing(bundles: Path) -> None:
     """The CA, the gateway and each user are listed; none is told of."""
-    found = certificate_statuses(read_record(PLAN, bundles), PLAN, bundles)
+    found = certificate_statuses(read_manifest(PLAN, bundles), PLAN, bundles)
     assert [each.owner for each in found] == ["CA", "gateway", "user sam", "user vera"]
     assert findings(bundles) == []
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.trust import fingerprints_of
+from flowerbed.identities.ca_bundle import fingerprints_of
 from flowerbed.kubernetes.network.endpoints import dial, unreachable
 from flowerbed.plan import Endpoint
 
@@ -93,10 +93,10 @@ def test_an_expired_certificate_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     """A certificate whose days are over is told by its date."""
     from datetime import timedelta
 
-    from flowerbed.identities import clock
+    from flowerbed.identities import validity
 
-    past = clock.now() - timedelta(days=100)
-    monkeypatch.setattr(clock, "now", lambda: past)
+    past = validity.now() - timedelta(days=100)
+    monkeypatch.setattr(validity, "now", lambda: past)
     with listening(tmp_path, ["localhost"]) as port:
         found = dial("fleet", endpoint("localhost", port), AUTHORITY.certificate, insecure=False)
     assert found.problem == f"wrong date: the certificate at localhost:{port} has expired"

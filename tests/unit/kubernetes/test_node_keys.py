@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowerbed.bundles import read_record
+from flowerbed.bundles import read_manifest
 from flowerbed.cli import main
 from flowerbed.cluster.party import parties
 from flowerbed.cluster.programs import Programs
@@ -33,7 +33,7 @@ def test_a_tenant_with_a_revoked_node_is_known(tmp_path: Path) -> None:
     def out(*words: str) -> dict[str, frozenset[str]]:
         assert main.run([*words, "-f", str(federation)]) == 0
         clusters = [Cluster(programs, party) for party in parties(plan, bundles)]
-        found = with_revoked(clusters, plan, read_record(plan, bundles), bundles)
+        found = with_revoked(clusters, plan, read_manifest(plan, bundles), bundles)
         return {cluster.party.name: cluster.party.revoked for cluster in found}
 
     nobody = {"coordinator": frozenset[str](), "north": frozenset[str]()}

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from flowerbed.bundles import Record
-from flowerbed.identities import clock
-from flowerbed.identities.renewal import authority_notice
+from flowerbed.bundles import BundleManifest
+from flowerbed.identities import validity
 from flowerbed.identities.revocations import read_revocations
+from flowerbed.identities.validity import authority_notice
 from flowerbed.kubernetes.diagnosis.federation_status import CertificateStatus
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.plan import Plan
@@ -22,14 +22,16 @@ _REMEDIES = {
 }
 
 
-def certificate_statuses(record: Record, plan: Plan, bundles: Path) -> tuple[CertificateStatus, ...]:
+def certificate_statuses(
+    manifest: BundleManifest, plan: Plan, bundles: Path
+) -> tuple[CertificateStatus, ...]:
     """Return the certificates of the bundles that count: CA, gateway, users who are not revoked."""
     owners = {"ca": CA, "coordinator": GATEWAY}
     owners |= {f"users/{user.name}": f"{USER}{user.name}" for user in plan.users}
     revoked = read_revocations(bundles)
     found = []
     for folder, owner in owners.items():
-        party = record.parties.get(folder)
+        party = manifest.parties.get(folder)
         held = party.identity.certificate if party else None
         if held is None:
             continue
@@ -43,8 +45,8 @@ def certificate_statuses(record: Record, plan: Plan, bundles: Path) -> tuple[Cer
                 owner=owner,
                 fingerprint=held.sha256,
                 not_after=held.not_after,
-                days_left=(end - clock.now()).days,
-                ends_soon=end - clock.now() < notice,
+                days_left=(end - validity.now()).days,
+                ends_soon=end - validity.now() < notice,
             )
         )
     return tuple(found)

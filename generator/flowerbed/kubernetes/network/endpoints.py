@@ -14,7 +14,7 @@ import msgspec
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.proxy import connected
-from flowerbed.identities.trust import fingerprints_of
+from flowerbed.identities.ca_bundle import fingerprints_of
 from flowerbed.plan import Endpoint
 
 CONNECT_TIMEOUT = 3.0

@@ -11,7 +11,7 @@ from flowerbed import runs
 from flowerbed.errors import NotAllowedError, UsageError
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
-from flowerbed.identities.usable import usable_users
+from flowerbed.identities.users import usable_users
 from flowerbed.plan import Plan
 from flowerbed.runs import NodeRecord
 

@@ -10,7 +10,7 @@ import msgspec
 
 from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
-from flowerbed.identities.trust import server_authorities, trusted
+from flowerbed.identities.ca_bundle import server_authorities, trusted
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.network.endpoints import EndpointStatus, dial
 from flowerbed.kubernetes.network.node_list import registered_nodes

@@ -11,7 +11,7 @@ import msgspec
 from flowerbed.cluster.objects import COMPONENT, INSTANCE, parse_objects
 from flowerbed.cluster.party import Party
 from flowerbed.cluster.session import FLOWERBED, MANAGED_BY, Cluster
-from flowerbed.identities import manifest
+from flowerbed.identities import secret_manifest
 
 POLL_INTERVAL = 1.0
 # How long, in seconds, controllers may take to delete what a removed object owned.
@@ -142,7 +142,7 @@ def secrets_of(party: Party, issued: str) -> tuple[str, ...]:
     Raises IdentityError if the bundle's file cannot be read.
     """
     file = party.secrets
-    bundled = [secret.name for secret in manifest.parse(file.read_bytes(), file)] if file else []
+    bundled = [secret.name for secret in secret_manifest.parse(file.read_bytes(), file)] if file else []
     return (*bundled, *([issued] if issued and party.is_coordinator else []))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from flowerbed.bundles import Record, read_record
+from flowerbed.bundles import BundleManifest, read_manifest
 from flowerbed.cluster.objects import Objects, read_objects
 from flowerbed.cluster.party import Party
 from flowerbed.cluster.release import Release, read_release, with_rollback
@@ -50,8 +50,8 @@ def read_status(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> Feder
 
     Asks the SuperLink only when the coordinator is among the parties.
     """
-    record = read_record(plan, bundles)
-    clusters = with_revoked(clusters, plan, record, bundles)
+    manifest = read_manifest(plan, bundles)
+    clusters = with_revoked(clusters, plan, manifest, bundles)
     revoked = frozenset(name for cluster in clusters for name in cluster.party.revoked)
     coordinator = next((cluster for cluster in clusters if cluster.party.is_coordinator), None)
     with ThreadPoolExecutor(PARALLEL_CLUSTERS) as pool:
@@ -59,13 +59,13 @@ def read_status(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> Feder
         looks = list(pool.map(_look, clusters))
         answers = asked.result()
     statuses = tuple(look.status for look in looks)
-    nodes = _nodes(plan, record, statuses, answers)
+    nodes = _nodes(plan, manifest, statuses, answers)
     versions = Versions(declared=plan.flower, running={party.party: _versions(party) for party in statuses})
-    certificates = certificate_statuses(record, plan, bundles)
+    certificates = certificate_statuses(manifest, plan, bundles)
     findings = (
-        *_modes(plan, record, answers),
+        *_modes(plan, manifest, answers),
         *(finding for look in looks for finding in look.findings),
-        *_of_endpoints(plan, record, answers),
+        *_of_endpoints(plan, manifest, answers),
         *_of_nodes([node for node in nodes if node.name not in revoked], statuses),
         *_still_online([node for node in nodes if node.name in revoked]),
         *_of_versions(versions),
@@ -146,13 +146,13 @@ def _of_release(release: Release | None, party: Party, objects: Objects) -> list
     return []
 
 
-def _modes(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
+def _modes(plan: Plan, manifest: BundleManifest, answers: Answers) -> list[Finding]:
     if plan.insecure:
         what = "INSECURE: nothing is encrypted; whoever reaches the control address runs code on every node"
         return [Finding(level="warning", what=what, remedy="for anything but tests drop `insecure: true`")]
     shared = [Finding(level="warning", what=each.what, remedy=each.remedy) for each in cautions(plan)]
     if plan.admission == "open":
-        declared = set(declared_keys(plan, record).values())
+        declared = set(declared_keys(plan, manifest).values())
         others = [node for node in answers.nodes or () if node.public_key not in declared]
         online = sum(node.status == "online" for node in others)
         joined = f"; online without being declared: {online}" if online else ""
@@ -162,9 +162,9 @@ def _modes(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
 
 
 def _nodes(
-    plan: Plan, record: Record, statuses: Sequence[PartyStatus], answers: Answers
+    plan: Plan, manifest: BundleManifest, statuses: Sequence[PartyStatus], answers: Answers
 ) -> tuple[FederationNode, ...]:
-    keys = declared_keys(plan, record)
+    keys = declared_keys(plan, manifest)
     known = {node.public_key: node for node in answers.nodes or ()}
     looked_at = {party.party for party in statuses}
     ready = {pod.name: pod.ready for party in statuses for pod in party.pods}
@@ -219,9 +219,9 @@ def _still_online(revoked: Sequence[FederationNode]) -> Iterator[Finding]:
             yield problem(what, where=node.tenant, remedy=remedy)
 
 
-def _of_endpoints(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
+def _of_endpoints(plan: Plan, manifest: BundleManifest, answers: Answers) -> list[Finding]:
     found = list(answers.findings)
-    coordinator = record.parties.get("coordinator")
+    coordinator = manifest.parties.get("coordinator")
     made = coordinator.identity.certificate if coordinator else None
     for endpoint in answers.endpoints:
         where = f"{endpoint.audience} endpoint"
