@@ -137,19 +137,8 @@ cluster-down: $(READY) ## End that cluster, and remove what killed ones left
 
 ##@ Keeping house
 .PHONY: generated
-generated: $(READY) ## Rebuild every generated file that is committed
-	@$(BIN)/flowerbed schema > schema/federation.schema.json
-	@$(BIN)/python -c 'from flowerbed.runs.records import schema_text; print(schema_text(), end="")' > schema/run.schema.json
-	@$(BIN)/python tools/readme.py
-	@$(BIN)/python tools/help_texts.py
-	@PYTHONPATH=tests:tools $(BIN)/python tests/unit/declaration/test_docs.py
-	@PYTHONPATH=tests:tools $(BIN)/python tests/unit/kubernetes/test_troubleshooting.py
-	@$(BIN)/python tools/charts.py
-	@$(BIN)/python tools/shipped_values.py
-	@PYTHONPATH=tests:tools $(BIN)/python tests/charts/test_network_docs.py
-	@PYTHONPATH=tests:tools $(BIN)/python tests/local/test_route_docs.py
-	@PYTHONPATH=tests:tools $(BIN)/python tests/local/test_app_reads_docs.py
-	@PYTHONPATH=tests:tools $(BIN)/python tests/local/test_outcomes.py
+generated: $(READY) ## Rebuild every generated file that is committed, or FILES alone
+	@PYTHONPATH=tests $(BIN)/python tools/generated.py $(FILES)
 
 .PHONY: shapes
 shapes: $(READY) ## Rewrite tests/snapshots/json: the form of what each verb prints with --json
@@ -159,12 +148,7 @@ shapes: $(READY) ## Rewrite tests/snapshots/json: the form of what each verb pri
 
 .PHONY: generated-check
 generated-check: $(READY) ## Fail if a generated file is not what its sources give
-	@$(BIN)/flowerbed schema | diff -u schema/federation.schema.json -
-	@$(BIN)/python -c 'from flowerbed.runs.records import schema_text; print(schema_text(), end="")' | diff -u schema/run.schema.json -
-	@$(BIN)/python tools/readme.py --check
-	@$(BIN)/python tools/help_texts.py --check
-	@$(BIN)/python tools/charts.py --check
-	@$(BIN)/python tools/shipped_values.py --check
+	@PYTHONPATH=tests $(BIN)/python tools/generated.py --check $(FILES)
 
 .PHONY: package
 package: $(READY) ## Write wheel, chart archives, submit.pyz and checksums into dist/

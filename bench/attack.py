@@ -31,7 +31,7 @@ from flowerbed.flower.client import FlowerClient, flwr_without_init, messages
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.programs.supernode import Fleet, read_key
 from flowerbed.local import Federation, up
-from flowerbed.local.state import read_record, state_of
+from flowerbed.local.state import StateDirectory
 from flowerbed.runs import list_nodes, stop
 
 DECLARATION = """version: 1
@@ -104,7 +104,7 @@ def memory(pid: int) -> float:
 
 def node_call(federation: Federation) -> Call:
     """Return a node's pull of messages, on a new connection each time."""
-    folder = state_of(federation.file, "bench").path
+    folder = StateDirectory.of(federation.file, "bench").path
     node = list_nodes(Connection.load(federation.connection("operator")))[0]
     key = read_key(folder / "nodes" / str(node.name) / "key")
     if key is None:
@@ -137,7 +137,7 @@ def user_call(federation: Federation) -> Call:
 
 def strangers(federation: Federation) -> Iterable[Attack]:
     """Return the attacks of somebody who has neither key nor certificate."""
-    folder = state_of(federation.file, "bench").path
+    folder = StateDirectory.of(federation.file, "bench").path
     target = Target(federation.record.endpoints["fleet"].address, folder / "gateway" / "ca.crt")
     pull, push = "/v1/fleet/pull-messages", "/v1/fleet/push-object"
     yield Attack("2,000 silent connections", 2000, target)
@@ -148,7 +148,7 @@ def strangers(federation: Federation) -> Iterable[Attack]:
 
 def viewers(federation: Federation, run_id: str) -> Iterable[Attack]:
     """Return the attacks of a user who may only read."""
-    folder = state_of(federation.file, "bench").path
+    folder = StateDirectory.of(federation.file, "bench").path
     address = federation.record.endpoints["control"].address
     target = Target(address, folder / "gateway" / "ca.crt", folder / "users" / "viewer")
     body = messages().StreamLogsRequest(run_id=int(run_id)).SerializeToString()
@@ -187,7 +187,7 @@ def main() -> int:
         file = Path(name, "federation.yaml")
         file.write_text(DECLARATION)
         with up(load_plan(file), file, tell=lambda text: print(text, file=sys.stderr)) as federation:
-            record = read_record(state_of(file, "bench"))
+            record = StateDirectory.of(file, "bench").read()
             if record is None or not record.gateway:
                 raise BenchError("the gateway does not run: install HAProxy")
             pid = next(part.pid for part in record.parts if part.name == "superlink")

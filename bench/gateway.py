@@ -24,7 +24,7 @@ from flowerbed.flower.client import flwr_without_init
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.programs.supernode import Fleet, read_key
 from flowerbed.local import Federation, up
-from flowerbed.local.state import state_of
+from flowerbed.local.state import StateDirectory
 from flowerbed.runs import list_nodes
 
 DECLARATION = """version: 1
@@ -59,7 +59,7 @@ def puller(place: Place) -> Callable[[], None]:
 
 def places(federation: Federation) -> dict[str, Place]:
     """Return both ways to the SuperLink, as the federation's only node."""
-    folder = state_of(federation.file, "bench").path
+    folder = StateDirectory.of(federation.file, "bench").path
     node = list_nodes(Connection.load(federation.connection("analyst")))[0]
     key = str(folder / "nodes" / str(node.name) / "key")
     past = f"127.0.0.1:{federation.record.ports['superlink']}"

@@ -1,46 +1,31 @@
-"""Write the values of every folder under values/ from its federation.yaml, or check them for drift.
+"""The values of every folder under values/, from its federation.yaml.
 
 They are what `flowerbed generate` writes, with marks in the places of public keys and of the CA's
-certificate, which exist only once somebody has made keys. `--check` ends with 1 if a file differs.
+certificate, which exist only once somebody has made keys.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from flowerbed.bundles.texts import coordinator_texts, tenant_texts
+from flowerbed.bundles.render import coordinator_texts, tenant_texts
 from flowerbed.declaration import load_plan
 from flowerbed.plan import Plan, Tenant
 from flowerbed.values import neighbours
+from texts import Texts
 
 ROOT = Path(__file__).resolve().parent.parent / "values"
 MARK = "FILL IN: "
 AUTHORITY = f"{MARK}the CA's certificate, ca.crt of the tenant's bundle\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write or check every folder; return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file would change")
-    check = parser.parse_args(arguments).check
+def shipped_values() -> Texts:
+    """Return every values file of every folder; one of a party that is no longer declared must not exist."""
     wanted = dict(item for file in sorted(ROOT.glob("*/federation.yaml")) for item in shipped(file))
-    drifted = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    stray = [path for path in sorted(ROOT.glob("*/*/**/values.yaml")) if path not in wanted]
-    for path in [] if check else drifted:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted[path])
-    for path in [] if check else stray:
-        path.unlink()
-    for path in drifted + stray:
-        print(
-            f"{path.relative_to(ROOT.parent)}: {'out of date; run `make generated`' if check else 'written'}"
-        )
-    return int(check and bool(drifted + stray))
+    return {**dict.fromkeys(sorted(set(ROOT.glob("*/*/**/values.yaml")) - set(wanted))), **wanted}
 
 
 def shipped(file: Path) -> Iterator[tuple[Path, str]]:
@@ -66,7 +51,3 @@ def public_keys(plan: Plan, tenant: Tenant) -> dict[str, str]:
         return {}
     mark = f"{MARK}the node's public key, from the coordinator's values in a generated bundle\n"
     return {node.name: node.public_key or mark for node in tenant.nodes}
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -15,10 +15,11 @@ import sys
 from pathlib import Path
 
 from flowerbed.bundles import generate
+from flowerbed.cluster.party import parties
+from flowerbed.cluster.programs import Programs, find_program
+from flowerbed.cluster.session import Cluster
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError
-from flowerbed.kubernetes.parties import Commands, parties
-from flowerbed.kubernetes.programs import Programs, find_program
 from flowerbed.project import Project
 
 
@@ -37,7 +38,7 @@ def main(arguments: list[str]) -> int:
     except FlowerbedError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    command = Commands(programs, party).template()
+    command = Cluster(programs, party).commands.template()
     print(f"$ {shlex.join(command)}", file=sys.stderr, flush=True)
     return subprocess.run(command, check=False).returncode
 

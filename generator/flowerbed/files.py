@@ -42,8 +42,8 @@ def write_atomic(path: Path, data: bytes, mode: int = PUBLIC_MODE, *, durable: b
     costs milliseconds, so it is for bytes that nobody could make again.
     Raises FlowerbedError where anything but a plain file is in the way, or the write fails.
     """
-    found = read_file(path, mode)
-    if found is not None and found.data == data:
+    present = read_file(path, mode)
+    if present is not None and present.data == data:
         return False
     try:
         _replace(path, data, mode, durable)

@@ -188,8 +188,8 @@ class Tenant(Frozen, frozen=True):
     @property
     def superexec_secret(self) -> str:
         """Return the Secret that SuperNodes and SuperExecs share, "" where they share a pod: it makes one."""
-        apart = self.isolation == "process" and self.executor != "sidecar"
-        return names.superexec_secret(self.release) if apart else ""
+        own_pods = self.isolation == "process" and self.executor != "sidecar"
+        return names.superexec_secret(self.release) if own_pods else ""
 
     def node_config(self, node: Node) -> dict[str, Scalar]:
         """Return what the node's app sees: partition-id, num-partitions, then the declared keys."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from flowerbed.flower.runs import runs
-from flowerbed.identities.nodekey import NodeKey
+from flowerbed.identities.node_keys import NodeKey
 from flowerbed.runs.records import capture
 from support.chart_release import Release, render
 from support.local_pod import LocalPod, wait_for

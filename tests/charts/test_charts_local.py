@@ -11,8 +11,8 @@ import pytest
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import commands
-from flowerbed.local.commands import Command, Site, purposes
-from flowerbed.local.state import StateFolder
+from flowerbed.local.commands import Command, LocalLayout, purposes
+from flowerbed.local.state import StateDirectory
 from flowerbed.plan import Plan
 from support.chart_release import CASES, Release
 from support.paths import ROOT
@@ -68,11 +68,11 @@ def release_of(setup: str, party: str) -> Release:
     return next(case for case in CASES if case.file == file).render()
 
 
-def site_of(plan: Plan) -> Site:
+def site_of(plan: Plan) -> LocalLayout:
     ports = {purpose: 20000 + number for number, purpose in enumerate(purposes(plan, gateway=True))}
-    return Site(
+    return LocalLayout(
         plan=plan,
-        state=StateFolder(Path("/state")),
+        directory=StateDirectory(Path("/state")),
         ports=ports,
         gateway=True,
         python=Path("/python"),

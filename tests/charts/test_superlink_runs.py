@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from flowerbed.errors import RefusedError
-from flowerbed.identities.nodekey import NodeKey
-from flowerbed.kubernetes.network.inside import PENDING, pending_names
+from flowerbed.identities.node_keys import NodeKey
+from flowerbed.kubernetes.network.superlink_pod import PENDING, pending_names
 from support.local_pod import wait_for
 from support.paths import ROOT
 from support.ports import free_port

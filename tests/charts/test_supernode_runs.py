@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.nodekey import NodeKey
+from flowerbed.identities.node_keys import NodeKey
 from support.chart_release import Release, render
 from support.connect_proxy import tunnels
 from support.local_pod import LocalPod, wait_for

@@ -22,7 +22,7 @@ from parties import DIGITS
 from flowerbed.declaration import load_plan
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import lock
-from flowerbed.images.tools import silent
+from flowerbed.images.processes import discard
 from flowerbed.images.wheels import wheels
 from support.image_base import make_builder
 from support.image_builds import PYTHON, Workshop, open_workshop
@@ -124,8 +124,8 @@ def _wheels(folder: Path) -> list[Path]:
         f"version: 1\nname: locked\ntenants: [{{name: north, nodes: 1}}]\nimages: {{superexec: {image}}}\n"
     )
     inputs = inputs_of(load_plan(file), "superexec", folder)
-    locked = lock(inputs, file, tell=silent)
-    found = sorted(wheels(inputs, locked, silent).glob("*.whl"))
+    locked = lock(inputs, file, tell=discard)
+    found = sorted(wheels(inputs, locked, discard).glob("*.whl"))
     have = {_project(wheel) for wheel in found}
     for line in locked.requirements:
         name, _, version = line.partition(" ")[0].partition("==")

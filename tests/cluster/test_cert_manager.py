@@ -19,7 +19,7 @@ from harness.cluster import Cluster
 from harness.components import cert_manager
 
 from flowerbed.identities import CertificateAuthority
-from flowerbed.identities.trust import fingerprints_of
+from flowerbed.identities.ca_bundle import fingerprints_of
 
 CONTROL = 31998
 SPACE, TENANT = "issued", "issued-clinic"

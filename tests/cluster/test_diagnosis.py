@@ -14,8 +14,8 @@ import pytest
 from harness.cluster import Cluster
 
 from flowerbed.bundles import generate
+from flowerbed.cluster.party import CHARTS
 from flowerbed.declaration import load_plan
-from flowerbed.kubernetes.parties import CHARTS
 
 TEXT = """\
 version: 1

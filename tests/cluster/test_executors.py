@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from followed_runs import APP as ROUNDS
 from harness.cluster import Cluster
-from parties import DIGITS, FLOWERBED, HALVES, ROOT, Federation, Party, declare, final_accuracy, submit
+from parties import DIGITS, FLOWERBED, HALVES, Federation, Party, declare, final_accuracy, submit
 
-from marked import replaced, table
+from marked import table
 from support.app_reads import APP, STAY, Found, other_app, read, rows
+from support.generated import assert_generated
 
 CONTROL = 31193
 SERVER_TASKS = "podwise-tasks"
@@ -24,7 +25,6 @@ SPACES = ("podwise", SERVER_TASKS, "podwise-pods", CLIENT_TASKS, "podwise-apart"
 # Columns of the table: whose app, and where it runs.
 SERVERS = ("kubernetes", "deployment", "sidecar")
 CLIENTS = ("subprocess", "sidecar", "deployment", "kubernetes")
-PAGE = ROOT / "docs" / "access.md"
 Record = Callable[[str, object], None]
 
 
@@ -156,8 +156,7 @@ def test_the_table_of_what_apps_read_is_true(
         record_property(f"a run of one round, ServerApp by {executor}", f"{seconds:.1f} s")
         servers[f"ServerApp, {executor}"] = beside["server"]
     written = table(["what can be read", *servers, *columns], rows({**servers, **columns}))
-    text = PAGE.read_text(encoding="utf-8")
-    assert text == replaced(text, "reads", written), f"write this into {PAGE.name}:\n{written}"
+    assert_generated("docs/access.md", "reads", written)
     assert not any((servers["ServerApp, kubernetes"] | columns["ClientApp, kubernetes"]).values())
 
 

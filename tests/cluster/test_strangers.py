@@ -21,7 +21,7 @@ from harness.cluster import Cluster
 from harness.images import flower_version
 from parties import ROOT, Federation, declare
 
-from flowerbed.bundles import read_record
+from flowerbed.bundles import read_manifest
 
 PAGE = ROOT / "docs" / "access.md"
 PROBE = Path(probe.__file__)
@@ -252,7 +252,7 @@ def test_every_route_answers_as_written(guarded: Guarded, cluster: Cluster) -> N
 
 def admitted(federation: Federation) -> dict[str, str]:
     """Return the header by which the gateway knows a declared node."""
-    parties = read_record(federation.plan, federation.bundles).parties
+    parties = read_manifest(federation.plan, federation.bundles).parties
     key = next(iter(parties[f"tenants/{federation.plan.tenants[0].name}"].identity.public_keys.values()))
     return {"flwr-public-key": base64.b64encode(key.encode()).decode()}
 

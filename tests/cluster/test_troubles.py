@@ -19,8 +19,8 @@ from applied import Applied
 from harness.cluster import Cluster
 from parties import CHARTS, ROOT
 
-from flowerbed.identities import CertificateAuthority, NodeKey, ServerCertificate, clock
-from flowerbed.identities.certificates import Place
+from flowerbed.identities import CertificateAuthority, NodeKey, ServerCertificate, validity
+from flowerbed.identities.certificates import KeyPairLocation
 from flowerbed.kubernetes.diagnosis.symptoms import symptom_of
 from support.json_shapes import assert_shape
 
@@ -199,9 +199,9 @@ def test_a_certificate_out_of_its_time(
 ) -> None:
     """The gateway shows one that is over, or is still to come: node and coordinator are told, and which."""
     cluster = ailing.cluster
-    now = clock.now()
+    now = validity.now()
     with monkeypatch.context() as patch:
-        patch.setattr(clock, "now", lambda: now + timedelta(days=days))
+        patch.setattr(validity, "now", lambda: now + timedelta(days=days))
         made = issued(ailing.applied.federation.bundles / "ca", cluster)
     data = {"tls.crt": made.certificate, "tls.key": made.private_key}
     patch_text = json.dumps({"data": {name: base64.b64encode(text).decode() for name, text in data.items()}})
@@ -217,7 +217,7 @@ def test_a_certificate_out_of_its_time(
 
 def issued(folder: Path, cluster: Cluster) -> ServerCertificate:
     """Return a certificate of the federation's CA for the names that the gateway's own has."""
-    place = Place("CA certificate", "ca.crt", "ca.key", "")
+    place = KeyPairLocation("CA certificate", "ca.crt", "ca.key", "")
     authority = CertificateAuthority.checked(
         (folder / "ca.crt").read_bytes(), (folder / "ca.key").read_bytes(), place
     )

@@ -18,7 +18,7 @@ import pytest
 
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.local import Federation
-from flowerbed.local.guardian import marked
+from flowerbed.local.watchdog_process import marked_processes
 from support.gateway_calls import call
 from support.local_federation import LIMIT, until
 from support.local_federation import flowerbed as command_line
@@ -148,9 +148,9 @@ def test_nothing_listens_after_a_kill(hospitals: Federation, tmp_path: Path) -> 
     with foreground(hospitals, tmp_path) as process:
         [folder] = folders() - before
         mark = f"FLOWERBED_PROXY={folder}"
-        assert marked(mark)
+        assert marked_processes(mark)
         process.kill()
-    until(lambda: not marked(mark), 15, "the proxy gone")
+    until(lambda: not marked_processes(mark), 15, "the proxy gone")
     stale = entry(tmp_path)
     with foreground(hospitals, tmp_path) as process:
         assert entry(tmp_path)["address"] != stale["address"]

@@ -24,7 +24,7 @@ from flowerbed.flower.programs.supernode import Fleet, fingerprint, read_key
 from flowerbed.identities import CertificateAuthority
 from flowerbed.local import Federation
 from flowerbed.local.ports import reserve
-from flowerbed.local.state import read_record, state_of
+from flowerbed.local.state import StateDirectory
 from support.further_gateway import Start, as_user
 from support.gateway_calls import Answer, as_node, call, trust
 from support.local_federation import until
@@ -38,7 +38,7 @@ KEYS += ["user", "role", "node", "bytes_in", "bytes_out", "ms", "end"]
 
 @pytest.fixture(scope="module")
 def folder(hospitals: Federation) -> Path:
-    return state_of(hospitals.file, "hospitals").path
+    return StateDirectory.of(hospitals.file, "hospitals").path
 
 
 def lists_runs(folder: Path, address: str, user: str) -> Answer:
@@ -168,7 +168,7 @@ def memory(pid: int) -> int:
 
 def test_a_stranger_fills_none_of_the_superlinks_memory(hospitals: Federation, folder: Path) -> None:
     """64 MiB behind a length of 2^32 stay outside; sent past the gateway, the SuperLink holds them."""
-    record = read_record(state_of(hospitals.file, "hospitals"))
+    record = StateDirectory.of(hospitals.file, "hospitals").read()
     assert record is not None
     pid = next(part.pid for part in record.parts if part.name == "superlink")
     before, key = memory(pid), as_node(hospitals.file)["flwr-public-key"]

@@ -13,7 +13,7 @@ import pytest
 
 from flowerbed.local import Federation
 from flowerbed.local.health import status
-from flowerbed.local.state import state_of
+from flowerbed.local.state import StateDirectory
 from support.further_gateway import Start, as_user
 from support.gateway_calls import as_node, call, trust
 from support.local_federation import until
@@ -28,7 +28,7 @@ CLOCK = 10  # seconds that the gateway waits for a client
 
 @pytest.fixture(scope="module")
 def folder(hospitals: Federation) -> Path:
-    return state_of(hospitals.file, "hospitals").path
+    return StateDirectory.of(hospitals.file, "hospitals").path
 
 
 @pytest.fixture

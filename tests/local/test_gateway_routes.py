@@ -17,7 +17,7 @@ from flowerbed.flower.connection import Connection
 from flowerbed.flower.programs.supernode import Fleet
 from flowerbed.identities import NodeKey
 from flowerbed.local import Federation
-from flowerbed.local.state import state_of
+from flowerbed.local.state import StateDirectory
 from support.gateway_calls import Answer, as_node, call, trust
 
 pytestmark = pytest.mark.needs("haproxy")
@@ -44,7 +44,7 @@ MAY = {"vera": READS, "sam": READS | STARTS, "olga": READS | STARTS | MANAGES}
 
 @pytest.fixture(scope="module")
 def folder(hospitals: Federation) -> Path:
-    return state_of(hospitals.file, "hospitals").path
+    return StateDirectory.of(hospitals.file, "hospitals").path
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_an_unknown_key_reaches_nothing_and_reads_what_the_superlink_says(
     private = serialization.load_ssh_private_key(key.private, None)
     assert isinstance(private, ec.EllipticCurvePrivateKey)
     past = f"127.0.0.1:{hospitals.record.ports['superlink']}"
-    roots = state_of(hospitals.file, "hospitals").path / "superlink" / "tls" / "ca.crt"
+    roots = StateDirectory.of(hospitals.file, "hospitals").path / "superlink" / "tls" / "ca.crt"
     ways = [(addresses["fleet"], authority), (past, roots)]
     for ask in (Fleet.activate, lambda fleet: fleet.deactivate(7)):
         said = []

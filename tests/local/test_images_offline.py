@@ -11,7 +11,7 @@ from flowerbed.declaration import load_plan
 from flowerbed.images.environment import environments
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import lock
-from flowerbed.images.tools import silent
+from flowerbed.images.processes import discard
 from flowerbed.images.wheels import wheels
 from support.hello_app import APP, write_app
 from support.local_federation import declare, foreground, run, until_online
@@ -31,7 +31,7 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with toolz, flwr and what that needs, downloaded as for a build."""
     file = declare(tmp_path_factory.mktemp("wheelhouse"), TEXT.format(python=PYTHON, more=""))
     inputs = inputs_of(load_plan(file), "superexec", file.parent)
-    return wheels(inputs, lock(inputs, file, tell=silent), silent)
+    return wheels(inputs, lock(inputs, file, tell=discard), discard)
 
 
 def test_up_trains_with_the_locked_packages(
@@ -49,7 +49,7 @@ def test_up_trains_with_the_locked_packages(
     )
     (app / "hello.py").write_text(f"import toolz\n{needing}")
     # What `up` does first, made here so that its time does not count as the federation's.
-    made = environments(load_plan(file), file, silent)
+    made = environments(load_plan(file), file, discard)
     assert len(set(made.values())) == 1
     with foreground(file) as process:
         until_online(file, process)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.images.tools import uv
+from flowerbed.images.processes import uv
 from support.paths import ROOT
 
 # Arguments of verbs in both kinds of groups, and words of their help.

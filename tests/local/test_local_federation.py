@@ -25,8 +25,8 @@ from flowerbed.flower.app import app as flower_app
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
 from flowerbed.identities import NodeKey
-from flowerbed.local import Federation, Options, connection_file, state_of, up
-from flowerbed.local.state import StateFolder, read_record, running
+from flowerbed.local import Federation, Options, up
+from flowerbed.local.state import StateDirectory
 from support.local_federation import GONE, ONE_NODE, declare, flowerbed, health, kill, run, until, until_gone
 from support.paths import ROOT
 
@@ -34,8 +34,8 @@ SUBMIT = ROOT / "scripts" / "submit.py"
 
 
 @pytest.fixture(scope="module")
-def folder(hospitals: Federation) -> StateFolder:
-    return state_of(hospitals.file, "hospitals")
+def folder(hospitals: Federation) -> StateDirectory:
+    return StateDirectory.of(hospitals.file, "hospitals")
 
 
 def submit(connection: Path, app: Path) -> subprocess.CompletedProcess[str]:
@@ -123,15 +123,15 @@ def test_a_changed_declaration_wants_a_restart(hospitals: Federation) -> None:
 
 
 @pytest.mark.needs("haproxy")
-def test_connections_are_found_by_user(hospitals: Federation, folder: StateFolder) -> None:
+def test_connections_are_found_by_user(hospitals: Federation, folder: StateDirectory) -> None:
     """Each user has a connection; nobody named is the first who may submit; an unknown user is refused."""
-    default = Connection.load(connection_file(folder.path))
+    default = Connection.load(folder.connection_file())
     assert default.client_certificate == folder.path / "users" / "sam" / "client.crt"
-    vera = Connection.load(connection_file(folder.path, "vera"))
+    vera = Connection.load(folder.connection_file("vera"))
     assert vera.address == hospitals.record.endpoints["control"].address
     assert [node.status for node in runs.list_nodes(vera)] == ["online", "online"]
     with pytest.raises(LocalError, match="no user 'nobody'"):
-        connection_file(folder.path, "nobody")
+        folder.connection_file("nobody")
 
 
 @pytest.mark.smoke
@@ -151,7 +151,7 @@ def test_a_viewer_cannot_submit(hospitals: Federation, hello: Path) -> None:
     assert "user vera has the role viewer" in done.stderr
 
 
-def test_what_parts_read_is_private(folder: StateFolder) -> None:
+def test_what_parts_read_is_private(folder: StateDirectory) -> None:
     """No file of the state folder is open to other users, the database and logs included."""
     open_ones = [
         path for path in folder.path.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o077
@@ -161,7 +161,7 @@ def test_what_parts_read_is_private(folder: StateFolder) -> None:
     assert folder.path.stat().st_mode & 0o777 == 0o700
 
 
-def test_no_secret_is_in_a_command_line_or_log(folder: StateFolder, hospitals: Federation) -> None:
+def test_no_secret_is_in_a_command_line_or_log(folder: StateDirectory, hospitals: Federation) -> None:
     """Keys and the SuperExec's secret reach the parts as files."""
     secrets = [(folder.path / "superexec" / "secret").read_text()]
     secrets += (folder.node("hospitals-north-0") / "key").read_text().splitlines()[1:-1]
@@ -172,7 +172,9 @@ def test_no_secret_is_in_a_command_line_or_log(folder: StateFolder, hospitals: F
 
 
 @contextmanager
-def supernode(folder: StateFolder, key: Path, state: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+def supernode(
+    folder: StateDirectory, key: Path, state: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """Run a SuperNode of its own before the shared federation; its log is the second value."""
     log = state / "supernode.log"
     state.mkdir()
@@ -202,9 +204,9 @@ def supernode(folder: StateFolder, key: Path, state: Path) -> Iterator[tuple[sub
 
 @pytest.mark.needs("haproxy")
 @contextmanager
-def listed(folder: StateFolder, key: NodeKey) -> Iterator[None]:
+def listed(folder: StateDirectory, key: NodeKey) -> Iterator[None]:
     """List a key at the gateway, which reads its lists when it reloads (SIGUSR2), for a while."""
-    record, file = read_record(folder), folder.path / "gateway" / "admitted-keys"
+    record, file = folder.read(), folder.path / "gateway" / "admitted-keys"
     assert record is not None
     before = file.read_text()
     gateway = [part.pid for part in record.parts if part.name == "gateway"]
@@ -220,7 +222,7 @@ def listed(folder: StateFolder, key: NodeKey) -> Iterator[None]:
 
 
 def test_a_node_waits_until_its_key_is_declared_and_leaves_when_it_is_not(
-    hospitals: Federation, folder: StateFolder, tmp_path: Path
+    hospitals: Federation, folder: StateDirectory, tmp_path: Path
 ) -> None:
     """An unlisted key waits and says so, joins soon after it is listed, and leaves when it is taken out."""
     key, file = NodeKey.generate(), folder.path / "superlink" / "nodes.json"
@@ -288,7 +290,7 @@ def test_without_a_gateway_it_says_who_may_do_what_and_ends_under_followers(
         assert len({endpoint["address"] for endpoint in said["endpoints"].values()}) == 1
         assert any("every user of this machine may start runs" in warning for warning in said["warnings"])
         assert "tenant home brings its keys: stand-ins" in done.stderr
-        connection = Connection.load(connection_file(state_of(file, "bare").path, "analyst"))
+        connection = Connection.load(StateDirectory.of(file, "bare").connection_file("analyst"))
         assert connection.client_certificate is None
         assert [node.status for node in runs.list_nodes(connection)] == ["online"]
         # A SuperLink with a follower of logs does not end by itself (flwr 1.41).
@@ -332,9 +334,9 @@ def test_a_federation_ends_with_the_python_that_started_it(tmp_path: Path) -> No
         assert holder.stdout.readline().strip().endswith("users/default.toml")
         kill(holder.pid)
     until_gone(file)
-    until(lambda: running(state_of(file, "held")) is None, GONE, "its supervisor is left")
+    until(lambda: StateDirectory.of(file, "held").running() is None, GONE, "its supervisor is left")
     with pytest.raises(LocalError, match="no local federation runs here"):
-        connection_file(state_of(file, "held").path)
+        StateDirectory.of(file, "held").connection_file()
 
 
 def test_options_are_the_same_for_python_and_the_command_line() -> None:

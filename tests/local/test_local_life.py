@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.local.state import PartRecord, read_record
+from flowerbed.local.state import ProcessStatus
 from support.local_federation import (
     GONE,
     LIMIT,
@@ -40,14 +40,14 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     run("down", file)
 
 
-def part(file: Path, name: str) -> PartRecord:
-    record = read_record(state(file))
+def part(file: Path, name: str) -> ProcessStatus:
+    record = state(file).read()
     assert record is not None
     return next(part for part in record.parts if part.name == name)
 
 
 def started(file: Path) -> bool:
-    record = read_record(state(file))
+    record = state(file).read()
     return record is not None and len(record.parts) > 3
 
 
@@ -77,8 +77,8 @@ def test_what_crashes_is_reported_and_started_again(file: Path) -> None:
         until(lambda: health(file).healthy, 60, "all well again")
         assert health(file).nodes[0].node_id == before
 
-        kill(next(pid for pid in processes(file) if "guardian" in command(pid)))
-        until(lambda: any("guardian" in command(pid) for pid in processes(file)), 5, "another guardian")
+        kill(next(pid for pid in processes(file) if "watchdog" in command(pid)))
+        until(lambda: any("watchdog" in command(pid) for pid in processes(file)), 5, "another watchdog")
 
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
@@ -94,7 +94,7 @@ def command(pid: int) -> str:
 
 @pytest.mark.needs("haproxy")
 def test_a_killed_supervisor_leaves_nothing(file: Path, hello: Path) -> None:
-    """After SIGKILL of the supervisor its guardian ends every process, apps too; status says the truth."""
+    """After SIGKILL of the supervisor its watchdog ends every process, apps too; status says the truth."""
     with foreground(file) as process:
         until_online(file, process)
         done = run("submit", hello, "-f", file, "--set", "seconds=300.0", "--detach")
@@ -134,7 +134,7 @@ def test_a_killed_shell_takes_its_federation_along(file: Path) -> None:
     with subprocess.Popen(["sh", "-c", script], stderr=subprocess.DEVNULL) as shell:
         until_online(file)
         kill(shell.pid)
-    until(lambda: read_record(state(file)) is None, GONE, "the record gone")
+    until(lambda: state(file).read() is None, GONE, "the record gone")
     until_gone(file)
 
 

@@ -21,7 +21,7 @@ from flowerbed.flower.connection import Connection
 from flowerbed.flower.errors import refusal
 from flowerbed.flower.programs import supernode
 from flowerbed.identities import CertificateAuthority, NodeKey
-from flowerbed.local import Federation, state_of
+from flowerbed.local import Federation, StateDirectory
 from support.local_federation import until
 from support.paths import ROOT
 
@@ -39,7 +39,9 @@ def node(hospitals: Federation, tmp_path: Path) -> Callable[..., list[str]]:
             "state": str(tmp_path / "state"),
             "reason-file": str(tmp_path / "reason"),
             "superlink": hospitals.record.endpoints["fleet"].address,
-            "root-certificates": str(state_of(hospitals.file, "hospitals").path / "gateway" / "ca.crt"),
+            "root-certificates": str(
+                StateDirectory.of(hospitals.file, "hospitals").path / "gateway" / "ca.crt"
+            ),
             "auth-supernode-private-key": str(tmp_path / "key"),
             **{name.replace("_", "-"): value for name, value in changes.items()},
         }
@@ -112,7 +114,7 @@ def test_a_wrong_clock_is_named(
     monkeypatch.setattr(Clock, "wrong_by", timedelta(seconds=seconds))
     monkeypatch.setattr(supernode, "datetime", Clock)
     (tmp_path / "key").write_bytes(NodeKey.generate().private)
-    state = state_of(hospitals.file, "hospitals")
+    state = StateDirectory.of(hospitals.file, "hospitals")
     key = supernode.read_key(state.node("hospitals-north-0") / "key" if seconds else tmp_path / "key")
     assert key is not None
     roots = state.path / "gateway" / "ca.crt"

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
+
+from flowerbed.errors import UsageError
+from flowerbed.flower.app.app import load
+
+HERE = f"Python {sys.version_info.major}.{sys.version_info.minor}"  # as messages name it
 PYPROJECT = """\
 [project]
 name = "tiny"
@@ -69,3 +76,15 @@ def pyproject(old: str, new: str) -> dict[str, str]:
     """Return the tiny app's pyproject.toml with one piece of its text replaced."""
     assert old in PYPROJECT
     return {"pyproject.toml": PYPROJECT.replace(old, new)}
+
+
+def client(line: str) -> dict[str, str]:
+    """Return the module of the ClientApp with a line above it."""
+    return {"tiny/client.py": f"{line}\n{CLIENT}"}
+
+
+def refusals(folder: Path) -> list[str]:
+    """Return the lines of the message by which an app is refused, without its place."""
+    with pytest.raises(UsageError) as refused:
+        load(folder)
+    return [line.removeprefix(f"{folder}: ") for line in refused.value.what.splitlines()]

@@ -8,23 +8,23 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from flowerbed.identities import CertificateAuthority, clock
-from flowerbed.identities.certificates import Place
+from flowerbed.identities import CertificateAuthority, validity
+from flowerbed.identities.certificates import KeyPairLocation
 
 NOW = datetime(2026, 11, 24, 6, 30, 0, tzinfo=UTC)
 LONG_NAME = ".".join(["a" * 40, "b" * 40, "example.org"])
-PLACE = Place("server certificate", "x.crt", "x.key", "make a new one")
+PLACE = KeyPairLocation("server certificate", "x.crt", "x.key", "make a new one")
 
 
 @pytest.fixture(autouse=True)
 def fixed_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "now", lambda: NOW)
+    monkeypatch.setattr(validity, "now", lambda: NOW)
 
 
 @pytest.fixture(scope="module")
 def authority() -> CertificateAuthority:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "now", lambda: NOW)
+        patch.setattr(validity, "now", lambda: NOW)
         return CertificateAuthority.create("hospitals")
 
 

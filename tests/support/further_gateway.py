@@ -14,7 +14,7 @@ import pytest
 
 from flowerbed.local import Federation
 from flowerbed.local.ports import reserve
-from flowerbed.local.state import state_of
+from flowerbed.local.state import StateDirectory
 from support.gateway_calls import call, trust
 from support.local_federation import until
 from support.paths import ROOT
@@ -31,7 +31,7 @@ def start(hospitals: Federation, tmp_path: Path) -> Iterator[Start]:
 
         def begin(users: str = "olga operator\n", **settings: str) -> dict[str, str]:
             own = tmp_path / "gateway"
-            shutil.copytree(state_of(hospitals.file, "hospitals").path / "gateway", own)
+            shutil.copytree(StateDirectory.of(hospitals.file, "hospitals").path / "gateway", own)
             (own / "users").write_text(users)
             reservation = reserve(LISTENERS, {}, {})
             stack.callback(reservation.release)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.identities import CertificateAuthority, ClientCertificate, ServerCertificate, clock
+from flowerbed.identities import CertificateAuthority, ClientCertificate, ServerCertificate, validity
 
 NAME = "hospitals-superlink-fleet.hub.svc"
 LONG_NAME = ".".join(["a" * 60, "b" * 60, "example.org"])
 TLS_VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
-EARLIER = clock.now() - timedelta(days=30)
+EARLIER = validity.now() - timedelta(days=30)
 ANSWER = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -32,7 +32,7 @@ class Authorities:
 @pytest.fixture(scope="module")
 def authorities() -> Authorities:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "now", lambda: EARLIER)
+        patch.setattr(validity, "now", lambda: EARLIER)
         return Authorities()
 
 
@@ -47,7 +47,7 @@ def analyst(authority: CertificateAuthority, days: int = 30) -> ClientCertificat
 
 def expired(authority: CertificateAuthority) -> ClientCertificate:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "now", lambda: EARLIER)
+        patch.setattr(validity, "now", lambda: EARLIER)
         return analyst(authority, 10)
 
 

@@ -128,6 +128,12 @@ def renamed(old: bytes, new: bytes, *, directory: bool = True, header: bool = Tr
 
 def hostile() -> Iterator[Hostile]:
     """Yield all of them."""
+    for part in (_names, _kinds, _doubles, _sizes, _archives, _contents):
+        yield from part()
+
+
+def _names() -> Iterator[Hostile]:
+    """Yield those with names that lead elsewhere, or that nobody can read."""
     outside = "would be written outside the app's folder"
     for name in (
         "../e.py",
@@ -144,6 +150,10 @@ def hostile() -> Iterator[Hostile]:
     yield "escape in a name", with_entry("a\x1b[2J.py"), "control characters"
     yield "newline in a name", with_entry("a\nb.py"), "control characters"
     yield "long name", with_entry("a" * 600 + ".py"), "a very long one"
+
+
+def _kinds() -> Iterator[Hostile]:
+    """Yield those with entries that are no files that Flower packs."""
     yield "link", with_entry("l.py", b"/etc/passwd", mode=stat.S_IFLNK | 0o777), "is a symbolic link"
     yield "device", with_entry("d.py", mode=stat.S_IFCHR | 0o666), "is no ordinary file"
     yield "pipe", with_entry("p.py", mode=stat.S_IFIFO | 0o666), "is no ordinary file"
@@ -153,6 +163,10 @@ def hostile() -> Iterator[Hostile]:
     yield "no such method", lambda: patched(pack(APP), "tiny/client.py", method=99), "compressed in a way"
     yield "nested archive", with_entry("inner.zip", pack(APP)), "of a kind that Flower never packs"
     yield "program", with_entry("run.sh"), "of a kind that Flower never packs"
+
+
+def _doubles() -> Iterator[Hostile]:
+    """Yield those with names that stand for two things, or for none."""
     yield "twice", with_entry("tiny/client.py", CLIENT.encode()), "is there more than once"
     yield "other case", with_entry("tiny/Client.py"), "is the same name on some disks"
     yield "other accents", lambda: pack({**APP, "é.py": b"", "e\u0301.py": b""}), "is the same name"
@@ -160,6 +174,10 @@ def hostile() -> Iterator[Hostile]:
     yield "cp437 name", lambda: renamed(b"aXb.py", b"a\x82b.py"), "has a name that is not UTF-8"
     yield "broken UTF-8", lambda: renamed("aéb.py".encode(), b"a\xff\xffb.py"), "not a FAB"
     yield "two names", lambda: renamed(b"one.py", b"two.py", header=False), "not a FAB"
+
+
+def _sizes() -> Iterator[Hostile]:
+    """Yield those that are larger than they say, or than anybody would read."""
     yield (
         "bomb",
         with_entry("b.py", bytes(65 * MEBIBYTE), method=zipfile.ZIP_DEFLATED),
@@ -171,6 +189,10 @@ def hostile() -> Iterator[Hostile]:
     yield "zip64 place", lambda: zip64(1, 2**60), "overlaps with another"
     yield "many entries", many_entries, "more than 10,000 files"
     yield "many links", many_links, "and 1,980 more of these"
+
+
+def _archives() -> Iterator[Hostile]:
+    """Yield those whose archive or manifest is damaged."""
     yield "wrong checksum", lambda: patched(pack(APP), "tiny/client.py", crc=1), "not a FAB"
     yield "wrong size", lambda: patched(pack(APP), "tiny/client.py", unpacked=3), "not a FAB"
     yield "empty", lambda: b"", "not a FAB"
@@ -183,6 +205,10 @@ def hostile() -> Iterator[Hostile]:
         lambda: pack(APP).replace(b"tiny/client.py,", b"\xff\xfe\xff/client.py,"),
         "not",
     )
+
+
+def _contents() -> Iterator[Hostile]:
+    """Yield those with files that take too much to read."""
     yield "large pyproject", with_file("pyproject.toml", b"#" * MEBIBYTE), "at most 262,144 are read"
     yield "deep lists", with_file("pyproject.toml", b"a = " + b"[" * 50_000), "deep"
     yield "deep tables", with_file("pyproject.toml", b"a." * 50_000 + b"a = 1"), "deep"

@@ -33,71 +33,75 @@ class Server:
         identity = self.authority.issue_server(("localhost",), ("127.0.0.1",), 1)
         (root / "ca.crt").write_bytes(self.authority.certificate)
         (root / "server.pem").write_bytes(identity.certificate + identity.private_key)
+
+        class Handler(_Handler):
+            site = self
+
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(root / "server.pem")
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
         self.address = f"localhost:{self.http.server_address[1]}"
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
+class _Handler(BaseHTTPRequestHandler):
+    """Answers for `site`, which a subclass has."""
 
-            def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name.replace("_", "-"), value)
-                self.end_headers()
-                self.wfile.write(body)
+    site: Server
 
-            def refused(self) -> bool:
-                shown = self.headers.get("Authorization", "")
-                path = self.path.partition("?")[0]
-                server.seen.append((path, shown))
-                if path in server.redirects:
-                    self.answer(302, Location=server.redirects[path])
-                elif path in server.answers:
-                    server.answers[path](self)
-                elif server.allowed and shown not in server.allowed:
-                    self.answer(401, WWW_Authenticate='Basic realm="x"')
-                else:
-                    return False
-                return True
+    def log_message(self, *_: object) -> None:
+        pass
 
-            def do_GET(self) -> None:
-                if self.refused():
-                    return
-                file = server.root / self.path.partition("?")[0].lstrip("/")
-                if self.path.startswith("/git/"):
-                    self.git(b"")
-                elif file.is_file():
-                    self.answer(200, file.read_bytes())
-                else:
-                    self.answer(404)
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
 
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                if not self.refused():
-                    self.git(body)
+    def refused(self) -> bool:
+        shown = self.headers.get("Authorization", "")
+        path = self.path.partition("?")[0]
+        self.site.seen.append((path, shown))
+        if path in self.site.redirects:
+            self.answer(302, Location=self.site.redirects[path])
+        elif path in self.site.answers:
+            self.site.answers[path](self)
+        elif self.site.allowed and shown not in self.site.allowed:
+            self.answer(401, WWW_Authenticate='Basic realm="x"')
+        else:
+            return False
+        return True
 
-            def do_PATCH(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if not self.refused():
-                    server.patches.append((self.path, body))
-                    self.answer(200, b"{}")
+    def do_GET(self) -> None:
+        if self.refused():
+            return
+        file = self.site.root / self.path.partition("?")[0].lstrip("/")
+        if self.path.startswith("/git/"):
+            self.git(b"")
+        elif file.is_file():
+            self.answer(200, file.read_bytes())
+        else:
+            self.answer(404)
 
-            def git(self, body: bytes) -> None:
-                env = git_environment(server.root, self, body)
-                if server.old_git:
-                    del env["GIT_PROTOCOL"]
-                done = subprocess.run([GIT_BACKEND], input=body, env=env, capture_output=True, check=False)
-                status, kind, content = cgi_answer(done.stdout)
-                self.answer(status, content, Content_Type=kind)
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if not self.refused():
+            self.git(body)
 
-        return Handler
+    def do_PATCH(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.refused():
+            self.site.patches.append((self.path, body))
+            self.answer(200, b"{}")
+
+    def git(self, body: bytes) -> None:
+        env = git_environment(self.site.root, self, body)
+        if self.site.old_git:
+            del env["GIT_PROTOCOL"]
+        done = subprocess.run([GIT_BACKEND], input=body, env=env, capture_output=True, check=False)
+        status, kind, content = cgi_answer(done.stdout)
+        self.answer(status, content, Content_Type=kind)
 
 
 def git_environment(root: Path, request: BaseHTTPRequestHandler, body: bytes) -> dict[str, str]:

@@ -12,16 +12,16 @@ import yaml
 
 from flowerbed.identities import (
     Event,
-    clock,
     ensure_authority,
     ensure_coordinator,
     ensure_node_keys,
     ensure_user,
+    validity,
 )
 from flowerbed.plan import Plan, User
 
 ANALYST = User(name="analyst", role="submitter")
-REAL_NOW = clock.now
+REAL_NOW = validity.now
 
 
 def ensure_all(plan: Plan, folder: Path) -> list[Event]:
@@ -64,7 +64,7 @@ def travel(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], datetime]:
 
     def to(days: float) -> datetime:
         moment = beginning + timedelta(days=days)
-        monkeypatch.setattr(clock, "now", lambda: moment)
+        monkeypatch.setattr(validity, "now", lambda: moment)
         return moment
 
     to(0)

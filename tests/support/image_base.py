@@ -10,7 +10,7 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
-from flowerbed.images.tools import uv
+from flowerbed.images.processes import uv
 
 PROGRAMS = (
     "sh",

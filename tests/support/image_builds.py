@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.images.tools import uv
+from flowerbed.images.processes import uv
 from support.image_base import make_base
 from support.needed import require
 from support.ports import free_port

@@ -25,8 +25,8 @@ from flowerbed.errors import Problem
 from flowerbed.flower.runs import Outcome
 from flowerbed.identities.inventory import Certificate
 from flowerbed.images.build import Built
+from flowerbed.kubernetes.diagnosis.federation_status import FederationStatus
 from flowerbed.kubernetes.diagnosis.findings import Finding
-from flowerbed.kubernetes.diagnosis.report import FederationStatus
 from flowerbed.kubernetes.verbs.apply import Applied
 from flowerbed.kubernetes.verbs.diff import Difference
 from flowerbed.kubernetes.verbs.uninstall import Uninstalled

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from flowerbed.declaration import load_plan
-from flowerbed.local.guardian import marked
 from flowerbed.local.health import Status, status
-from flowerbed.local.state import StateFolder, read_record, state_of
+from flowerbed.local.state import StateDirectory
+from flowerbed.local.watchdog_process import marked_processes
 
 LIMIT = 100.0  # seconds that a federation may take to come up on a busy machine
 GONE = 12.0  # seconds within which nothing may be left of it, however it ended
@@ -51,9 +51,9 @@ def declare(folder: Path, text: str) -> Path:
     return file
 
 
-def state(file: Path) -> StateFolder:
+def state(file: Path) -> StateDirectory:
     """Return the state folder of a declaration."""
-    return state_of(file, load_plan(file).name)
+    return StateDirectory.of(file, load_plan(file).name)
 
 
 def health(file: Path) -> Status:
@@ -111,11 +111,11 @@ def until_online(file: Path, process: subprocess.Popen[str] | None = None) -> in
     def online() -> bool:
         if process is not None and process.poll() is not None:
             raise AssertionError((file.parent / "up.log").read_text())
-        record = read_record(state(file))
+        record = state(file).read()
         return record is not None and record.state == "online"
 
     until(online, LIMIT, f"{file} online")
-    record = read_record(state(file))
+    record = state(file).read()
     assert record is not None
     return record.pid
 
@@ -123,7 +123,7 @@ def until_online(file: Path, process: subprocess.Popen[str] | None = None) -> in
 def processes(file: Path) -> list[int]:
     """Return every process that belongs to a federation: by its environment or its command line."""
     path = str(state(file).path).encode()
-    found = set(marked(state(file).mark))
+    found = set(marked_processes(state(file).mark))
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if path in (folder / "cmdline").read_bytes():

@@ -22,9 +22,9 @@ from flowerbed import runs
 from flowerbed.errors import FlowerbedError
 from flowerbed.flower.client import FlowerClient, messages
 from flowerbed.flower.connection import Connection
-from flowerbed.identities import CertificateAuthority, NodeKey, clock
+from flowerbed.identities import CertificateAuthority, NodeKey, validity
 from flowerbed.identities.revocations import key_fingerprint
-from flowerbed.local.files import write_start
+from flowerbed.local.process_files import write_start
 from support.needed import require
 from support.paths import ROOT
 from support.ports import free_port
@@ -77,8 +77,8 @@ class Federation:
         authority: CertificateAuthority | None = None,
     ) -> None:
         """Write a certificate of a user's that ends after so many seconds, as FILE.crt and FILE.key."""
-        begin = clock.now() + timedelta(seconds=seconds) - timedelta(days=1)
-        with mock.patch.object(clock, "now", return_value=begin):
+        begin = validity.now() + timedelta(seconds=seconds) - timedelta(days=1)
+        with mock.patch.object(validity, "now", return_value=begin):
             certificate = (authority or self._authority).issue_client(user, "any", 1)
         self.write(f"{file or user}.crt", certificate.certificate)
         self.write(f"{file or user}.key", certificate.private_key)

@@ -11,95 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowerbed import runs
 from flowerbed.runs import records
 from support.local_federation import until
 from support.loopback_federation import LIMIT, running
+from support.outcome_faults import CALM, NODES, ROUND, apps, faults
 from support.outcome_trials import Seen, Trials
 
 BRIEF = 90.0  # seconds that the certificate is good for which expires
 LONG = ("--set", "ticks=1000")
-CALM = ("--set", "ticks=0")
-ROUND = (*CALM, "--set", "rounds=1")
-EVALUATION = (*ROUND, "--set", "evaluation=1.0", "--set", "phase=evaluate")
 IMPATIENT = 8.0  # seconds that a round takes in which nobody answers, or nobody else
-NODES = ("north-0", "west-0")
-# How a process ends without a word. Its node is busy with it for a minute, so each has one of its own.
-SUDDEN = {"exit-0": "os._exit", "quit-0": "sys.exit", "kill-0": "SIGKILL", "fault-0": "SIGSEGV"}
-
-
-def faults(*nodes: str, fault: str) -> tuple[str, ...]:
-    """Return the flags by which nodes go wrong."""
-    return ("--set", f"faults={' '.join(f'{node}={fault}' for node in nodes)}")
-
-
-def _apps(trials: Trials) -> None:
-    """Apps that come to their end, or go wrong in the ServerApp or in ClientApps."""
-    ids = trials.start_nodes((*NODES, *SUDDEN))
-    both = (*ROUND, "--set", f"nodes={ids[NODES[0]]} {ids[NODES[1]]}")
-    evaluation = (*both, *EVALUATION)
-    alone = [("--set", "min-nodes=1", "--set", f"nodes={ids[node]}") for node in NODES]
-
-    def sudden(node: str, fault: str) -> None:
-        chosen = ("--set", f"nodes={ids[node]} {ids[NODES[0]]}")
-        arguments = (*ROUND, *chosen, *faults(node, fault=fault))
-        trials.run(f"the ClientApp of one node of two ends by {fault}", *arguments)
-
-    def server(name: str, fault: str) -> Callable[[], object]:
-        return lambda: trials.run(name, *CALM, "--set", f"server={fault}")
-
-    def one_node() -> None:
-        run_id = trials.run(
-            "the ClientApp raises on one node of two", *both, *faults(NODES[0], fault="raises")
-        )
-        known = runs.get_run(trials.federation.connection(), run_id)
-        assert known.overrides["faults"] == f"{NODES[0]}=raises"
-        assert min(known.bytes_sent, known.bytes_received, known.computing) > 0
-        strictly = trials.begin("--require-all-replies", attach=run_id)
-        trials.end("the same, with `--require-all-replies`", strictly)
-
-    def too_few_nodes() -> None:
-        run_id = trials.running("Waiting for nodes", *ROUND, "--set", "min-nodes=9")
-        submission = trials.begin("--timeout", "4s", attach=run_id)
-        trials.end("there are too few nodes for it, with `--timeout 4s`", submission)
-        trials.stop(run_id)
-
-    def clients(name: str, *arguments: str, app: str = "tiny") -> Callable[[], object]:
-        return lambda: trials.run(name, *both, *arguments, app=app)
-
-    def one_client(name: str, *arguments: str, fault: str = "", node: int = 0) -> Callable[[], object]:
-        wrong = faults(NODES[node], fault=fault) if fault else ()
-        return lambda: trials.run(name, *ROUND, *alone[node], *wrong, *arguments)
-
-    trials.together(
-        *(lambda node=node, fault=fault: sudden(node, fault) for node, fault in SUDDEN.items()),
-        *(server(f"the ServerApp ends by {fault}", fault) for fault in ("os._exit", "sys.exit", "SIGKILL")),
-        clients("all nodes reply"),
-        one_node,
-        clients("the ClientApp raises on all nodes", *faults(*NODES, fault="raises")),
-        one_client("the ClientApp of the only node raises an exception of its own", fault="own"),
-        one_client("the ClientApp of the only node runs out of memory in Python", fault="memory", node=1),
-        clients("the ClientApp imports a module that no node has", *faults(*NODES, fault="import")),
-        clients("the module of the ClientApp cannot be imported", app="client-import"),
-        one_client("the exception of a ClientApp is very long", fault="long"),
-        clients("one node fails to evaluate", *EVALUATION, *faults(NODES[0], fault="raises")),
-        lambda: trials.run("all nodes fail to evaluate", *evaluation, *faults(*NODES, fault="raises")),
-        one_client("the loss is infinite", "--set", "loss=inf", node=1),
-        one_client("the loss is not a number", "--set", "loss=nan"),
-        one_client("the strategy gives no figures", "--set", "metrics=false", node=1),
-        one_client("a reply lacks what the strategy averages by", fault="weightless"),
-        too_few_nodes,
-        lambda: trials.run("the ServerApp comes to its end, without any round", "--set", "ticks=1"),
-        lambda: trials.run("the ServerApp raises", *CALM, "--set", "ending=no data"),
-        server("the ServerApp reads a key that does not exist", "key"),
-        server("the ServerApp ends by SIGTERM", "SIGTERM"),
-        server("the ServerApp raises without a text", "nothing"),
-        server("the ServerApp recurses without end", "recursion"),
-        server("the exception of the ServerApp is very long", "long"),
-        server("the exception of the ServerApp has two lines", "lines"),
-        lambda: trials.run("the module of the ServerApp cannot be imported", *CALM, app="server-import"),
-        lambda: trials.run("the run config gets a value of another type", "--set", "rounds=many"),
-    )
 
 
 def _silence(trials: Trials) -> None:
@@ -286,7 +206,7 @@ def tried(folder: Path) -> Iterator[dict[str, Seen]]:
                 seen.update(trials.seen)
 
     with ThreadPoolExecutor() as pool:
-        begun = [pool.submit(done, part) for part in (_apps, _silence, _departures, _following)]
+        begun = [pool.submit(done, part) for part in (apps, _silence, _departures, _following)]
     try:
         yield seen
     finally:

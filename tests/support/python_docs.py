@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from pathlib import Path
 
 from support.paths import ROOT
 
@@ -37,6 +38,21 @@ def main(grid, context):
     told["sha256"] = "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"
     print("artifact", json.dumps(told), flush=True)
 """
+# The same, with other figures and a pause after each round.
+PACED = (
+    APP.replace("import json\n", "import json\nimport time\n", 1)
+    .replace("    told = {", "        time.sleep(context.run_config['pause'])\n    told = {", 1)
+    .replace('"<b>": number', '"loss": 0.5**number', 1)
+)
+
+
+def write_paced(above: Path) -> Path:
+    """Write the app into a directory `told`; it pauses after each round."""
+    folder = above / "told"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(PYPROJECT + "pause = 0.0\n")
+    (folder / "told.py").write_text(PACED)
+    return folder
 
 
 class Rows(HTMLParser):

@@ -14,7 +14,7 @@ from flowerbed.flower.client import FlowerClient, messages
 from flowerbed.flower.connection import Connection
 from flowerbed.identities.authority import CertificateAuthority
 from flowerbed.identities.certificates import ClientCertificate
-from flowerbed.identities.nodekey import NodeKey
+from flowerbed.identities.node_keys import NodeKey
 from support.chart_release import Release, render
 from support.local_pod import LocalPod, wait_for
 from support.needed import require

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from flowerbed import documents
 from flowerbed.backups.archive import Manifest
-from flowerbed.bundles.record import Party
+from flowerbed.bundles.manifest import PartyEntry
 from flowerbed.flower.app.run_config import Scalar
 from flowerbed.flower.json_text import dumps, loads
 from flowerbed.flower.text import screened
 from flowerbed.identities.issued import Issued
 from flowerbed.identities.revocations import Revocations
-from flowerbed.images.record import Record as ImagesRecord
-from flowerbed.local.state import Record as LocalRecord
+from flowerbed.images.images_lock import ImagesLock
+from flowerbed.local.state import LocalState
 from flowerbed.plan import Plan
 from flowerbed.runs import NodeRecord, RunRecord, records
 from flowerbed.runs.metrics import parse
@@ -33,7 +33,7 @@ from support.document_values import BROKEN_TEXTS, TEXTS, values
 
 KEPT = [
     records.Record, Submitted, Report, Comparison, RunRecord, NodeRecord,
-    LocalRecord, dict[str, int], dict[str, str], Manifest, dict[str, Party], Plan,
+    LocalState, dict[str, int], dict[str, str], Manifest, dict[str, PartyEntry], Plan,
     Revocations, tuple[Issued, ...],
 ]  # fmt: skip
 
@@ -106,11 +106,11 @@ def test_what_submit_leaves_can_be_read(config: dict[str, Scalar]) -> None:
         assert told(found.config) == told(config)
 
 
-@given(values(ImagesRecord, TEXTS))
-def test_the_record_of_images_can_be_read(record: ImagesRecord) -> None:
+@given(values(ImagesLock, TEXTS))
+def test_the_record_of_images_can_be_read(record: ImagesLock) -> None:
     """It is YAML, of texts alone."""
     text = msgspec.yaml.encode(msgspec.to_builtins(record))
-    assert msgspec.yaml.decode(text, type=ImagesRecord) == record
+    assert msgspec.yaml.decode(text, type=ImagesLock) == record
 
 
 FIGURES: list[Callable[[str], str]] = [

@@ -2,14 +2,8 @@
 Names: the chart's one home of them. Helpers that give several things return YAML: read them with `fromYaml`.
 */}}
 
-{{/* Base of every name. At most 52 characters, so that a Job's fingerprint fits in a label of 63. */}}
-{{- define "app.fullname" -}}
-{{- $name := default .Release.Name .Values.fullnameOverride -}}
-{{- if or (gt (len $name) 52) (contains "." $name) -}}
-{{- printf "%s-%s" ($name | replace "." "-" | trunc 43 | trimSuffix "-") ($name | sha256sum | trunc 8) -}}
-{{- else -}}
-{{- $name -}}
-{{- end -}}
+{{/* The federation's name, for labels: empty, because this chart is not given it. */}}
+{{- define "app.federation" -}}
 {{- end -}}
 
 {{/* Every object's name, by what it is. */}}

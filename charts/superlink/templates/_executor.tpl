@@ -1,9 +1,6 @@
 {{/* Environment of a SuperExec that only starts pods: Flower's own, and the client of the Kubernetes API. */}}
 {{- define "superlink.executorEnv" -}}
-{{- range $name, $value := include "superlink.flowerEnv" . | fromYaml }}
-- name: {{ $name | quote }}
-  value: {{ $value | quote }}
-{{- end }}
+{{- include "superlink.envList" (include "superlink.flowerEnv" . | fromYaml) }}
 - name: PYTHONPATH
   value: /client
 {{- end -}}

@@ -57,11 +57,6 @@ superlink: {{ $name }}
 superexec: {{ ternary (printf "%s-superexec" $name) $name $account.create }}
 {{- end -}}
 
-{{/* Namespace of the task pods. */}}
-{{- define "superlink.taskNamespace" -}}
-{{- default (printf "%s-tasks" .Release.Namespace) .Values.tasks.namespace -}}
-{{- end -}}
-
 {{/*
 Per audience: what its parties dial. `listen` is the gateway's port, `service` the Service's, `host` and `port` what stands
 in a party's settings (port 0: Kubernetes has yet to pick it).

@@ -1,20 +1,3 @@
-{{/* DNS, as an egress rule: every pod that dials a name needs it. */}}
-{{- define "superlink.toDns" -}}
-- to:
-    - namespaceSelector:
-        matchLabels: {kubernetes.io/metadata.name: {{ .Values.networkPolicy.dnsNamespace | quote }}}
-      {{- with .Values.networkPolicy.dnsPodLabels }}
-      podSelector:
-        matchLabels:
-          {{- toYaml . | nindent 10 }}
-      {{- end }}
-  ports:
-    {{- range .Values.networkPolicy.dnsPorts }}
-    - {port: {{ int . }}, protocol: UDP}
-    - {port: {{ int . }}, protocol: TCP}
-    {{- end }}
-{{- end -}}
-
 {{/* This release's SuperLink, as a peer. */}}
 {{- define "superlink.toSuperLink" -}}
 namespaceSelector:
@@ -23,12 +6,6 @@ podSelector:
   matchLabels:
     {{- include "superlink.selector" . | nindent 4 }}
     app.kubernetes.io/component: superlink
-{{- end -}}
-
-{{/* This release's task pods: Flower's executor gives them the first label, its configuration the second. */}}
-{{- define "superlink.taskSelector" -}}
-app.kubernetes.io/component: taskexecutor
-app.kubernetes.io/instance: {{ include "superlink.fullname" . }}
 {{- end -}}
 
 {{/*

@@ -1,33 +1,13 @@
 {{/* What the tenant gives to ClientApps: environment, volumes and mounts, for the pods and containers in which they run. */}}
 
-{{/* Secrets whose entries become variables. */}}
-{{- define "supernode.appEnvFrom" -}}
-{{- $names := list -}}
-{{- range .Values.secrets }}{{ if .env }}{{ $names = append $names .name }}{{ end }}{{ end -}}
-{{- with $names -}}
-envFrom:
-  {{- range . }}
-  - secretRef:
-      name: {{ . | quote }}
-  {{- end }}
-{{- end }}
-{{- end -}}
-
 {{/*
-Volumes. A Secret's or a claim's name may be too long for a volume's name. Takes (list $ name): the name of the ConfigMap with
+Volumes. A claim's name may be too long for a volume's name. Takes (list $ name): the name of the ConfigMap with
 what is added to Flower's processes.
 */}}
 {{- define "supernode.appVolumes" -}}
 - {{- include "supernode.startVolume" . | nindent 2 }}
 {{- with index . 0 -}}
-{{- range .Values.secrets }}
-{{- if .mountPath }}
-- name: secret-{{ .name | sha256sum | trunc 10 }}
-  secret:
-    secretName: {{ .name | quote }}
-    defaultMode: 0440
-{{- end }}
-{{- end }}
+{{- include "supernode.secretVolumes" .Values.secrets }}
 {{- $seen := dict }}
 {{- range .Values.data }}
 {{- $name := include "supernode.dataVolumeName" . }}
@@ -60,13 +40,7 @@ empty in its own pod.
 {{- $root := index . 0 -}}
 {{- $node := index . 1 -}}
 - {{ include "supernode.startMount" $root }}
-{{- range $root.Values.secrets }}
-{{- if .mountPath }}
-- name: secret-{{ .name | sha256sum | trunc 10 }}
-  mountPath: {{ .mountPath | quote }}
-  readOnly: true
-{{- end }}
-{{- end }}
+{{- include "supernode.secretMounts" $root.Values.secrets }}
 {{- range $root.Values.data }}
 - name: {{ include "supernode.dataVolumeName" . }}
   mountPath: {{ .mountPath | quote }}

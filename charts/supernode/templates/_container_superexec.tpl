@@ -42,8 +42,9 @@ Takes (list $ node): the name of its SuperNode, empty in the SuperNode's own pod
     {{- include "supernode.envWithSecrets" (list . "start") | trim | nindent 4 }}
     {{- end }}
   {{- if ne $apps "kubernetes" }}
-  {{- with include "supernode.appEnvFrom" . }}
-  {{- . | nindent 2 }}
+  {{- with include "supernode.envFrom" .Values.secrets | trim }}
+  envFrom:
+    {{- . | nindent 4 }}
   {{- end }}
   {{- end }}
   # Ready: its SuperNode answers. No liveness probe: a restart would end the ClientApps that run inside.

@@ -55,8 +55,9 @@ below observer.py, which tells the probes. Of all containers it alone mounts the
       value: /state
     {{- include "supernode.envWithSecrets" (list . "start") | trim | nindent 4 }}
   {{- if eq $apps "supernode" }}
-  {{- with include "supernode.appEnvFrom" . }}
-  {{- . | nindent 2 }}
+  {{- with include "supernode.envFrom" .Values.secrets | trim }}
+  envFrom:
+    {{- . | nindent 4 }}
   {{- end }}
   {{- end }}
   {{- if include "supernode.apart" . }}

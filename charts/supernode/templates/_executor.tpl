@@ -1,10 +1,7 @@
 {{/* Environment of a SuperExec that only starts pods: no app runs in it, so the client of the Kubernetes API is what it imports. */}}
 {{- define "supernode.executorEnv" -}}
 {{- $client := dict "PYTHONPATH" "/client" }}
-{{- range $name, $value := mergeOverwrite (include "supernode.flowerEnv" . | fromYaml) (deepCopy .Values.env) $client }}
-- name: {{ $name | quote }}
-  value: {{ $value | replace "$" "$$" | quote }}
-{{- end }}
+{{- include "supernode.envList" (mergeOverwrite (include "supernode.flowerEnv" . | fromYaml) (deepCopy .Values.env) $client) -}}
 {{- end -}}
 
 {{/*

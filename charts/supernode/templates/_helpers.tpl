@@ -1,28 +1,3 @@
-{{/* Labels by which the chart finds its own pods. Objects add app.kubernetes.io/component. */}}
-{{- define "supernode.selector" -}}
-app.kubernetes.io/name: supernode
-app.kubernetes.io/instance: {{ include "supernode.fullname" . }}
-{{- end -}}
-
-{{/* Labels of every object. Never on a pod template: the chart's version there would restart pods at each upgrade. */}}
-{{- define "supernode.labels" -}}
-{{ include "supernode.selector" . }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/version: {{ .Values.flower | quote }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
-{{- end -}}
-
-{{/* Common annotations, for objects that have none of their own: with their indentation, and nothing at all if there are none. */}}
-{{- define "supernode.annotations" -}}
-{{- with .Values.commonAnnotations }}
-  annotations:
-    {{- include "supernode.texts" . | nindent 4 }}
-{{- end }}
-{{- end -}}
-
 {{/*
 Every image's reference by what it runs. Each takes over from the one before it what it does not say itself; digest wins
 over tag, and the chart's appVersion is the last word on tags.
@@ -36,40 +11,27 @@ over tag, and the chart's appVersion is the last word on tags.
 {{- $superexecRegistry := default $image.registry $superexec.registry -}}
 {{- $own := or $task.registry $task.repository $task.tag -}}
 {{- $taskDigest := ternary $task.digest (default $superexec.digest $task.digest) (not (empty $own)) -}}
-supernode: {{ printf "%s/%s%s" $image.registry $image.repository (ternary (printf "@%s" $image.digest) (printf ":%s" $tag) (ne $image.digest "")) | quote }}
-superexec: {{ printf "%s/%s%s" $superexecRegistry $superexec.repository (ternary (printf "@%s" $superexec.digest) (printf ":%s" $superexecTag) (ne $superexec.digest "")) | quote }}
-task: {{ printf "%s/%s%s" (default $superexecRegistry $task.registry) (default $superexec.repository $task.repository) (ternary (printf "@%s" $taskDigest) (printf ":%s" (default $superexecTag $task.tag)) (ne $taskDigest "")) | quote }}
+supernode: {{ include "supernode.imageReference" (list $image.registry $image.repository $tag $image.digest) | quote }}
+superexec: {{ include "supernode.imageReference" (list $superexecRegistry $superexec.repository $superexecTag $superexec.digest) | quote }}
+task: {{ include "supernode.imageReference" (list (default $superexecRegistry $task.registry) (default $superexec.repository $task.repository) (default $superexecTag $task.tag) $taskDigest) | quote }}
 {{- end -}}
 
-{{/*
-Environment that every Flower process needs: no telemetry, no update check, everything that it writes below /tmp, because
-the root file system is read-only and its user may have no home. What stands in `env` wins.
-*/}}
+{{/* Environment of every Flower process. What stands in `env` wins. */}}
 {{- define "supernode.flowerEnv" -}}
-FLWR_TELEMETRY_ENABLED: "0"
-FLWR_DISABLE_UPDATE_CHECK: "1"
-FLWR_HOME: /tmp/flwr
+{{ include "supernode.processEnv" . }}
 FLWR_LOG_LEVEL: {{ .Values.logLevel }}
-HOME: /tmp
 NO_PROXY: {{ concat (list "127.0.0.1" "localhost" ".svc" (printf ".%s" .Values.clusterDomain)) .Values.proxy.noProxy | join "," | quote }}
 {{- if and .Values.proxy.url (not .Values.proxy.existingSecret) }}
 HTTPS_PROXY: {{ .Values.proxy.url | quote }}
 {{- end }}
-TMPDIR: /tmp
-PYTHONDONTWRITEBYTECODE: "1"
-PYTHONUNBUFFERED: "1"
 {{- end -}}
 
-{{/* The same, as Kubernetes lists it. `$` is doubled: Kubernetes would expand $(NAME). Takes (list $ what): "start" with what is
-added to Flower's processes, or "". */}}
+{{/* The same, as Kubernetes lists it. Takes (list $ what): "start" with what is added to Flower's processes, or "". */}}
 {{- define "supernode.env" -}}
 {{- $what := index . 1 -}}
 {{- with index . 0 -}}
 {{- $start := ternary (include "supernode.startEnv" . | fromYaml) dict (eq $what "start") -}}
-{{- range $name, $value := mergeOverwrite (include "supernode.flowerEnv" . | fromYaml) .Values.env $start }}
-- name: {{ $name | quote }}
-  value: {{ $value | replace "$" "$$" | quote }}
-{{- end }}
+{{- include "supernode.envList" (mergeOverwrite (include "supernode.flowerEnv" . | fromYaml) .Values.env $start) -}}
 {{- end }}
 {{- end -}}
 
@@ -83,28 +45,6 @@ added to Flower's processes, or "". */}}
 {{- end }}
 {{- end -}}
 
-{{/* Where a pod of this release may run, and what for. */}}
-{{- define "supernode.scheduling" -}}
-{{- with .Values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ . | quote }}
-{{- end }}
-{{- with .Values.runtimeClassName }}
-runtimeClassName: {{ . | quote }}
-{{- end }}
-{{- end -}}
-
 {{/* The beginning of every pod's spec. */}}
 {{- define "supernode.pod" -}}
 automountServiceAccountToken: false
@@ -115,7 +55,7 @@ imagePullSecrets:
 {{- end }}
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
-{{- include "supernode.scheduling" . }}
+{{- include "supernode.scheduling" .Values }}
 {{- end -}}
 
 {{/* Labels of a pod template, as a map: the selector's win. */}}
@@ -175,35 +115,6 @@ touches a disk; or from an existing Secret. Takes (list $ entries): the entries 
     medium: Memory
     sizeLimit: 1Mi
   {{- end }}
-{{- end -}}
-
-{{/* Whom to trust as the SuperLink; nothing with systemTrust. */}}
-{{- define "supernode.caVolume" -}}
-{{- $tls := .Values.tls -}}
-{{- if not $tls.systemTrust -}}
-- name: ca
-  {{- if $tls.existingSecret }}
-  secret:
-    secretName: {{ $tls.existingSecret | quote }}
-    defaultMode: 0440
-    items:
-      - {key: {{ $tls.key | quote }}, path: ca.crt}
-  {{- else }}
-  configMap:
-    name: {{ default (include "supernode.names" . | fromYaml).ca $tls.existingConfigMap | quote }}
-    items:
-      - {key: {{ ternary $tls.key "ca.crt" (ne $tls.existingConfigMap "") | quote }}, path: ca.crt}
-  {{- end }}
-{{- end }}
-{{- end -}}
-
-{{/* A map of free texts. Quoted, because `toYaml` writes U+0085 and its like as they are, which YAML reads as line breaks. */}}
-{{- define "supernode.texts" -}}
-{{- $lines := list -}}
-{{- range $key, $text := . -}}
-{{- $lines = append $lines (printf "%s: %s" (quote $key) (quote $text)) -}}
-{{- end -}}
-{{- join "\n" $lines -}}
 {{- end -}}
 
 {{/* The environment of what is added to Flower's processes (_start.tpl). */}}

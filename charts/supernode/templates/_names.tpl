@@ -3,15 +3,8 @@ Names and ports: the chart's one home of them. generator/flowerbed/names.py says
 Helpers that give several things return YAML: read them with `fromYaml`.
 */}}
 
-{{/* Base of every name. At most 52 characters: a StatefulSet's pods carry its name and a hash in a label of 63.
-Helm also lets a release's name have dots, which a Service's cannot. */}}
-{{- define "supernode.fullname" -}}
-{{- $name := default .Release.Name .Values.fullnameOverride -}}
-{{- if or (gt (len $name) 52) (contains "." $name) -}}
-{{- printf "%s-%s" ($name | replace "." "-" | trunc 43 | trimSuffix "-") ($name | sha256sum | trunc 8) -}}
-{{- else -}}
-{{- $name -}}
-{{- end -}}
+{{/* The federation's name, for labels: empty, because this chart is not given it. */}}
+{{- define "supernode.federation" -}}
 {{- end -}}
 
 {{/* Every object's name, by what it is. */}}
@@ -47,11 +40,6 @@ superexec: {{ ternary (printf "%s-superexec" $name) $name $account.create | quot
 {{/* Domain of the names under which SuperExecs and task pods dial single SuperNodes. */}}
 {{- define "supernode.runtimeDomain" -}}
 {{ include "supernode.fullname" . }}-runtime.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
-{{- end -}}
-
-{{/* Namespace of the task pods. */}}
-{{- define "supernode.taskNamespace" -}}
-{{- default (printf "%s-tasks" .Release.Namespace) .Values.tasks.namespace -}}
 {{- end -}}
 
 {{/*

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives import serialization
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.connection import Connection
+from flowerbed.identities.ca_bundle import fingerprints_of
 from flowerbed.identities.certificates import ClientCertificate, KeyPair
-from flowerbed.identities.clock import now
-from flowerbed.identities.trust import fingerprints_of
+from flowerbed.identities.validity import now
 
 
 class ConnectionDetails(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,8 +58,8 @@ class FlwrConfig:
                 remedy="give another name by --name, or remove it there",
             )
         added = _without(text, name).rstrip("\n")
-        made = f"{added}\n\n{_table(name, entry)}" if added else _table(name, entry)
-        self._replace(text, made, name, entry)
+        new = f"{added}\n\n{_table(name, entry)}" if added else _table(name, entry)
+        self._replace(text, new, name, entry)
         return True
 
     def remove(self, name: str, entry: Entry) -> None:
@@ -69,11 +69,11 @@ class FlwrConfig:
             self._replace(text, _without(text, name), name, None)
 
     def _read(self) -> str:
-        found = read_file(self.file.resolve(), PRIVATE_MODE)
-        if found is None:
+        file = read_file(self.file.resolve(), PRIVATE_MODE)
+        if file is None:
             return _default()
         try:
-            return found.data.decode()
+            return file.data.decode()
         except UnicodeDecodeError:
             raise UsageError("this is no text in UTF-8", where=str(self.file)) from None
 

@@ -19,13 +19,14 @@ from flowerbed.access.details import common_name
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.proxy import connected
-from flowerbed.local.guard import Guard
+from flowerbed.local.watchdog import Watchdog
 
 HOST = "127.0.0.1"
 CONFIG = Path(__file__).parent / "haproxy.cfg"
-_START = 20.0  # seconds that HAProxy may take to answer
-_STEP = 0.02
-_GRACE = 2.0
+# Of HAProxy, in seconds: until it answers, between two looks, and for an end in order.
+_START_TIMEOUT = 20.0
+_POLL_INTERVAL = 0.02
+_GRACE_PERIOD = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Proxy:
     def check(self) -> None:
         """Raise FlowerbedError if the proxy has ended."""
         if self.process.poll() is not None:
-            said = self.log.read_text(errors="replace").strip()[-2000:]
-            raise FlowerbedError(f"HAProxy ended (exit code {self.process.returncode})\n{said}")
+            printed = self.log.read_text(errors="replace").strip()[-2000:]
+            raise FlowerbedError(f"HAProxy ended (exit code {self.process.returncode})\n{printed}")
 
 
 @contextlib.contextmanager
@@ -128,13 +129,13 @@ def _server_name(connection: Connection) -> str:
             connected(connection.host, connection.port, 10) as plain,
             context.wrap_socket(plain, server_hostname=connection.host) as opened,
         ):
-            found = opened.getpeercert() or {}
+            certificate = opened.getpeercert() or {}
             der = opened.getpeercert(binary_form=True) or b""
     except OSError as error:
         reason = getattr(error, "verify_message", "") or error.strerror or str(error)
         raise UnreachableError(f"{connection.address}: {reason}") from None
-    names = [str(one[1]) for one in found.get("subjectAltName", ()) if one[0] == "DNS"]
-    name = next((one for one in names if "*" not in one), "") or common_name(der)
+    names = [str(pair[1]) for pair in certificate.get("subjectAltName", ()) if pair[0] == "DNS"]
+    name = next((each for each in names if "*" not in each), "") or common_name(der)
     if not name:
         what = (
             f"the certificate of {connection.address} has no DNS name, by which alone HAProxy knows a server"
@@ -154,7 +155,7 @@ def _started(
     program: str, environment: dict[str, str], listener: socket.socket, log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     [(name, value)] = _mark(log.parent).items()
-    guard = Guard(f"{name}={value}")
+    watchdog = Watchdog(f"{name}={value}")
     try:
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -167,20 +168,20 @@ def _started(
                 start_new_session=True,  # the terminal's Ctrl-C is for whoever uses the proxy
                 umask=0o077,
             )
-        guard.add(process.pid)
+        watchdog.add(process.pid)
         try:
             yield process
         finally:
             _end(process)
-            guard.remove(process.pid)
+            watchdog.remove(process.pid)
     finally:
-        guard.close()
+        watchdog.close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(_GRACE)
+        process.wait(_GRACE_PERIOD)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -188,7 +189,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _await(running: Proxy) -> None:
     """Wait until the proxy answers a call without the password, by refusing it."""
-    end = time.monotonic() + _START
+    end = time.monotonic() + _START_TIMEOUT
     while True:
         running.check()
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -199,4 +200,4 @@ def _await(running: Proxy) -> None:
                     return
         if time.monotonic() > end:
             raise FlowerbedError(f"HAProxy does not answer on {HOST}:{running.port}")
-        time.sleep(_STEP)
+        time.sleep(_POLL_INTERVAL)

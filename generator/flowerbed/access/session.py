@@ -20,7 +20,7 @@ from flowerbed.files import PRIVATE_MODE, write_atomic
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.proxy import no_proxy, sparing_loopback
 
-_POLL = 0.2
+_POLL_INTERVAL = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Session:
         """Wait for the proxy's end, which only a failure brings. Raises FlowerbedError."""
         while self.proxy:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.proxy.process.wait(_POLL)
+                self.proxy.process.wait(_POLL_INTERVAL)
             self.proxy.check()
 
 

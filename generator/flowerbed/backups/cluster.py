@@ -20,31 +20,31 @@ import msgspec
 
 from flowerbed.backups.archive import PIECE, BrokenOffError, Manifest, Progress, opened, write
 from flowerbed.backups.pod import CONTAINER, holding, program
+from flowerbed.cluster.objects import parse_objects
+from flowerbed.cluster.programs import Command, Done
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
 from flowerbed.flower.programs.superlink_state import Facts
-from flowerbed.kubernetes.diagnosis.facts import gather
-from flowerbed.kubernetes.objects import parse
-from flowerbed.kubernetes.parties import Commands
-from flowerbed.kubernetes.programs import Command, Done, Programs, failure
+from flowerbed.kubernetes.diagnosis.facts import gather_facts
 from flowerbed.names import STATE_DATABASE, node_name
 
 Tell = Callable[[str], None]
 _LONGEST_LINE = 1 << 16
-_PAUSE = 0.5
+_POLL_INTERVAL = 0.5
 # How long, in seconds, pods may take to end and to start: images are there already.
-_ENDING, _STARTING = 120.0, 120.0
+_STOP_TIMEOUT, _START_TIMEOUT = 120.0, 120.0
 _PYTHON = "python"  # as the chart's value `python`: on the PATH of Flower's own images
 
 
-def back_up(commands: Commands, name: str, path: Path, progress: Progress) -> Manifest:
+def back_up_cluster(cluster: Cluster, name: str, path: Path, progress: Progress) -> Manifest:
     """Write a backup of the SuperLink that runs, and return what it holds.
 
     Raises UsageError, UnreachableError, NotAllowedError, FlowerbedError.
     """
-    pod = node_name(commands.party.release, 0)
+    pod = node_name(cluster.party.release, 0)
     copying = (_PYTHON, "-c", program(), "copy", STATE_DATABASE)
-    command = commands.here("exec", pod, "--container", "superlink", "--", *copying)
-    with _streamed(command, commands.party.where) as process:
+    command = cluster.commands.in_namespace("exec", pod, "--container", "superlink", "--", *copying)
+    with _streamed(cluster, command) as process:
         assert process.stdout is not None  # noqa: S101  (it was asked for)
         line = process.stdout.readline(_LONGEST_LINE)
         if not line:
@@ -52,24 +52,24 @@ def back_up(commands: Commands, name: str, path: Path, progress: Progress) -> Ma
         return write(path, name, msgspec.json.decode(line, type=Facts), process.stdout, progress)
 
 
-def restore(programs: Programs, commands: Commands, path: Path, tell: Tell, progress: Progress) -> None:
+def restore_cluster(cluster: Cluster, path: Path, tell: Tell, progress: Progress) -> None:
     """Put a backup in the place of the state of a SuperLink, which is stopped for that.
 
     However it ends, the SuperLink is started again; what was not put back whole changes nothing.
     Raises UsageError, UnreachableError, NotAllowedError, FlowerbedError.
     """
-    _Restoration(programs, commands, tell).run(path, progress)
+    _Restoration(cluster, tell).run(path, progress)
 
 
 class _EndedError(Exception):
-    """The program in the pod has ended before its time; its complaint is on standard error."""
+    """The program in the pod has ended before its time; its error message is on standard error."""
 
 
 @contextlib.contextmanager
-def _streamed(command: Command, where: str) -> Iterator[subprocess.Popen[bytes]]:
+def _streamed(cluster: Cluster, command: Command) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command whose standard input and output are streams of bytes. Raises what its failure means."""
-    with tempfile.TemporaryFile() as complaints:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         broken: BrokenOffError | None = None
         try:
             try:
@@ -82,10 +82,10 @@ def _streamed(command: Command, where: str) -> Iterator[subprocess.Popen[bytes]]
         finally:
             process.kill()
             process.wait()
-        complaints.seek(0)
-        done = Done(process.returncode, "", complaints.read().decode(errors="replace"))
+        errors.seek(0)
+        done = Done(process.returncode, "", errors.read().decode(errors="replace"), command[0])
     if done.code:
-        raise failure(command, done, where)
+        raise cluster.failure(done)
     if broken:
         raise broken
 
@@ -93,12 +93,11 @@ def _streamed(command: Command, where: str) -> Iterator[subprocess.Popen[bytes]]
 class _Restoration:
     """The steps of one restoration, each undone at the end."""
 
-    def __init__(self, programs: Programs, commands: Commands, tell: Tell) -> None:
-        self._programs = programs
-        self._commands = commands
+    def __init__(self, cluster: Cluster, tell: Tell) -> None:
+        self._cluster = cluster
         self._tell = tell
-        self._where = commands.party.where
-        self._name = commands.party.release
+        self._where = cluster.where
+        self._name = cluster.party.release
         self._pod = f"{self._name}-restore"
 
     def run(self, path: Path, progress: Progress) -> None:
@@ -109,15 +108,14 @@ class _Restoration:
             self._put(manifest, content, progress)
 
     def _stateful_set(self) -> dict[str, Any]:
-        command = self._commands.here("get", "statefulset", self._name, "--output", "json")
-        done = self._programs.run(command)
+        done = self._cluster.in_namespace("get", "statefulset", self._name, "--output", "json")
         if done.missing:
             remedy = "`flowerbed apply --party coordinator` installs one, then restore"
             raise UsageError(
                 "there is no SuperLink whose state could be replaced", where=self._where, remedy=remedy
             )
         if done.code:
-            raise failure(command, done, self._where)
+            raise self._cluster.failure(done)
         found: dict[str, Any] = json.loads(done.out)
         return found
 
@@ -127,7 +125,9 @@ class _Restoration:
             self._scale(0)
             self._tell("waiting for the SuperLink's pod to end")
             self._until(
-                lambda: not self._phase(node_name(self._name, 0)), _ENDING, "the SuperLink's pod does not end"
+                lambda: not self._phase(node_name(self._name, 0)),
+                _STOP_TIMEOUT,
+                "the SuperLink's pod does not end",
             )
             yield
         finally:
@@ -148,10 +148,10 @@ class _Restoration:
         """Have the pod run, with the volume, for as long as the block takes."""
         self._remove_pod()  # of one that was killed
         try:
-            create = self._commands.here("create", "--filename", "-")
-            self._programs.demand(create, where=self._where, text=json.dumps(pod))
+            create = self._cluster.commands.in_namespace("create", "--filename", "-")
+            self._cluster.check_output(create, text=json.dumps(pod))
             self._tell("waiting for a pod that takes the SuperLink's volume")
-            self._until(self._pod_runs, _STARTING, "the pod for the SuperLink's volume does not start")
+            self._until(self._pod_runs, _START_TIMEOUT, "the pod for the SuperLink's volume does not start")
             yield
         finally:
             with contextlib.suppress(FlowerbedError):  # it ends by itself
@@ -159,7 +159,7 @@ class _Restoration:
 
     def _remove_pod(self) -> None:
         words = ("delete", "pod", self._pod, "--ignore-not-found", "--grace-period=1", "--wait")
-        self._programs.demand(self._commands.here(*words), where=self._where, seconds=_ENDING)
+        self._cluster.check_output(self._cluster.commands.in_namespace(*words), timeout=_STOP_TIMEOUT)
 
     def _pod_runs(self) -> bool:
         phase = self._phase(self._pod)
@@ -169,34 +169,34 @@ class _Restoration:
 
     def _phase(self, pod: str) -> str:
         """Return a pod's phase, "" where there is none."""
-        path = "jsonpath={.status.phase}"
-        command = self._commands.here("get", "pod", pod, "--ignore-not-found", "--output", path)
-        return self._programs.demand(command, where=self._where)
+        words = ("get", "pod", pod, "--ignore-not-found", "--output", "jsonpath={.status.phase}")
+        return self._cluster.check_output(self._cluster.commands.in_namespace(*words))
 
-    def _until(self, true: Callable[[], bool], seconds: float, otherwise: str) -> None:
-        limit = time.monotonic() + seconds
+    def _until(self, true: Callable[[], bool], timeout: float, otherwise: str) -> None:
+        limit = time.monotonic() + timeout
         while True:
             with contextlib.suppress(UnreachableError):  # an API server that is away for a moment
                 if true():
                     return
             if time.monotonic() > limit:
                 raise FlowerbedError(f"{otherwise}{self._why()}", where=self._where)
-            time.sleep(_PAUSE)
+            time.sleep(_POLL_INTERVAL)
 
     def _why(self) -> str:
         """Return what Kubernetes says of the pod, in words; "" where it says nothing."""
-        pods = self._programs.run(self._commands.here("get", "pods", "--output", "json"))
+        pods = self._cluster.in_namespace("get", "pods", "--output", "json")
         about = ("get", "events", "--field-selector", f"involvedObject.name={self._pod}", "--output", "json")
-        objects = parse(pods.out, self._programs.run(self._commands.here(*about)).out)
-        facts = gather(objects, self._programs, self._commands)
+        objects = parse_objects(pods.out, self._cluster.in_namespace(*about).out)
+        facts = gather_facts(objects, self._cluster)
         return "".join(f": {fact.text}" for fact in facts if fact.where == self._pod)
 
     def _put(self, manifest: Manifest, content: IO[bytes], progress: Progress) -> None:
         state = manifest.state
         putting = (_PYTHON, "-c", program(), "put", STATE_DATABASE, str(state.size), state.sha256)
-        command = self._commands.here("exec", self._pod, "--stdin", "--container", CONTAINER, "--", *putting)
+        into = ("exec", self._pod, "--stdin", "--container", CONTAINER, "--")
+        command = self._cluster.commands.in_namespace(*into, *putting)
         moved = 0
-        with _streamed(command, self._where) as process:
+        with _streamed(self._cluster, command) as process:
             assert process.stdin is not None  # noqa: S101  (it was asked for)
             while piece := content.read(PIECE):
                 process.stdin.write(piece)
@@ -204,6 +204,6 @@ class _Restoration:
                 progress(moved, state.size)
 
     def _loudly(self, *words: str) -> None:
-        command = self._commands.here(*words)
+        command = self._cluster.commands.in_namespace(*words)
         self._tell(f"$ {shlex.join(command)}")
-        self._programs.demand(command, where=self._where)
+        self._cluster.check_output(command)

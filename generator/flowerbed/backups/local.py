@@ -9,38 +9,38 @@ from flowerbed.backups.archive import Manifest, Progress, opened, write
 from flowerbed.errors import LocalError
 from flowerbed.files import make_private_folder
 from flowerbed.flower.programs.superlink_state import StateError, copied, put
-from flowerbed.local.state import StateFolder, claim
+from flowerbed.local.state import StateDirectory
 
 
-def back_up(state: StateFolder, name: str, path: Path, progress: Progress) -> Manifest:
+def back_up_local(directory: StateDirectory, name: str, path: Path, progress: Progress) -> Manifest:
     """Write a backup of the local federation, running or not, and return what it holds.
 
     Raises LocalError, UsageError, FlowerbedError.
     """
     try:
-        with copied(state.database) as (facts, file):
+        with copied(directory.database) as (facts, file):
             return write(path, name, facts, file, progress)
     except StateError as error:
         remedy = "`flowerbed up` begins one; --cluster is for the federation on Kubernetes"
         raise LocalError(str(error), remedy=remedy) from None
 
 
-def restore(state: StateFolder, path: Path) -> None:
+def restore_local(directory: StateDirectory, path: Path) -> None:
     """Put a backup in the place of the local federation's state.
 
     Raises LocalError where it runs, UsageError.
     """
-    make_private_folder(state.database.parent)
-    held = claim(state)
+    make_private_folder(directory.database.parent)
+    held = directory.claim()
     if held is None:
         remedy = "`flowerbed down` first, and `flowerbed up` afterwards"
         raise LocalError(
-            "the federation runs, and keeps its state open", where=str(state.path), remedy=remedy
+            "the federation runs, and keeps its state open", where=str(directory.path), remedy=remedy
         )
     try:
         with opened(path) as (manifest, content):
-            put(state.database, content, manifest.state.size, manifest.state.sha256)
+            put(directory.database, content, manifest.state.size, manifest.state.sha256)
     except StateError as error:
-        raise LocalError(str(error), where=str(state.path)) from None
+        raise LocalError(str(error), where=str(directory.path)) from None
     finally:
         os.close(held)

@@ -24,7 +24,7 @@ _PLACING = (
 _RELEASE = ("app.kubernetes.io/name", "app.kubernetes.io/instance")
 _VOLUMES = ("state", "scratch")
 # Seconds after which it ends by itself when nobody is at work in it: whoever made it was killed.
-IDLE = 60
+IDLE_TIMEOUT = 60
 
 
 def program() -> str:
@@ -47,7 +47,7 @@ def holding(name: str, stateful_set: dict[str, Any], python: str) -> dict[str, A
         "name": CONTAINER,
         "image": superlink["image"],
         "imagePullPolicy": superlink["imagePullPolicy"],
-        "command": [python, "-c", program(), "hold", str(IDLE)],
+        "command": [python, "-c", program(), "hold", str(IDLE_TIMEOUT)],
         "resources": superlink.get("resources", {}),
         "securityContext": superlink["securityContext"],
         "volumeMounts": [one for one in superlink["volumeMounts"] if one["name"] in _VOLUMES],

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from flowerbed.bundles.generation import generate
-from flowerbed.bundles.record import RECORD_FILE, Record, read_record
+from flowerbed.bundles.manifest import MANIFEST_FILE, BundleManifest, read_manifest
 from flowerbed.bundles.report import GenerateReport, Left
 
-__all__ = ["RECORD_FILE", "GenerateReport", "Left", "Record", "generate", "read_record"]
+__all__ = ["MANIFEST_FILE", "BundleManifest", "GenerateReport", "Left", "generate", "read_manifest"]

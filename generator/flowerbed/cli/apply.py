@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.bundles import GenerateReport, generate, read_record
+from flowerbed.bundles import GenerateReport, generate, read_manifest
 from flowerbed.cli.common import (
     FileArgument,
     FileOption,
@@ -22,11 +22,11 @@ from flowerbed.cli.json_results import say_json
 from flowerbed.cli.notices import warn_of_images, warn_of_troubles
 from flowerbed.cli.parties import PartyOption, generated_aside, selected
 from flowerbed.cli.progress import Progress
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.session import clusters_of
 from flowerbed.kubernetes.node_keys import with_revoked
-from flowerbed.kubernetes.parties import Party
-from flowerbed.kubernetes.programs import find_programs
-from flowerbed.kubernetes.verbs import apply
-from flowerbed.kubernetes.verbs.apply import Applied
+from flowerbed.kubernetes.verbs.apply import Applied, apply_commands, apply_releases
+from flowerbed.kubernetes.verbs.outcome import exit_code
 from flowerbed.plan import Plan
 from flowerbed.project import Project
 
@@ -61,30 +61,31 @@ def apply_command(
     interruption: it goes on from where things are, and changes nothing where nothing changed. Exit 1 also if
     a party's keys or certificates cannot be used; everything else is brought in.
     """
+
     path, plan, parties = selected(file, option, party)
-    programs = find_programs()
-    warn_of_images(plan, path)
     parties = _allowing(max_removals, parties)
+    clusters = clusters_of(parties)
+    warn_of_images(plan, path)
     if dry_run:
         _dry_run(path, plan, parties, party or (), json=json)
         return 0
     bundles = Project(path).bundles(plan.name)
     report = _generate(plan, bundles)
-    parties = with_revoked(parties, plan, read_record(plan, bundles), bundles)
+    clusters = with_revoked(clusters, plan, read_manifest(plan, bundles), bundles)
     audiences = (plan.superlink.fleet, plan.superlink.control)
     exposed = [endpoint for endpoint in audiences if endpoint.type != "cluster"]
     try:
         with Progress() as progress:
-            found = apply.apply(programs, parties, timeout=timeout, tell=progress.tell, exposed=exposed)
+            found = apply_releases(clusters, timeout=timeout, tell=progress.tell, exposed=exposed)
     except KeyboardInterrupt:
         narrate("interrupted; what was done stays, and `flowerbed apply` goes on from there")
         raise
     if json:
         facts = {"troubles": report.troubles, "hand_out": report.hand_out}
-        say_json({"name": plan.name, "ready": not apply.exit_code(found), "parties": found, **facts})
+        say_json({"name": plan.name, "ready": not exit_code(found), "parties": found, **facts})
     else:
         _show_applied(plan, found)
-    return apply.exit_code(found) or (1 if report.troubles else 0)
+    return exit_code(found) or (1 if report.troubles else 0)
 
 
 def _generate(plan: Plan, bundles: Path) -> GenerateReport:
@@ -99,10 +100,11 @@ def _generate(plan: Plan, bundles: Path) -> GenerateReport:
 
 def _dry_run(path: Path, plan: Plan, parties: Sequence[Party], names: Sequence[str], *, json: bool) -> None:
     """Print the commands as they would run: with the files of the bundles themselves, not of the copy."""
+
     with generated_aside(path, plan, names) as (aside, _):
         moved = {str(copy.bundle): str(own.bundle) for copy, own in zip(aside, parties, strict=True)}
         settings = [replace(copy, settings=own.settings) for copy, own in zip(aside, parties, strict=True)]
-        lines = apply.dry_run(find_programs(), settings)
+        lines = apply_commands(clusters_of(settings))
         commands = [[_moved(word, moved) for word in line] for line in lines]
     if json:
         say_json({"commands": commands})

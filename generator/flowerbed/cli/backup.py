@@ -11,7 +11,9 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.backups import Manifest, cluster, default_name, local, refuse_taken, verify
+from flowerbed.backups import Manifest, default_name, refuse_taken, verify
+from flowerbed.backups.cluster import back_up_cluster, restore_cluster
+from flowerbed.backups.local import back_up_local, restore_local
 from flowerbed.cli.cluster import is_local
 from flowerbed.cli.common import (
     FileArgument,
@@ -23,12 +25,12 @@ from flowerbed.cli.common import (
 )
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.progress import Progress
+from flowerbed.cluster.party import COORDINATOR, Party, parties
+from flowerbed.cluster.session import clusters_of
 from flowerbed.declaration import load_plan
 from flowerbed.errors import UsageError
-from flowerbed.kubernetes.parties import COORDINATOR, Commands, Party, parties
-from flowerbed.kubernetes.programs import find_programs
 from flowerbed.kubernetes.verbs.apply import await_ready
-from flowerbed.local.state import state_of
+from flowerbed.local.state import StateDirectory
 from flowerbed.plan import Plan
 from flowerbed.project import Project
 
@@ -59,9 +61,12 @@ def backup_command(
     target = output or Path(default_name(plan.name, datetime.now(UTC)))
     refuse_taken(target)
     if local or (not cluster and is_local(path, plan)):
-        manifest = _back_up_local(plan, path, target)
+        manifest = back_up_local(StateDirectory.of(path, plan.name), plan.name, target, _told(narrate))
     else:
-        manifest = _back_up_cluster(plan, path, target)
+        (superlink,) = clusters_of([_coordinator(plan, path)])
+        with Progress() as progress:
+            tell = _told(lambda text: progress.tell(superlink.party.name, text))
+            manifest = back_up_cluster(superlink, plan.name, target, tell)
     if json:
         say_json({"file": str(target), "backup": manifest})
     else:
@@ -96,7 +101,7 @@ def restore_command(
     if not yes:
         _ask(plan, "the local federation" if local else _coordinator(plan, path).where)
     if local:
-        _restore_local(plan, path, source)
+        restore_local(StateDirectory.of(path, plan.name), source)
         code, next_step = 0, "`flowerbed up` runs it"
     else:
         code = _restore_cluster(plan, path, source, timeout)
@@ -108,37 +113,22 @@ def restore_command(
     return code
 
 
-def _back_up_local(plan: Plan, path: Path, target: Path) -> Manifest:
-    return local.back_up(state_of(path, plan.name), plan.name, target, _told(narrate))
-
-
-def _back_up_cluster(plan: Plan, path: Path, target: Path) -> Manifest:
-    programs, party = find_programs(), _coordinator(plan, path)
-    with Progress() as progress:
-        tell = _told(lambda text: progress.tell(party.name, text))
-        return cluster.back_up(Commands(programs, party), plan.name, target, tell)
-
-
-def _restore_local(plan: Plan, path: Path, source: Path) -> None:
-    local.restore(state_of(path, plan.name), source)
-
-
 def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> int:
 
-    programs, party = find_programs(), _coordinator(plan, path)
+    (cluster,) = clusters_of([_coordinator(plan, path)])
     with Progress() as progress:
 
         def tell(text: str) -> None:
-            progress.tell(party.name, text)
+            progress.tell(cluster.party.name, text)
 
         try:
-            cluster.restore(programs, Commands(programs, party), source, tell, _told(tell))
+            restore_cluster(cluster, source, tell, _told(tell))
         except KeyboardInterrupt:
             narrate(
                 "interrupted; the SuperLink starts again, with its old state unless the new one was there"
             )
             raise
-        ready = await_ready(programs, party, timeout=timeout, tell=progress.tell)
+        ready = await_ready(cluster, timeout=timeout, tell=progress.tell)
     for line in (line for finding in ready.findings for line in finding.lines()):
         narrate(line)
     return ready.exit_code

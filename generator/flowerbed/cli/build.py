@@ -14,11 +14,11 @@ from flowerbed.cli.json_results import say_json
 from flowerbed.declaration import load_plan
 from flowerbed.errors import UsageError
 from flowerbed.flower.flags import flag, switch
-from flowerbed.images.build import BuildOptions, Built, build, preview
+from flowerbed.images.build import BuildOptions, Built, build_images, preview_images
 from flowerbed.images.builders import ImageBuilder
-from flowerbed.images.reference import parse
-from flowerbed.kubernetes.image_builds import ClusterBuilder
-from flowerbed.kubernetes.image_jobs import BUILDER_IMAGE, Place
+from flowerbed.images.cluster_builder import ClusterBuilder
+from flowerbed.images.cluster_job import BUILDER_IMAGE, JobSettings
+from flowerbed.images.reference import parse_reference
 from flowerbed.plan import Component, Plan
 
 
@@ -70,6 +70,7 @@ def build_command(
     json: JsonOption = False,
 ) -> None:
     """Build the declared images: packages locked with hashes, tagged by content, built only when changed."""
+
     path = declaration_file(file)
     elsewhere = None
     push = flags.push or cluster.in_cluster
@@ -86,9 +87,9 @@ def build_command(
     components = _components(plan, component)
     begun = time.monotonic()
     if flags.dry_run:
-        made = preview(plan, path, components, narrate)
+        made = preview_images(plan, path, components, narrate)
     else:
-        made = build(plan, path, components, options, narrate)
+        made = build_images(plan, path, components, options, narrate)
     if json:
         say_json({"images": [asdict(one) for one in made]})
         return
@@ -106,11 +107,11 @@ def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
         raise UsageError("a build in a cluster takes a namespace of its own", remedy=remedy)
     image = flags.builder_image or BUILDER_IMAGE
     try:
-        parse(image)
+        parse_reference(image)
     except ValueError as error:
         raise UsageError(f"--builder-image: {error}", where=image, remedy=f"e.g. {BUILDER_IMAGE}") from None
     return ClusterBuilder(
-        Place(flags.namespace, flags.context, flags.registry_secret, image, flags.unconfined)
+        JobSettings(flags.namespace, flags.context, flags.registry_secret, image, flags.unconfined)
     )
 
 

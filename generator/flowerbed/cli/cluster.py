@@ -18,15 +18,15 @@ from flowerbed.cli.json_results import say_json
 from flowerbed.cli.local import show
 from flowerbed.cli.notices import warn_of_images
 from flowerbed.cli.parties import PartyOption, generated_aside, selected
+from flowerbed.cluster.programs import find_programs
+from flowerbed.cluster.session import clusters_of
 from flowerbed.errors import FlowerbedError, UsageError
-from flowerbed.kubernetes.diagnosis import report
+from flowerbed.kubernetes.diagnosis.federation_status import status_lines
 from flowerbed.kubernetes.diagnosis.findings import healthy
-from flowerbed.kubernetes.programs import find_programs
-from flowerbed.kubernetes.verbs import diff
-from flowerbed.kubernetes.verbs.diff import Difference
-from flowerbed.kubernetes.verbs.doctor import doctor
-from flowerbed.kubernetes.verbs.status import status
-from flowerbed.local.state import running, state_of
+from flowerbed.kubernetes.verbs.diff import Difference, diff_lines, diff_releases
+from flowerbed.kubernetes.verbs.doctor import check_clusters
+from flowerbed.kubernetes.verbs.status import read_status
+from flowerbed.local.state import StateDirectory
 from flowerbed.plan import Plan
 from flowerbed.project import Project
 
@@ -45,10 +45,11 @@ def diff_command(
     Ends with 0 when nothing would change, 1 when something would, 2 or 3 when that cannot be told. No data of
     a Secret is ever shown.
     """
+
     path, plan, _ = selected(file, option, party)
     try:
         with generated_aside(path, plan, party or ()) as (parties, files):
-            found = diff.diff(find_programs(), parties, files)
+            found = diff_releases(clusters_of(parties), files)
     except FlowerbedError as error:
         if error.exit_code == 1:
             error.exit_code = CANNOT_TELL
@@ -62,7 +63,7 @@ def diff_command(
 
 def _show_difference(found: Difference) -> None:
 
-    for line in diff.lines(found):
+    for line in diff_lines(found):
         say(line)
     if found.empty:
         narrate("nothing would change")
@@ -90,18 +91,19 @@ def status_command(
         return 0 if show(plan, path, json=json).healthy else 1
 
     warn_of_images(plan, path)
-    found = status(find_programs(), plan, Project(path).bundles(plan.name), parties)
+    found = read_status(plan, Project(path).bundles(plan.name), clusters_of(parties))
     if json:
         say_json(found)
     else:
-        for line in report.lines(found):
+        for line in status_lines(found):
             say(line)
     return 0 if found.healthy else 1
 
 
 def is_local(path: Path, plan: Plan) -> bool:
     """Return whether the local federation runs, or no program is here that could ask for another."""
-    if running(state_of(path, plan.name)):
+
+    if StateDirectory.of(path, plan.name).running():
         return True
     try:
         find_programs()
@@ -124,8 +126,9 @@ def doctor_command(
 
     Ends with 0 if there is no problem, else 1; warnings do not count.
     """
+
     path, plan, parties = selected(file, option, party)
-    findings = doctor(find_programs(), plan, Project(path).bundles(plan.name), parties)
+    findings = check_clusters(plan, Project(path).bundles(plan.name), clusters_of(parties))
     if json:
         say_json({"healthy": healthy(findings), "findings": findings})
     else:

@@ -24,8 +24,8 @@ from flowerbed.declaration import load_plan
 from flowerbed.errors import LocalError, UsageError
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.interrupts import ignore_interruptions, interruptions
-from flowerbed.identities.usable import usable_users
-from flowerbed.local import connection_file
+from flowerbed.identities.users import usable_users
+from flowerbed.local import StateDirectory
 from flowerbed.plan import Plan
 from flowerbed.project import Project
 from flowerbed.runs.control import load_connection
@@ -93,6 +93,7 @@ def connection_command(
 
 def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Connection, str]:
     """Return a user's connection and a name for it: as given, of what runs here, or in the bundle."""
+
     if given:
         if user:
             raise UsageError("a connection file has its own user", remedy="leave USER or --connection out")
@@ -100,7 +101,7 @@ def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Conn
     declaration = declaration_file(file)
     plan = load_plan(declaration)
     try:
-        return load_connection(connection_file(Project(declaration).state(plan.name), user)), plan.name
+        return load_connection(StateDirectory.of(declaration, plan.name).connection_file(user)), plan.name
     except LocalError:
         users = {one.name: one for one in plan.users}
         if user and user not in users:
@@ -116,6 +117,7 @@ def _find(user: str | None, file: Path | None, given: Path | None) -> tuple[Conn
 
 def first_user(plan: Plan, bundles: Path) -> str:
     """Return the user who is meant by default: the first who may submit with a certificate that counts."""
+
     usable = usable_users(plan, bundles).users or plan.users
     able = [user for user in plan.users if user in usable]
     first = next((user for user in able if user.role != "viewer"), next(iter(able), None))

@@ -21,7 +21,7 @@ from flowerbed.cli.common import (
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.notices import warn_of_images, warn_of_troubles
 from flowerbed.declaration import load_plan
-from flowerbed.identities.events import Event
+from flowerbed.identities.store import Event
 from flowerbed.project import Project
 
 # More names than these nobody reads; --json has them all.

@@ -20,9 +20,9 @@ from flowerbed.cli.common import (
 from flowerbed.cli.json_results import say_json
 from flowerbed.declaration import load_plan
 from flowerbed.local.health import Status, status
+from flowerbed.local.run import Options, supervise
 from flowerbed.local.start import down_all, join, up
-from flowerbed.local.state import state_of
-from flowerbed.local.supervise import Options, supervise
+from flowerbed.local.state import StateDirectory
 from flowerbed.plan import Plan
 
 
@@ -41,10 +41,11 @@ def up_command(
     json: JsonOption = False,
 ) -> int:
     """Run the declared federation as processes on this machine."""
+
     path = declaration_file(file, option)
     plan = load_plan(path)
     options = Options(gateway=not no_gateway, timeout=timeout, detached=detach)
-    if record := join(plan, state_of(path, plan.name), timeout):
+    if record := join(plan, StateDirectory.of(path, plan.name), timeout):
         narrate(f"{plan.name} is running already (supervisor {record.pid})")
         show(plan, path, json=json)
         return 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowerbed.cli.common import narrate
-from flowerbed.images.freshness import unbuilt
+from flowerbed.images.staleness import stale_images
 from flowerbed.plan import Plan
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def warn_of_images(plan: Plan, file: Path) -> None:
     """Narrate which declared images are not built, or not from what is declared now."""
-    for sentence in unbuilt(plan, file):
+    for sentence in stale_images(plan, file):
         narrate(f"warning: {sentence}")
 
 

@@ -13,8 +13,8 @@ import typer
 
 from flowerbed.bundles import generate
 from flowerbed.cli.common import declaration_file
+from flowerbed.cluster.party import Party, parties
 from flowerbed.declaration import load_plan
-from flowerbed.kubernetes.parties import Party, parties
 from flowerbed.plan import Plan
 from flowerbed.project import Project
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from flowerbed import identities
-from flowerbed.bundles import generate, read_record
-from flowerbed.bundles.record import NOBODY
+from flowerbed.bundles import generate, read_manifest
+from flowerbed.bundles.manifest import NO_PARTY
 from flowerbed.cli.common import (
     FileOption,
     JsonOption,
@@ -24,10 +24,10 @@ from flowerbed.cli.verbs import Verbs
 from flowerbed.declaration import load_plan
 from flowerbed.errors import IdentityError, UsageError
 from flowerbed.identities.issued import kept_certificate
-from flowerbed.identities.kept import locked
+from flowerbed.identities.node_keys import makes_keys, read_node_keys, replace_node_keys
 from flowerbed.identities.revocations import add_revocations, key_fingerprint, read_revocations, revoke_users
 from flowerbed.identities.rotation import rotate_authority
-from flowerbed.identities.tenants import makes_keys, read_node_keys, replace_node_keys
+from flowerbed.identities.store import locked
 from flowerbed.plan import Plan, Tenant
 from flowerbed.project import Project
 
@@ -57,6 +57,7 @@ def rotate_certificate(
     The gateway takes its own by a reload: runs go on. A user's last one goes on as well, until its end or
     --revoke-old.
     """
+
     if bool(user) == server or (revoke_old and server):
         raise typer.BadParameter("say --server, or --user NAME (with --revoke-old, if the last one must end)")
     plan, folder = _loaded(file)
@@ -89,6 +90,7 @@ def rotate_ca(
     1: everybody trusts the old and a new one. 2: the new one signs. 3: the old one is dropped. Steps 2 and 3
     would shut out whoever did not get the step before, so they want --distributed.
     """
+
     plan, folder = _loaded(file)
     with locked(folder):
         step = rotate_authority(plan, folder, distributed=distributed, tell=_tell)
@@ -103,6 +105,7 @@ def rotate_key(
     json: JsonOption = False,
 ) -> None:
     """Give nodes new keys. Each is out for seconds while it restarts; its last key never counts again."""
+
     plan, folder = _loaded(file)
     tenant, nodes = _nodes(plan, target)
     if not makes_keys(plan, tenant):
@@ -155,6 +158,7 @@ def revoke_user(
     name: Annotated[str, typer.Argument(metavar="USER")], file: FileOption = None, json: JsonOption = False
 ) -> None:
     """Shut a user out. The certificate never counts again: `rotate certificate --user` makes another."""
+
     plan, folder = _loaded(file)
     if name not in {user.name for user in plan.users}:
         raise _unknown("user", name, [user.name for user in plan.users])
@@ -168,7 +172,7 @@ def _loaded(file: Path | None) -> tuple[Plan, Path]:
     path = declaration_file(file)
     plan = load_plan(path)
     folder = Project(path).bundles(plan.name)
-    read_record(plan, folder)  # refuses another federation's folder
+    read_manifest(plan, folder)  # refuses another federation's folder
     if not (folder / "coordinator").exists():
         raise UsageError(
             "there are no bundles yet", where=str(folder), remedy="run `flowerbed generate` first"
@@ -206,8 +210,9 @@ def _revoke_keys(plan: Plan, tenant: Tenant, nodes: list[str], folder: Path, *, 
 
 def _public_keys(plan: Plan, tenant: Tenant, folder: Path) -> Iterator[tuple[str, str]]:
     """Yield node names with public keys (PEM): those declared, recorded and at hand, which may be damaged."""
+
     yield from ((node.name, node.public_key) for node in tenant.nodes if node.public_key)
-    recorded = read_record(plan, folder).parties.get(f"tenants/{tenant.name}")
+    recorded = read_manifest(plan, folder).parties.get(f"tenants/{tenant.name}")
     yield from recorded.identity.public_keys.items() if recorded else ()
     try:
         made = read_node_keys(plan, tenant, folder)
@@ -228,14 +233,15 @@ def _revoke_user(folder: Path, user: str) -> None:
 
 def _finish(plan: Plan, folder: Path, *, json: bool, **facts: object) -> None:
     """Bring the bundles in line, and say whose changed."""
-    before = read_record(plan, folder)
+
+    before = read_manifest(plan, folder)
     report = generate(plan, folder, tell=_tell)
-    after = read_record(plan, folder)
-    # Secrets are not in the record: a certificate that was made anew is, by its fingerprint.
+    after = read_manifest(plan, folder)
+    # Secrets are not in the manifest: a certificate that was made anew is, by its fingerprint.
     changed = sorted(
         name
         for name, party in after.parties.items()
-        if name != "ca" and party.content != before.parties.get(name, NOBODY).content
+        if name != "ca" and party.content != before.parties.get(name, NO_PARTY).content
     )
     warn_of_troubles(report)
     if json:

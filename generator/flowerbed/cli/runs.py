@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from flowerbed import local
 from flowerbed.cli.common import (
     DEFAULT_FILE,
     declaration_file,
@@ -19,7 +18,7 @@ from flowerbed.cli.records import records_folder
 from flowerbed.declaration import load_plan
 from flowerbed.errors import LocalError, UnreachableError, UsageError
 from flowerbed.flower.connection import Connection
-from flowerbed.project import Project
+from flowerbed.local import StateDirectory
 from flowerbed.runs.records.selecting import candidates, run_of
 
 ConnectionOption = Annotated[
@@ -106,10 +105,11 @@ def connection_reader(
 
 def _local_connection(file: Path | None, user: str | None) -> Path:
     """Return the connection file of the declared federation that runs on this machine."""
+
     declaration = declaration_file(file)
-    state = Project(declaration).state(load_plan(declaration).name)
+    directory = StateDirectory.of(declaration, load_plan(declaration).name)
     try:
-        return local.connection_file(state, user)
+        return directory.connection_file(user)
     except LocalError as error:
         remedy = f"{error.remedy}; --connection FILE goes elsewhere"
         raise UnreachableError(error.what, where=error.where, remedy=remedy) from None

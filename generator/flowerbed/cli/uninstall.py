@@ -14,12 +14,12 @@ from flowerbed.cli.common import FileArgument, FileOption, JsonOption, narrate, 
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.parties import PartyOption, selected
 from flowerbed.cli.progress import Progress
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.session import clusters_of
 from flowerbed.errors import UsageError
-from flowerbed.kubernetes.parties import Party
-from flowerbed.kubernetes.programs import find_programs
-from flowerbed.kubernetes.verbs import uninstall
+from flowerbed.kubernetes.verbs.outcome import exit_code
 from flowerbed.kubernetes.verbs.remaining import Kept
-from flowerbed.kubernetes.verbs.uninstall import Uninstalled
+from flowerbed.kubernetes.verbs.uninstall import Uninstalled, uninstall_commands, uninstall_releases
 from flowerbed.plan import Plan
 from flowerbed.project import Project
 
@@ -54,23 +54,24 @@ def uninstall_command(
     error. At the end it prints what stays and the commands that delete it. Keys and bundles on this machine
     are never deleted: `flowerbed apply` installs the federation again.
     """
+
     path, plan, parties = selected(file, option, party)
-    programs, issued = find_programs(), _issued(plan)
+    clusters, issued = clusters_of(parties), _issued(plan)
     if dry_run:
-        commands = uninstall.dry_run(programs, parties, purge=purge, timeout=timeout, issued=issued)
+        commands = uninstall_commands(clusters, purge=purge, timeout=timeout, issued=issued)
         _dry_run(commands, json=json)
         return 0
     if purge and not yes:
         _confirm(plan, parties)
     try:
         with Progress() as progress:
-            found = uninstall.uninstall(
-                programs, parties, purge=purge, timeout=timeout, tell=progress.tell, issued=issued
+            found = uninstall_releases(
+                clusters, purge=purge, timeout=timeout, tell=progress.tell, issued=issued
             )
     except KeyboardInterrupt:
         narrate("interrupted; what was removed stays so, and `flowerbed uninstall` goes on from there")
         raise
-    code = uninstall.exit_code(found)
+    code = exit_code(found)
     if json:
         say_json({"name": plan.name, "removed": not code, "parties": found})
     else:

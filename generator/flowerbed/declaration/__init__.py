@@ -1,6 +1,6 @@
 """The declaration, `federation.yaml`: read, checked, and resolved into a plan.
 
-file -> reader (YAML, with places) -> shapes (types) -> rules (what fits together) -> Declaration
+file -> reader (YAML, with positions) -> schema_check (types) -> rules (what fits together) -> Declaration
 Declaration -> resolve -> Plan
 """
 

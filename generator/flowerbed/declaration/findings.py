@@ -1,13 +1,18 @@
-"""What the checks report: a finding is a problem that does not know its place in the text yet."""
+"""What the checks report at key paths: a finding is a problem whose position in the text is not known yet."""
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 
-from flowerbed.declaration.places import KeyPath
+KeyPath = tuple[str | int, ...]
+"""A key path as its steps: `("tenants", 1, "nodes")` for `tenants[1].nodes`."""
 
 MAX_FINDINGS = 10_000
 """After so many, looking stops: nobody reads them all, and the file should be refused at once."""
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +28,21 @@ class Finding:
     remedy: str
     on_key: bool = False
     needs: tuple[KeyPath, ...] = ()
+
+
+def show(text: str) -> str:
+    """Return text for a message: in quotes, on one line, harmless for a terminal, and not too long."""
+    short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return json.dumps(short, ensure_ascii=not short.isprintable())
+
+
+def key_path(path: KeyPath) -> str:
+    """Return a path as it is written for people: `tenants[1].config."batch size"`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            word = step if _PLAIN_KEY.fullmatch(step) and len(step) <= _SHOWN else show(step)
+            text += f".{word}" if text else word
+    return text

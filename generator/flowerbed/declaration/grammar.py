@@ -48,11 +48,11 @@ def network(text: str) -> str:
     if not _IP.fullmatch(address):
         return ""
     try:
-        found = ipaddress.ip_network(text, strict=False)
+        cidr = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return ""
-    mapped = isinstance(found, ipaddress.IPv6Network) and found.network_address.ipv4_mapped
-    return "" if mapped or (slash and bits != str(found.prefixlen)) else str(found)
+    mapped = isinstance(cidr, ipaddress.IPv6Network) and cidr.network_address.ipv4_mapped
+    return "" if mapped or (slash and bits != str(cidr.prefixlen)) else str(cidr)
 
 
 def quantity(value: str | float) -> str:
@@ -66,10 +66,10 @@ def quantity(value: str | float) -> str:
 
 def quantity_size(text: str) -> float | None:
     """Return how much a Kubernetes quantity is (`1Ki` is 1024.0), or None if it is none or below zero."""
-    found = _QUANTITY.fullmatch(text)
-    if not found or len(text) > 40:
+    match = _QUANTITY.fullmatch(text)
+    if not match or len(text) > 40:
         return None
-    number, suffix = found.groups()
+    number, suffix = match.groups()
     power = _POWERS[suffix] if suffix in _POWERS else float(f"1{suffix}")
     size = float(number) * power
     return size if size >= 0 else None

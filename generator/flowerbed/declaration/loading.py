@@ -7,15 +7,14 @@ from pathlib import Path
 
 import msgspec
 
-from flowerbed.declaration.content import text_of
-from flowerbed.declaration.findings import MAX_FINDINGS, Finding
+from flowerbed.declaration.findings import MAX_FINDINGS, Finding, KeyPath, key_path
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import KeyPath, key_path
+from flowerbed.declaration.read_text import text_of
 from flowerbed.declaration.reader import Document, read
 from flowerbed.declaration.resolution import resolve
 from flowerbed.declaration.rules import findings
 from flowerbed.errors import DeclarationError, Problem
-from flowerbed.images.record import built_images
+from flowerbed.images.images_lock import built_images
 from flowerbed.plan import Plan
 
 
@@ -51,7 +50,8 @@ def check(declaration: Declaration) -> None:
     Raises DeclarationError with all problems; they have key paths and no lines.
     """
     problems = [
-        Problem(0, 0, key_path(found.path), found.message, found.remedy) for found in findings(declaration)
+        Problem(0, 0, key_path(finding.path), finding.message, finding.remedy)
+        for finding in findings(declaration)
     ]
     if problems:
         raise DeclarationError("declaration", problems)
@@ -74,21 +74,21 @@ def _every_problem(document: Document) -> list[Problem]:
     if document.data is None:
         remedy = "write a declaration, or let `flowerbed init` write one to start from"
         return [*document.problems, Problem(1, 1, "", "the file says nothing", remedy)]
-    from flowerbed.declaration.shapes import Walk
+    from flowerbed.declaration.schema_check import SchemaCheck
 
-    walk = Walk(document.data, lambda path: document.text.find(document.source, path).raw)
-    told = [] if walk.declaration is None else findings(walk.declaration)
-    rest = (found for found in told if not _relies_on(found, walk.spoilt))
-    return [*document.problems, *_placed(document, [*walk.findings, *rest])]
+    checked = SchemaCheck(document.data, lambda path: document.text.find(document.source, path).raw)
+    by_rules = [] if checked.declaration is None else findings(checked.declaration)
+    rest = (finding for finding in by_rules if not _relies_on(finding, checked.spoilt))
+    return [*document.problems, *_placed(document, [*checked.findings, *rest])]
 
 
-def _relies_on(found: Finding, spoilt: set[KeyPath]) -> bool:
-    paths = (found.path, *found.needs)
+def _relies_on(finding: Finding, spoilt: set[KeyPath]) -> bool:
+    paths = (finding.path, *finding.needs)
     return any(path[:length] in spoilt for path in paths for length in range(len(path) + 1))
 
 
-def _placed(document: Document, found: Iterable[Finding]) -> list[Problem]:
-    return [_problem(document, finding) for finding in found]
+def _placed(document: Document, unplaced: Iterable[Finding]) -> list[Problem]:
+    return [_problem(document, finding) for finding in unplaced]
 
 
 def _problem(document: Document, finding: Finding) -> Problem:

@@ -12,17 +12,17 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from flowerbed.declaration import grammar
-from flowerbed.declaration.imagemodel import Images
-from flowerbed.declaration.podmodel import (
+from flowerbed.declaration.image_model import Images
+from flowerbed.declaration.pod_model import (
     DataVolume,
     Model,
     Party,
     Profile,
     Storage,
+    TenantProxy,
     number,
     text,
 )
-from flowerbed.declaration.proxymodel import TenantProxy
 from flowerbed.plan import (
     Admission,
     Executor,

@@ -13,16 +13,29 @@ from typing import Any, NoReturn, Protocol
 
 import yaml
 
-from flowerbed.declaration.findings import MAX_FINDINGS
-from flowerbed.declaration.places import Branch, KeyPath, Source, Text, key_path, show
-from flowerbed.declaration.scalars import Meaning, Trap, meaning
-from flowerbed.declaration.syntax import syntax_problem
+from flowerbed.declaration.findings import MAX_FINDINGS, KeyPath, key_path, show
+from flowerbed.declaration.positions import Branch, Source, Text
+from flowerbed.declaration.scalars import Meaning, RefusedScalar, meaning
 from flowerbed.errors import Problem
 
 MAX_DEPTH = 16
 """Levels of nesting; the deepest field of a declaration is at 7."""
 MAX_NODES = 400_000
 """Values in a file, those that an alias repeats included; 10,000 tenants have 240,000."""
+# By a part of libyaml's own words (libyaml 0.2.5).
+_SYNTAX_REMEDIES = (
+    ("mapping values are not allowed", "a key starts its own line; put text that holds `: ` in quotes"),
+    ("could not find expected ':'", "write `key: value`; every key needs a colon and a space"),
+    ("unexpected end of stream", "close the quote"),
+    ("escape", r"inside double quotes a backslash is written \\; single quotes take it as it is"),
+    ("did not find expected key", "indent all keys of one mapping by the same number of spaces"),
+    ("did not find expected '-' indicator", "indent all entries of one list by the same number of spaces"),
+    ("did not find expected ',' or", "close the bracket, or put a comma between the entries"),
+    ("did not find expected node content", "close the bracket"),
+    ("exceeded maximum nesting depth", "check brackets and indentation"),  # libyaml from 0.2.6 on
+    ("incompatible YAML document", "leave the %YAML line out"),
+)
+_QUOTE = "put the text in quotes"
 
 
 class Unreadable:
@@ -57,7 +70,7 @@ def read(text: str) -> Document:
     except _StopReadingError:
         return Document(builder.text, None, range(0), tuple(builder.problems), complete=False)
     except yaml.MarkedYAMLError as error:
-        problem = syntax_problem(error, builder.text)
+        problem = _syntax_problem(error, builder.text)
         return Document(builder.text, None, range(0), (*builder.problems, problem), complete=False)
     return Document(builder.text, builder.data, builder.source or range(0), tuple(builder.problems))
 
@@ -150,7 +163,7 @@ class _Builder:
         value: object = event.value if event.style else self._meaning(event.value)
         if event.tag:
             value = self._refuse_tag(event)
-        elif type(value) is Trap:
+        elif type(value) is RefusedScalar:
             value = self._refuse(event.start_mark.index, value.message, value.remedy)
         source = range(event.start_mark.index, event.end_mark.index)
         self._put(value, source)
@@ -181,15 +194,15 @@ class _Builder:
         """Refuse a key that is not plain text; its value is read but not kept."""
         quoted = f"put the key in quotes: {show(event.value)}"
         if event.anchor or event.tag:
-            found = "a key with an anchor or a tag", "write the key alone"
+            problem = "a key with an anchor or a tag", "write the key alone"
         elif event.value == "<<":
-            found = "merge keys are not supported", "write the keys out, or use a profile"
-        elif isinstance(value := self._meaning(event.value), Trap):
-            found = value.message, quoted
+            problem = "merge keys are not supported", "write the keys out, or use a profile"
+        elif isinstance(value := self._meaning(event.value), RefusedScalar):
+            problem = value.message, quoted
         else:
-            found = "a key must be text", quoted
+            problem = "a key must be text", quoted
         frame.keep = False
-        frame.data[event.value] = self._refuse(event.start_mark.index, *found)
+        frame.data[event.value] = self._refuse(event.start_mark.index, *problem)
 
     def _open(self, event: _Event) -> None:
         frame, offset = (self._frames[-1] if self._frames else None), event.start_mark.index
@@ -266,3 +279,23 @@ class _Builder:
 
 def _ignore(_event: _Event) -> None:
     """Streams and the ends of documents say nothing."""
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError, text: Text) -> Problem:
+    """Return the parser's complaint as a problem: its own words, its place, and a remedy."""
+    mark = error.problem_mark or error.context_mark
+    offset = mark.index if mark else 0
+    words = [part for part in (error.problem, error.context) if part]
+    message = f"this is not valid YAML: {' '.join(words)}"
+    line, column = text.line_and_column(offset)
+    if error.context_mark and (begun := text.line_and_column(error.context_mark.index)[0]) < line:
+        message += f" that begins in line {begun}"
+    return Problem(
+        line, column, "", message, _syntax_remedy(error.problem or "", text.text[offset : offset + 1])
+    )
+
+
+def _syntax_remedy(problem: str, character: str) -> str:
+    if character == "\t" or "tab character" in problem:
+        return "indent with spaces, not with a tab"
+    return next((remedy for words, remedy in _SYNTAX_REMEDIES if words in problem), _QUOTE)

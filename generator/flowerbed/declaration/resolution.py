@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
+from typing import TypeVar, get_args
 
 from msgspec import UNSET
 
 from flowerbed import names, plan
-from flowerbed.declaration import ca_certificates, grammar, model, podmodel, proxymodel
-from flowerbed.declaration.image_resolution import images
-from flowerbed.declaration.public_keys import canonical
+from flowerbed.declaration import grammar, image_model, model, pod_model
+from flowerbed.declaration.pem import canonical_certificates, canonical_public_key
 
+_COMPONENTS: tuple[plan.Component, ...] = get_args(plan.Component)
+_T = TypeVar("_T")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _OUTSIDE_PORT = {"gateway-api": 443, "ingress": 443}
 
@@ -36,7 +38,7 @@ def resolve(declaration: model.Declaration, built: Mapping[str, plan.BuiltImage]
             control=declaration.local.ports.control,
             runtime=declaration.local.ports.runtime,
         ),
-        images=images(declaration, built or {}),
+        images=_images(declaration, built or {}),
     )
 
 
@@ -72,9 +74,9 @@ def outside_port(exposure: model.Exposure, listen_port: int) -> int:
     return _OUTSIDE_PORT.get(exposure.type, listen_port)
 
 
-def pod(declaration: model.Declaration, party: podmodel.Party) -> plan.Pod:
+def pod(declaration: model.Declaration, party: pod_model.Party) -> plan.Pod:
     """Return what a party says of its pods, on top of its profile: the party's own words win."""
-    base = declaration.profiles[party.profile] if party.profile else podmodel.Profile()
+    base = declaration.profiles[party.profile] if party.profile else pod_model.Profile()
     return plan.Pod(
         resources=plan.Resources(
             requests=_quantities(base.resources.requests, party.resources.requests),
@@ -90,35 +92,37 @@ def _quantities(*layers: Mapping[str, str | float]) -> dict[str, str]:
     return {name: grammar.quantity(value) for layer in layers for name, value in layer.items()}
 
 
-def _toleration(toleration: podmodel.Toleration) -> dict[str, str | int]:
-    said: dict[str, str | int] = {"operator": toleration.operator}
+def _toleration(toleration: pod_model.Toleration) -> dict[str, str | int]:
+    fields: dict[str, str | int] = {"operator": toleration.operator}
     for word in ("key", "value", "effect"):
         if text := getattr(toleration, word):
-            said[word] = text
+            fields[word] = text
     if toleration.toleration_seconds is not UNSET:
-        said["tolerationSeconds"] = toleration.toleration_seconds
-    return dict(sorted(said.items()))
+        fields["tolerationSeconds"] = toleration.toleration_seconds
+    return dict(sorted(fields.items()))
 
 
 def _superlink(declaration: model.Declaration) -> plan.SuperLink:
-    said = declaration.superlink
+    declared = declaration.superlink
     release = names.superlink_release(declaration.name)
     namespace = superlink_namespace(declaration)
     return plan.SuperLink(
         release=release,
         namespace=namespace,
-        context=said.context,
-        cluster_domain=said.cluster_domain,
-        fleet=_endpoint(declaration, "fleet", said.exposure.fleet, names.FLEET_PORT),
-        control=_endpoint(declaration, "control", said.exposure.control, names.CONTROL_PORT),
+        context=declared.context,
+        cluster_domain=declared.cluster_domain,
+        fleet=_endpoint(declaration, "fleet", declared.exposure.fleet, names.FLEET_PORT),
+        control=_endpoint(declaration, "control", declared.exposure.control, names.CONTROL_PORT),
         runtime=_endpoint(declaration, "runtime", model.Exposure(), names.RUNTIME_PORT),
         tls=_server_tls(declaration, release, namespace),
         superexec_secret=names.superexec_secret(release),
-        storage=plan.Storage(size=grammar.quantity(said.storage.size), storage_class=said.storage.class_),
+        storage=plan.Storage(
+            size=grammar.quantity(declared.storage.size), storage_class=declared.storage.class_
+        ),
         executor=server_executor(declaration),
-        max_runs=0 if said.max_runs is UNSET else said.max_runs,
-        pod=pod(declaration, said),
-        secrets=_secrets(said.secrets),
+        max_runs=0 if declared.max_runs is UNSET else declared.max_runs,
+        pod=pod(declaration, declared),
+        secrets=_secrets(declared.secrets),
     )
 
 
@@ -143,8 +147,8 @@ def _networks(exposure: model.Exposure) -> tuple[str, ...]:
     """Return what nodes may dial: as declared, else the host where it is an address."""
     if not isinstance(exposure, model.FleetExposure):
         return ()
-    said = exposure.networks or ((exposure.host,) if grammar.ip_address(exposure.host) else ())
-    return tuple(dict.fromkeys(filter(None, map(grammar.network, said))))
+    networks = exposure.networks or ((exposure.host,) if grammar.ip_address(exposure.host) else ())
+    return tuple(dict.fromkeys(filter(None, map(grammar.network, networks))))
 
 
 def _host(text: str) -> str:
@@ -152,27 +156,31 @@ def _host(text: str) -> str:
 
 
 def _server_tls(declaration: model.Declaration, release: str, namespace: str) -> plan.ServerTls:
-    said = declaration.superlink
+    declared = declaration.superlink
     dialled = [
         name
         for audience in ("fleet", "control", "runtime")
-        for name in names.service_names(names.service_name(release, audience), namespace, said.cluster_domain)
+        for name in names.service_names(
+            names.service_name(release, audience), namespace, declared.cluster_domain
+        )
     ]
-    hosts = [exposure.host for exposure in (said.exposure.fleet, said.exposure.control) if exposure.host]
-    everything = dict.fromkeys(_host(name) for name in (*dialled, *hosts, *said.tls.names, *LOOPBACK))
+    hosts = [
+        exposure.host for exposure in (declared.exposure.fleet, declared.exposure.control) if exposure.host
+    ]
+    everything = dict.fromkeys(_host(name) for name in (*dialled, *hosts, *declared.tls.names, *LOOPBACK))
     return plan.ServerTls(
-        source=said.tls.source,
+        source=declared.tls.source,
         dns_names=tuple(name for name in everything if not grammar.ip_address(name)),
         ip_addresses=tuple(name for name in everything if grammar.ip_address(name)),
-        days=said.tls.days,
-        renew_hours=24 * said.tls.renew_before or 24 * said.tls.days // 3,
-        secret=said.tls.secret or names.server_tls_secret(release),
-        issuer=said.tls.issuer,
-        ca=ca_certificates.canonical(said.tls.ca) if said.tls.ca else "",
+        days=declared.tls.days,
+        renew_hours=24 * declared.tls.renew_before or 24 * declared.tls.days // 3,
+        secret=declared.tls.secret or names.server_tls_secret(release),
+        issuer=declared.tls.issuer,
+        ca=canonical_certificates(declared.tls.ca) if declared.tls.ca else "",
     )
 
 
-def _secrets(secrets: tuple[podmodel.SecretUse, ...]) -> tuple[plan.SecretUse, ...]:
+def _secrets(secrets: tuple[pod_model.SecretUse, ...]) -> tuple[plan.SecretUse, ...]:
     return tuple(plan.SecretUse(name=use.name, env=use.env, mount=use.mount) for use in secrets)
 
 
@@ -200,15 +208,15 @@ def _tenant(declaration: model.Declaration, superlink: plan.SuperLink, tenant: m
     )
 
 
-def _proxy(said: proxymodel.TenantProxy) -> plan.TenantProxy | None:
-    if not said.https:
+def _proxy(proxy: pod_model.TenantProxy) -> plan.TenantProxy | None:
+    if not proxy.https:
         return None
-    networks = tuple(dict.fromkeys(grammar.network(text) for text in said.networks))
-    return plan.TenantProxy(said.https.rstrip("/"), said.no_proxy, said.secret, networks, said.namespace)
+    networks = tuple(dict.fromkeys(grammar.network(text) for text in proxy.networks))
+    return plan.TenantProxy(proxy.https.rstrip("/"), proxy.no_proxy, proxy.secret, networks, proxy.namespace)
 
 
 def _nodes(release: str, tenant: model.Tenant) -> tuple[plan.Node, ...]:
-    keys = [canonical(text) for text in brought_keys(tenant)]
+    keys = [canonical_public_key(text) for text in brought_keys(tenant)]
     return tuple(
         plan.Node(
             name=names.node_name(release, ordinal),
@@ -230,3 +238,57 @@ def brought_keys(tenant: model.Tenant) -> tuple[str, ...]:
     if tenant.keys != "brought":
         return ()
     return tenant.public_keys or tuple(spec.public_key for spec in node_specs(tenant))
+
+
+def _images(
+    declaration: model.Declaration, built: Mapping[str, plan.BuiltImage]
+) -> dict[plan.Component, plan.Image]:
+    """Return every declared image: what a component says itself wins over `all`, key by key.
+
+    `built` are the pushed ones by component.
+    """
+    base = declaration.images.all
+    declared = {name: (getattr(declaration.images, name), base) for name in _COMPONENTS}
+    layers = {name: [image for image in both if image is not UNSET] for name, both in declared.items()}
+    return {
+        name: _image(declaration.flower, name, own_first, built.get(name))
+        for name, own_first in layers.items()
+        if own_first
+    }
+
+
+def _image(
+    flower: str,
+    component: plan.Component,
+    layers: Sequence[image_model.Image],
+    built: plan.BuiltImage | None,
+) -> plan.Image:
+    def first(key: str, default: _T) -> _T:
+        values: Iterator[_T] = (getattr(layer, key) for layer in layers)
+        return next((value for value in values if value and value is not UNSET), default)
+
+    python = first("python", names.IMAGE_PYTHON)
+    release = names.FLOWER_RELEASES.get(flower, flower)
+    secrets: tuple[image_model.BuildSecret, ...] = first("build_secrets", ())
+    arguments: dict[str, str] = first("build_args", {})
+    instructions = first("instructions", image_model.Instructions())
+    return plan.Image(
+        base=first("base", names.base_image(component, release, python)),
+        python=python,
+        dependencies=first("dependencies", ()),
+        requirements=first("requirements", ""),
+        app=first("app", ""),
+        before=instructions.before,
+        after=instructions.after,
+        build_args=dict(sorted(arguments.items())),
+        build_secrets=tuple(
+            plan.BuildSecret(id=secret.id, env=secret.env, file=secret.file) for secret in secrets
+        ),
+        index=first("index", ""),
+        extra_index=first("extra_index", ()),
+        wheelhouse=first("wheelhouse", ""),
+        platform=first("platform", "linux/amd64"),
+        repository=first("repository", ""),
+        pull_secret=first("pull_secret", ""),
+        built=built,
+    )

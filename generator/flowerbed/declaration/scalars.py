@@ -37,36 +37,42 @@ _FIRST = frozenset("-+.0123456789")
 
 
 @dataclass(frozen=True, slots=True)
-class Trap:
+class RefusedScalar:
     """A word that must not be taken at its face: why, and what to write instead."""
 
     message: str
     remedy: str
 
 
-Meaning = str | int | float | bool | Trap | None
+Meaning = str | int | float | bool | RefusedScalar | None
 
 
 def meaning(word: str) -> Meaning:
-    """Return what the unquoted `word` means, or the Trap that it is."""
+    """Return what the unquoted `word` means, or the RefusedScalar that it is."""
     if word in _WORDS:
         return _WORDS[word]
     if word[0] in _FIRST:
         return _number(word)
     if word in _SWITCHES:
         value = _SWITCHES[word]
-        return Trap(f"`{word}` is {value} to some programs and text to others", f'write "{word}" or {value}')
+        return RefusedScalar(
+            f"`{word}` is {value} to some programs and text to others", f'write "{word}" or {value}'
+        )
     return word
 
 
-def _number(word: str) -> str | int | float | Trap:
+def _number(word: str) -> str | int | float | RefusedScalar:
     if _INT.fullmatch(word):
         # Longer than any 64-bit number; converting it could take very long.
         value = int(word) if len(word) <= 20 else INT64.stop
-        return value if value in INT64 else Trap("the number does not fit into 64 bits", "put it in quotes")
+        return (
+            value
+            if value in INT64
+            else RefusedScalar("the number does not fit into 64 bits", "put it in quotes")
+        )
     for pattern, what in _AMBIGUOUS:
         if pattern.fullmatch(word):
-            return Trap(
+            return RefusedScalar(
                 f"it is not clear what this is: {what}", "put text in quotes; write numbers in decimal"
             )
     if _FLOAT.fullmatch(word):
@@ -75,5 +81,5 @@ def _number(word: str) -> str | int | float | Trap:
     return _infinite() if _INFINITE.fullmatch(word) else word
 
 
-def _infinite() -> Trap:
-    return Trap("the number is not finite", "write a finite number, or text in quotes")
+def _infinite() -> RefusedScalar:
+    return RefusedScalar("the number is not finite", "write a finite number, or text in quotes")

@@ -13,28 +13,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowerbed.identities.authority import CertificateAuthority
-    from flowerbed.identities.ca import ensure_authority
+    from flowerbed.identities.authority_store import ensure_authority
     from flowerbed.identities.certificates import ClientCertificate, ServerCertificate
     from flowerbed.identities.coordinator import CoordinatorIdentity, ensure_coordinator
-    from flowerbed.identities.events import Event, Tell
     from flowerbed.identities.loading import Identities, load
-    from flowerbed.identities.nodekey import NodeKey
-    from flowerbed.identities.tenants import ensure_node_keys
+    from flowerbed.identities.node_keys import NodeKey, ensure_node_keys
+    from flowerbed.identities.store import Event, Tell
     from flowerbed.identities.users import ensure_user
 
 _HOMES = {
     "CertificateAuthority": "authority",
-    "ensure_authority": "ca",
+    "ensure_authority": "authority_store",
     "ClientCertificate": "certificates",
     "ServerCertificate": "certificates",
     "CoordinatorIdentity": "coordinator",
     "ensure_coordinator": "coordinator",
-    "Event": "events",
-    "Tell": "events",
+    "Event": "store",
+    "Tell": "store",
     "Identities": "loading",
     "load": "loading",
-    "NodeKey": "nodekey",
-    "ensure_node_keys": "tenants",
+    "NodeKey": "node_keys",
+    "ensure_node_keys": "node_keys",
     "ensure_user": "users",
 }
 

@@ -14,22 +14,22 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from flowerbed.errors import IdentityError
-from flowerbed.identities import clock
+from flowerbed.identities import validity
 from flowerbed.identities.certificates import (
     ClientCertificate,
     KeyPair,
-    Place,
+    KeyPairLocation,
     ServerCertificate,
     parse_private_key,
 )
-from flowerbed.identities.renewal import AUTHORITY_DAYS
+from flowerbed.identities.validity import AUTHORITY_DAYS
 
 # X.509's upper bound for a common name, an organisation and a unit (RFC 5280); `cryptography` counts bytes.
 NAME_LIMIT = 64
 
 # What certificates count time in.
 _SECOND = timedelta(seconds=1)
-_MEMORY = Place("CA certificate", "the CA's certificate", "the CA's private key", "")
+_MEMORY = KeyPairLocation("CA certificate", "the CA's certificate", "the CA's private key", "")
 _CN_SUFFIX = " CA"
 _OIDS = {
     "O": NameOID.ORGANIZATION_NAME,
@@ -49,9 +49,9 @@ class CertificateAuthority(KeyPair):
         common = federation[: NAME_LIMIT - len(_CN_SUFFIX)] + _CN_SUFFIX
         subject = _name(O=_fitting("federation's name", federation), CN=common)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        end = clock.now() + timedelta(days=days)
+        end = validity.now() + timedelta(days=days)
         builder = (
-            _builder(subject, key, end, clock.beginning())
+            _builder(subject, key, end, validity.beginning())
             .issuer_name(subject)
             .add_extension(_issuer(identifier), critical=False)
         )
@@ -102,7 +102,7 @@ class CertificateAuthority(KeyPair):
 
     def end_of_life(self, days: int) -> datetime:
         """Return the end of a certificate that is issued now: it does not outlive the CA."""
-        return min(clock.now() + timedelta(days=days), self.not_after)
+        return min(validity.now() + timedelta(days=days), self.not_after)
 
     def life(self, issued: KeyPair) -> str:
         """Return how long a certificate of this CA is valid, in words."""
@@ -120,7 +120,7 @@ class CertificateAuthority(KeyPair):
         key = ec.generate_private_key(ec.SECP256R1())
         end = self.end_of_life(days)
         identifier = own.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        begin = max(clock.beginning(), after + _SECOND) if after else clock.beginning()
+        begin = max(validity.beginning(), after + _SECOND) if after else validity.beginning()
         builder = _builder(subject, key, end, begin).issuer_name(own.subject)
         builder = builder.add_extension(_issuer(identifier), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

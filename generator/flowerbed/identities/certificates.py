@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from flowerbed.errors import IdentityError
-from flowerbed.identities import clock
+from flowerbed.identities import validity
 
 # How long before its end a certificate is reported; one with a short life is reported in its last third.
 EXPIRY_NOTICE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeyPairLocation:
     """Where a pair is kept, for messages: what it is, its two files, and what to do when they are no good."""
 
     what: str
@@ -38,7 +38,7 @@ class KeyPair:
     private_key: bytes = field(repr=False)
 
     @classmethod
-    def checked(cls, certificate: bytes, private_key: bytes, place: Place) -> Self:
+    def checked(cls, certificate: bytes, private_key: bytes, place: KeyPairLocation) -> Self:
         """Return the pair; raise IdentityError, naming the place, unless both parse and belong together."""
         signed = parse_certificate(certificate, place).public_key()
         if parse_private_key(private_key, place).public_key() != signed:
@@ -78,10 +78,10 @@ class KeyPair:
     def issuer(self) -> str:
         """Return the key identifier (hexadecimal) of the CA that signed the certificate, "" without."""
         try:
-            found = self.parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+            extension = self.parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
         except x509.ExtensionNotFound:
             return ""
-        return (found.value.key_identifier or b"").hex()
+        return (extension.value.key_identifier or b"").hex()
 
     @property
     def not_before(self) -> datetime:
@@ -99,18 +99,18 @@ class KeyPair:
     def days_left(self) -> int | None:
         """Return the whole days until the certificate ends, or None while that is far away."""
         certificate = self.parsed
-        left = certificate.not_valid_after_utc - clock.now()
+        left = certificate.not_valid_after_utc - validity.now()
         life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
         return left.days if left < min(EXPIRY_NOTICE, life / 3) else None
 
-    def check_dates(self, place: Place) -> None:
+    def check_dates(self, place: KeyPairLocation) -> None:
         """Raise IdentityError, with both dates, unless the certificate is valid now."""
         begin, end = self.parsed.not_valid_before_utc, self.parsed.not_valid_after_utc
-        if clock.now() > end:
-            what = f"the {place.what} expired on {_minute(end)}; it is {_minute(clock.now())} now"
+        if validity.now() > end:
+            what = f"the {place.what} expired on {_minute(end)}; it is {_minute(validity.now())} now"
             raise IdentityError(what, where=place.certificate, remedy=place.remedy)
-        if clock.now() < begin:
-            what = f"the {place.what} is valid from {_minute(begin)} on; it is {_minute(clock.now())} now"
+        if validity.now() < begin:
+            what = f"the {place.what} is valid from {_minute(begin)} on; it is {_minute(validity.now())} now"
             remedy = f"set this machine's clock; if it is right, {place.remedy}"
             raise IdentityError(what, where=place.certificate, remedy=remedy)
 
@@ -162,7 +162,7 @@ class ClientCertificate(KeyPair):
         return self.unit
 
 
-def parse_certificate(pem: bytes, place: Place) -> x509.Certificate:
+def parse_certificate(pem: bytes, place: KeyPairLocation) -> x509.Certificate:
     """Return the certificate of a PEM text, or raise IdentityError naming the place."""
     try:
         return x509.load_pem_x509_certificate(pem)
@@ -171,7 +171,7 @@ def parse_certificate(pem: bytes, place: Place) -> x509.Certificate:
         raise IdentityError(what, where=place.certificate, remedy=place.remedy) from None
 
 
-def parse_private_key(pem: bytes, place: Place) -> ec.EllipticCurvePrivateKey:
+def parse_private_key(pem: bytes, place: KeyPairLocation) -> ec.EllipticCurvePrivateKey:
     """Return a certificate's private key (EC, no passphrase), or raise IdentityError."""
     what = f"the private key of the {place.what} belongs here"
     try:

@@ -9,13 +9,21 @@ from pathlib import Path
 from flowerbed import names
 from flowerbed.errors import IdentityError
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.certificates import Place, ServerCertificate
-from flowerbed.identities.events import Event, Tell, ignore
+from flowerbed.identities.ca_bundle import trusted
+from flowerbed.identities.certificates import KeyPairLocation, ServerCertificate
 from flowerbed.identities.issued import record_issued
-from flowerbed.identities.kept import foreign_secret, locked, read_secrets, warn_of_expiry, write_secrets
-from flowerbed.identities.manifest import OPAQUE, TLS, Secret
-from flowerbed.identities.renewal import due
-from flowerbed.identities.trust import trusted
+from flowerbed.identities.secret_manifest import OPAQUE, TLS, Secret
+from flowerbed.identities.store import (
+    Event,
+    Tell,
+    foreign_secret,
+    ignore,
+    locked,
+    read_secrets,
+    warn_of_expiry,
+    write_secrets,
+)
+from flowerbed.identities.validity import renewal_reason
 from flowerbed.plan import Plan
 
 SUPEREXEC_ENTRY = "secret"
@@ -54,10 +62,10 @@ def ensure_coordinator(
     """
     path = _path(folder)
     if authority is None and not plan.insecure:
-        found = read_coordinator(plan, folder, None, tell)
-        if found is None:
+        as_kept = read_coordinator(plan, folder, None, tell)
+        if as_kept is None:
             raise IdentityError("a Secret is missing, and there is no CA that can sign one", where=str(path))
-        return found
+        return as_kept
     with locked(folder):
         kept = _read(path, tell)
         server = _ensure_server(plan, authority, _server(kept, path), path, tell, renew)
@@ -107,18 +115,18 @@ def _path(folder: Path) -> Path:
     return folder / "coordinator" / "secrets.yaml"
 
 
-def _place(path: Path) -> Place:
+def _place(path: Path) -> KeyPairLocation:
     remedy = "delete this file and run `flowerbed generate` again, which makes all of it anew"
-    return Place("server certificate", f"{path}: tls.crt", f"{path}: tls.key", remedy)
+    return KeyPairLocation("server certificate", f"{path}: tls.crt", f"{path}: tls.key", remedy)
 
 
 def _read(path: Path, tell: Tell) -> dict[tuple[str, ...], dict[str, bytes]]:
     # The entries tell the Secrets apart: their names follow the plan, which may have changed.
     kept = read_secrets(path, tell)
-    found = {tuple(secret.entries): secret.entries for secret in kept}
-    if len(found) != len(kept) or not found.keys() <= set(_SHAPES):
+    by_entries = {tuple(secret.entries): secret.entries for secret in kept}
+    if len(by_entries) != len(kept) or not by_entries.keys() <= set(_SHAPES):
         raise foreign_secret(path)
-    return found
+    return by_entries
 
 
 def _server(kept: dict[tuple[str, ...], dict[str, bytes]], path: Path) -> ServerCertificate | None:
@@ -161,7 +169,7 @@ def _unfit(server: ServerCertificate, plan: Plan, authority: CertificateAuthorit
 def _outdated(server: ServerCertificate, plan: Plan, authority: CertificateAuthority) -> str:
     """Return why the certificate is renewed: it is unfit, or old."""
     next_end = authority.end_of_life(plan.superlink.tls.days)
-    return _unfit(server, plan, authority) or due(plan, server.not_after, next_end)
+    return _unfit(server, plan, authority) or renewal_reason(plan, server.not_after, next_end)
 
 
 def _check(server: ServerCertificate, path: Path, tell: Tell) -> None:

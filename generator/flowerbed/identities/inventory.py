@@ -12,15 +12,15 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from flowerbed.errors import IdentityError
 from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, read_file
-from flowerbed.identities import clock
-from flowerbed.identities.certificates import KeyPair, Place, parse_certificate
+from flowerbed.identities import validity
+from flowerbed.identities.ca_bundle import CURRENT, NEXT, PREVIOUS
+from flowerbed.identities.certificates import KeyPair, KeyPairLocation, parse_certificate
 from flowerbed.identities.coordinator import makes_server_certificate
 from flowerbed.identities.issued import Issued, Kind, described, read_issued
-from flowerbed.identities.kept import shared
-from flowerbed.identities.manifest import parse
-from flowerbed.identities.renewal import authority_notice
 from flowerbed.identities.revocations import Revocations, read_revocations
-from flowerbed.identities.trust import CURRENT, NEXT, PREVIOUS
+from flowerbed.identities.secret_manifest import parse
+from flowerbed.identities.store import shared
+from flowerbed.identities.validity import authority_notice
 from flowerbed.plan import Plan
 
 State = Literal["valid", "expiring", "not yet valid", "expired", "revoked", "untrusted", "damaged"]
@@ -55,10 +55,10 @@ def inventory(plan: Plan, folder: Path) -> list[Certificate]:
         return []
     with shared(folder):
         states = _States(plan, folder)
-        found = [states.kept(*each) for each in _found(plan, folder)]
-        serials = {each.serial for each in found}
+        present = [states.kept(*each) for each in _found(plan, folder)]
+        serials = {each.serial for each in present}
         earlier = [each for each in read_issued(folder) if each.serial not in serials]
-    return found + [states.certificate(each) for each in earlier if each.not_after >= clock.now()]
+    return present + [states.certificate(each) for each in earlier if each.not_after >= validity.now()]
 
 
 class _States:
@@ -74,7 +74,7 @@ class _States:
     def kept(self, kind: Kind, what: str, where: str, pem: bytes) -> Certificate:
         """Return a certificate at hand; CAs have to come first."""
         try:
-            parsed = parse_certificate(pem, Place(what, where, where, ""))
+            parsed = parse_certificate(pem, KeyPairLocation(what, where, where, ""))
         except IdentityError:
             return Certificate(what=what, file=where, state="damaged")
         issued = described(kind, KeyPair(pem, b""))
@@ -93,7 +93,7 @@ class _States:
             serial=issued.serial,
             not_before=issued.not_before.isoformat(),
             not_after=issued.not_after.isoformat(),
-            days_left=(issued.not_after - clock.now()).days,
+            days_left=(issued.not_after - validity.now()).days,
             sha256=sha256,
         )
 
@@ -106,7 +106,7 @@ class _States:
 
 
 def _by_date(begin: datetime, end: datetime, notice: timedelta) -> State:
-    now = clock.now()
+    now = validity.now()
     if now > end:
         return "expired"
     if now < begin:
@@ -116,21 +116,21 @@ def _by_date(begin: datetime, end: datetime, notice: timedelta) -> State:
 
 def _found(plan: Plan, folder: Path) -> Iterator[tuple[Kind, str, str, bytes]]:
     for what, name in (("CA", CURRENT), ("next CA", NEXT), ("previous CA", PREVIOUS)):
-        if found := read_file(folder / "ca" / name, PUBLIC_MODE):
-            yield "ca", what, str(folder / "ca" / name), found.data
+        if file := read_file(folder / "ca" / name, PUBLIC_MODE):
+            yield "ca", what, str(folder / "ca" / name), file.data
     path = folder / "coordinator" / "secrets.yaml"
     if makes_server_certificate(plan) and (manifest := read_file(path, PRIVATE_MODE)):
         yield "server", "gateway", f"{path}: tls.crt", _server_certificate(manifest.data, path)
     for user in plan.users:
         path = folder / "users" / user.name / "client.crt"
-        if found := read_file(path, PUBLIC_MODE):
-            yield "user", f"user {user.name}", str(path), found.data
+        if file := read_file(path, PUBLIC_MODE):
+            yield "user", f"user {user.name}", str(path), file.data
 
 
 def _server_certificate(manifest: bytes, path: Path) -> bytes:
     """Return the gateway's certificate, b"" where the manifest is damaged or has none."""
     try:
-        found = [each.entries for each in parse(manifest, path)]
+        secrets = [each.entries for each in parse(manifest, path)]
     except IdentityError:
         return b""
-    return next((entries["tls.crt"] for entries in found if "tls.crt" in entries), b"")
+    return next((entries["tls.crt"] for entries in secrets if "tls.crt" in entries), b"")

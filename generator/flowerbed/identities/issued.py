@@ -15,7 +15,7 @@ import msgspec
 
 from flowerbed.errors import IdentityError, UnreadableError
 from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, make_private_folder, read_file, write_atomic
-from flowerbed.identities.kept import locked
+from flowerbed.identities.store import locked
 
 if TYPE_CHECKING:  # it imports `cryptography`, which a generation that issues nothing does without
     from flowerbed.identities.certificates import KeyPair
@@ -44,11 +44,11 @@ def read_issued(folder: Path, *, strict: bool = False) -> tuple[Issued, ...]:
 
     Raises IdentityError for a damaged one where it is `strict`.
     """
-    found = read_file(folder / FILE, PRIVATE_MODE)
-    if found is None:
+    file = read_file(folder / FILE, PRIVATE_MODE)
+    if file is None:
         return ()
     try:
-        return msgspec.json.decode(found.data, type=tuple[Issued, ...])
+        return msgspec.json.decode(file.data, type=tuple[Issued, ...])
     except (msgspec.DecodeError, UnicodeDecodeError):
         if not strict:
             return ()
@@ -104,16 +104,16 @@ def latest_beginning(folder: Path, user: str, issued: Iterable[Issued]) -> datet
 def kept_certificate(folder: Path, user: str) -> tuple[str, datetime] | None:
     """Return SHA-256 (DER, hexadecimal) and beginning of the certificate in a user's folder, None without."""
     try:
-        found = read_file(folder / "users" / user / "client.crt", PUBLIC_MODE)
+        file = read_file(folder / "users" / user / "client.crt", PUBLIC_MODE)
     except UnreadableError:
         return None
-    if found is None:
+    if file is None:
         return None
     from cryptography import x509
     from cryptography.hazmat.primitives.hashes import SHA256
 
     try:
-        parsed = x509.load_pem_x509_certificate(found.data)
+        parsed = x509.load_pem_x509_certificate(file.data)
     except ValueError:
         return None
     return parsed.fingerprint(SHA256()).hex(), parsed.not_valid_before_utc

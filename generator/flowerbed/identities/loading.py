@@ -10,15 +10,13 @@ from msgspec.structs import replace
 
 from flowerbed.errors import IdentityError
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.ca import read_authority
+from flowerbed.identities.authority_store import read_authority
+from flowerbed.identities.ca_bundle import trusted
 from flowerbed.identities.certificates import ClientCertificate, ServerCertificate
 from flowerbed.identities.coordinator import read_coordinator
-from flowerbed.identities.events import Tell, ignore
-from flowerbed.identities.kept import shared
-from flowerbed.identities.nodekey import NodeKey
+from flowerbed.identities.node_keys import NodeKey, makes_keys, read_node_keys
 from flowerbed.identities.revocations import Revocations, read_revocations
-from flowerbed.identities.tenants import makes_keys, read_node_keys
-from flowerbed.identities.trust import trusted
+from flowerbed.identities.store import Tell, ignore, shared
 from flowerbed.identities.users import read_user
 from flowerbed.plan import Plan
 
@@ -79,8 +77,8 @@ def _users(
 ) -> dict[str, ClientCertificate]:
     if authority is None:
         return {}
-    found = {user.name: read_user(user, folder, authority, tell) for user in plan.users}
-    return {name: certificate for name, certificate in found.items() if certificate}
+    certificates = {user.name: read_user(user, folder, authority, tell) for user in plan.users}
+    return {name: certificate for name, certificate in certificates.items() if certificate}
 
 
 def _missing_parts(plan: Plan, users: set[str], keys: dict[str, NodeKey]) -> list[str]:

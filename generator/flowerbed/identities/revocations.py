@@ -18,9 +18,9 @@ import msgspec
 from flowerbed import documents
 from flowerbed.errors import IdentityError
 from flowerbed.files import PRIVATE_MODE, read_file, write_atomic
-from flowerbed.identities import clock
+from flowerbed.identities import validity
 from flowerbed.identities.issued import kept_certificate, latest_beginning, read_issued
-from flowerbed.identities.kept import locked
+from flowerbed.identities.store import locked
 
 FILE = "revoked.json"
 _SECOND = timedelta(seconds=1)
@@ -89,7 +89,7 @@ def revoke_users(folder: Path, names: Iterable[str]) -> bool:
     with locked(folder):
         issued = read_issued(folder)
         begins = {name: latest_beginning(folder, name, issued) for name in names}
-        now = clock.beginning()
+        now = validity.beginning()
         return add_revocations(folder, users={name: max(now, begin or now) for name, begin in begins.items()})
 
 
@@ -104,9 +104,9 @@ def time_text(time: datetime) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _later(one: Mapping[str, datetime], other: Mapping[str, datetime]) -> dict[str, datetime]:
-    names = sorted({*one, *other})
-    return {name: max(each[name] for each in (one, other) if name in each) for name in names}
+def _later(times: Mapping[str, datetime], other: Mapping[str, datetime]) -> dict[str, datetime]:
+    names = sorted({*times, *other})
+    return {name: max(each[name] for each in (times, other) if name in each) for name in names}
 
 
 def _carried_over(file: _File, folder: Path) -> dict[str, datetime]:
@@ -115,7 +115,7 @@ def _carried_over(file: _File, folder: Path) -> dict[str, datetime]:
     The certificate that a user has now counts on, unless it was one of those; everything before it does not.
     """
     times: dict[str, datetime] = {}
-    now = clock.beginning()
+    now = validity.beginning()
     for user in file.certificates.values():
         kept = kept_certificate(folder, user)
         if kept is None:

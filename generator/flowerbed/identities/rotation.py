@@ -4,8 +4,8 @@
 2. the new one signs: the certificates of gateway and users are made anew; everybody still trusts both
 3. the old one is dropped
 
-The files below `ca/` say which step is next (`trust.py`). Each step can be killed at any point: run it again.
-`flowerbed generate` then brings the bundles in line.
+The files below `ca/` say which step is next (`ca_bundle.py`). Each step can be killed at any point:
+run it again. `flowerbed generate` then brings the bundles in line.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from typing import Literal
 from flowerbed.errors import IdentityError, UsageError
 from flowerbed.files import write_atomic
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.ca import place_of
-from flowerbed.identities.certificates import Place
-from flowerbed.identities.events import Event, Tell, ignore
+from flowerbed.identities.authority_store import authority_location
+from flowerbed.identities.ca_bundle import CURRENT, NEXT, PREVIOUS
+from flowerbed.identities.certificates import KeyPairLocation
 from flowerbed.identities.issued import record_issued
-from flowerbed.identities.kept import finish_halves, locked, read_halves, write_halves
-from flowerbed.identities.trust import CURRENT, NEXT, PREVIOUS
+from flowerbed.identities.store import Event, Tell, finish_halves, ignore, locked, read_halves, write_halves
 from flowerbed.plan import Plan
 
 Step = Literal[1, 2, 3]
@@ -43,7 +42,7 @@ def rotate_authority(plan: Plan, folder: Path, *, distributed: bool, tell: Tell 
     if plan.insecure:
         raise UsageError("an insecure federation has no CA", where=plan.name)
     with locked(folder):
-        finish_halves(place_of(folder))
+        finish_halves(authority_location(folder))
         finish_halves(_next_place(folder))
         step = next_step(folder)
         if step > 1 and not distributed:
@@ -59,11 +58,11 @@ def rotate_authority(plan: Plan, folder: Path, *, distributed: bool, tell: Tell 
 
 def _begin(plan: Plan, folder: Path, tell: Tell) -> None:
     # One that has expired is replaced in the same way.
-    halves = read_halves(place_of(folder), tell)
+    halves = read_halves(authority_location(folder), tell)
     if halves is None:
         what = "there is no CA yet"
         raise IdentityError(what, where=str(folder), remedy="run `flowerbed generate` first")
-    CertificateAuthority.checked(*halves, place_of(folder))
+    CertificateAuthority.checked(*halves, authority_location(folder))
     new = CertificateAuthority.create(plan.name)
     record_issued(folder, "ca", [new])
     write_halves(new, _next_place(folder), durable=True)
@@ -81,7 +80,7 @@ def _switch(plan: Plan, folder: Path, tell: Tell) -> None:
             what = "this is no CA of this federation"
             raise IdentityError(what, where=place.certificate, remedy=place.remedy)
         write_atomic(home / PREVIOUS, current, durable=True)
-        write_halves(new, place_of(folder), durable=True)
+        write_halves(new, authority_location(folder), durable=True)
     # The certificate last: it is what says that this step is not done.
     Path(place.private_key).unlink(missing_ok=True)
     Path(place.certificate).unlink()
@@ -97,7 +96,7 @@ def _finish(_: Plan, folder: Path, tell: Tell) -> None:
     )
 
 
-def _next_place(folder: Path) -> Place:
+def _next_place(folder: Path) -> KeyPairLocation:
     home = folder / "ca"
     remedy = f"put the right file back, or delete {NEXT} and next.key there to begin anew"
-    return Place("next CA certificate", str(home / NEXT), str(home / "next.key"), remedy)
+    return KeyPairLocation("next CA certificate", str(home / NEXT), str(home / "next.key"), remedy)

@@ -1,20 +1,47 @@
-"""A user's identity: the client certificate that the gateway asks for (`users/NAME/`)."""
+"""A user's client certificate (`users/NAME/`), which the gateway asks for, and whether it counts today."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+from cryptography import x509
+
 from flowerbed.errors import IdentityError
-from flowerbed.files import write_atomic
+from flowerbed.files import PUBLIC_MODE, read_file, write_atomic
+from flowerbed.identities import validity
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.certificates import ClientCertificate, Place
-from flowerbed.identities.events import Event, Tell, ignore
+from flowerbed.identities.ca_bundle import server_authorities, trusted
+from flowerbed.identities.certificates import ClientCertificate, KeyPairLocation
 from flowerbed.identities.issued import latest_beginning, read_issued, record_issued
-from flowerbed.identities.kept import finish_halves, locked, read_halves, warn_of_expiry, write_halves
-from flowerbed.identities.renewal import due
-from flowerbed.identities.revocations import read_revocations
-from flowerbed.identities.trust import server_authorities, trusted
-from flowerbed.plan import Plan, User
+from flowerbed.identities.revocations import Revocations, read_revocations
+from flowerbed.identities.store import (
+    Event,
+    Tell,
+    finish_halves,
+    ignore,
+    locked,
+    read_halves,
+    warn_of_expiry,
+    write_halves,
+)
+from flowerbed.identities.validity import renewal_reason
+from flowerbed.plan import Plan, Role, User
+
+LEAST_FIRST: tuple[Role, ...] = ("viewer", "submitter", "operator")
+
+
+class Usable(msgspec.Struct, frozen=True, kw_only=True):
+    """Users whose certificates count, by role, and by name why the others' do not."""
+
+    users: tuple[User, ...]
+    others: dict[str, str]
+
+    @property
+    def reasons(self) -> str:
+        """Return why nobody else can be asked with, as one text."""
+        return "; ".join(f"{name}: {reason}" for name, reason in self.others.items())
 
 
 def ensure_user(
@@ -78,25 +105,42 @@ def read_user(
     return kept
 
 
+def usable_users(plan: Plan, folder: Path, roles: Sequence[Role] = LEAST_FIRST) -> Usable:
+    """Return the declared users of these roles whose certificate and key in `folder` count now.
+
+    Revoked, expired and future ones do not. Every user of an insecure federation counts. Raises IdentityError
+    where the list of revocations is damaged.
+    """
+    declared = [user for role in roles for user in plan.users if user.role == role]
+    if plan.insecure:
+        return Usable(users=tuple(declared), others={})
+    revoked = read_revocations(folder)
+    reasons = {user.name: _why_not(folder / "users" / user.name, user.name, revoked) for user in declared}
+    return Usable(
+        users=tuple(user for user in declared if not reasons[user.name]),
+        others={name: reason for name, reason in reasons.items() if reason},
+    )
+
+
 def is_revoked(folder: Path, user: str, kept: ClientCertificate | None) -> bool:
     """Return whether a user is revoked and has no later certificate."""
     revoked = read_revocations(folder)
     return revoked.covers(user, kept.not_before) if kept else user in revoked.users
 
 
-def _place(folder: Path, user: User) -> Place:
+def _place(folder: Path, user: User) -> KeyPairLocation:
     home = folder / "users" / user.name
     remedy = "delete client.crt and client.key there and run `flowerbed generate` again, which makes new ones"
     what = f"certificate of user {user.name}"
-    return Place(what, str(home / "client.crt"), str(home / "client.key"), remedy)
+    return KeyPairLocation(what, str(home / "client.crt"), str(home / "client.key"), remedy)
 
 
-def _read(place: Place, tell: Tell) -> ClientCertificate | None:
+def _read(place: KeyPairLocation, tell: Tell) -> ClientCertificate | None:
     halves = read_halves(place, tell)
     return ClientCertificate.checked(*halves, place) if halves else None
 
 
-def _usable(place: Place, tell: Tell) -> ClientCertificate | None:
+def _usable(place: KeyPairLocation, tell: Tell) -> ClientCertificate | None:
     """Return what is kept, None also where it is damaged: it is replaced on demand."""
     try:
         return _read(place, tell)
@@ -109,7 +153,7 @@ def _outdated(plan: Plan, user: User, authority: CertificateAuthority | None, ke
     if authority is None:
         return ""
     next_end = authority.end_of_life(plan.superlink.tls.days)
-    return _unfit(kept, user, authority) or due(plan, kept.not_after, next_end)
+    return _unfit(kept, user, authority) or renewal_reason(plan, kept.not_after, next_end)
 
 
 def _unfit(kept: ClientCertificate, user: User, authority: CertificateAuthority) -> str:
@@ -132,6 +176,25 @@ def _issue(
     return new
 
 
-def _check(kept: ClientCertificate, place: Place, tell: Tell) -> None:
+def _check(kept: ClientCertificate, place: KeyPairLocation, tell: Tell) -> None:
     kept.check_dates(place)
     warn_of_expiry(kept, place, tell)
+
+
+def _why_not(home: Path, user: str, revoked: Revocations) -> str:
+    """Return why the certificate in a user's folder does not count, "" if it does."""
+    file = read_file(home / "client.crt", PUBLIC_MODE)
+    if file is None or not (home / "client.key").exists():
+        return "no certificate and key here"
+    try:
+        parsed = x509.load_pem_x509_certificate(file.data)
+    except ValueError:
+        return "client.crt is not a certificate"
+    now = validity.now()
+    if revoked.covers(user, parsed.not_valid_before_utc):
+        return "revoked"
+    if now > parsed.not_valid_after_utc:
+        return f"expired on {parsed.not_valid_after_utc:%Y-%m-%d}"
+    if now < parsed.not_valid_before_utc:
+        return f"not valid before {parsed.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+    return ""

@@ -28,12 +28,12 @@ from flowerbed.images.builders import (
     find_builder,
 )
 from flowerbed.images.containerfile import WHEELS
+from flowerbed.images.content_hash import Target, known_base, target_of
+from flowerbed.images.images_lock import Entry, ImagesLock, read_images_lock, write_images_lock
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import lock, write_lock
-from flowerbed.images.materials import bill_of_materials, sign, signer
-from flowerbed.images.record import Entry, Record, read_record, write_record
-from flowerbed.images.target import Target, known_base, target_of
-from flowerbed.images.tools import Tell, silent
+from flowerbed.images.processes import Tell, discard
+from flowerbed.images.supply_chain import bill_of_materials, sign, signer
 from flowerbed.images.wheels import (
     WHEEL_LIST,
     download_arguments,
@@ -80,12 +80,12 @@ class Built:
     lock: str = field(repr=False)
 
 
-def build(
+def build_images(
     plan: Plan,
     declaration: Path,
     components: tuple[Component, ...],
     options: BuildOptions | None = None,
-    tell: Tell = silent,
+    tell: Tell = discard,
 ) -> list[Built]:
     """Build the images of `components`, and push them where the options say so; equal inputs are built once.
 
@@ -111,15 +111,15 @@ def build(
         return [_Build(plan, declaration, logs, options, tell).run(component) for component in components]
 
 
-def preview(
-    plan: Plan, declaration: Path, components: tuple[Component, ...], tell: Tell = silent
+def preview_images(
+    plan: Plan, declaration: Path, components: tuple[Component, ...], tell: Tell = discard
 ) -> list[Built]:
-    """Return what `build` would make, with its lock, and write nothing. Raises as `build`."""
+    """Return what `build_images` would make, with its lock, and write nothing. Raises as it does."""
     made = []
     for component in components:
         inputs = inputs_of(plan, component, Project(declaration).directory)
         locked = lock(inputs, declaration, tell=tell)
-        entry = read_record(declaration, plan.name).images.get(component)
+        entry = read_images_lock(declaration, plan.name).images.get(component)
         target = target_of(plan, inputs, locked, known_base(inputs.image, entry) or inputs.image.base)
         made.append(_built(target, "planned", target.name))
     return made
@@ -137,7 +137,7 @@ class _Build:
 
     def run(self, component: Component) -> Built:
         """Bring one component's image up to date."""
-        record = read_record(self._declaration, self._plan.name)
+        record = read_images_lock(self._declaration, self._plan.name)
         entry = None if self._options.update else record.images.get(component)
         inputs = inputs_of(self._plan, component, Project(self._declaration).directory)
         locked = lock(inputs, self._declaration, update=self._options.update, tell=self._tell)
@@ -189,7 +189,7 @@ class _Build:
             )
             builder.build(recipe, self._tell)
 
-    def _finish(self, target: Target, builder: ImageBuilder, record: Record) -> Built:
+    def _finish(self, target: Target, builder: ImageBuilder, record: ImagesLock) -> Built:
         component = target.inputs.component
         image = ""
         if self._options.push:
@@ -207,7 +207,7 @@ class _Build:
             base=f"{target.inputs.image.base} {target.base}",
             image=image,
         )
-        write_record(
+        write_images_lock(
             self._declaration, msgspec.structs.replace(record, images=record.images | {component: entry})
         )
         return _built(target, "pushed" if image else "built", image or target.name)

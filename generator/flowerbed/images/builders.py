@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from flowerbed.errors import FlowerbedError, UsageError
-from flowerbed.images.reference import parse
-from flowerbed.images.tools import Outcome, Tell, run
+from flowerbed.images.processes import CompletedProcess, Tell, run
+from flowerbed.images.reference import parse_reference
 
 BUILDERS = ("buildah", "podman", "docker")
 COMPONENT_LABEL = "dev.flowerbed.component"
@@ -114,7 +114,7 @@ class Builder:
 
         Raises FlowerbedError when it cannot be had.
         """
-        name = parse(base)
+        name = parse_reference(base)
         if name.digest or name.registry == "localhost":
             if name.registry == "localhost" and not self.has(base):
                 raise UsageError(f"the base image {base} is not on this machine", remedy=_BASE)
@@ -219,7 +219,7 @@ def step_of(line: str) -> str:
     return found[1] if found else ""
 
 
-def base_failure(base: str, outcome: Outcome) -> FlowerbedError:
+def base_failure(base: str, outcome: CompletedProcess) -> FlowerbedError:
     """Return the error for a base image that cannot be had."""
     remedy = _full_or(outcome, _BASE)
     return FlowerbedError(
@@ -227,7 +227,7 @@ def base_failure(base: str, outcome: Outcome) -> FlowerbedError:
     )
 
 
-def build_failure(recipe: Recipe, steps: Sequence[str], outcome: Outcome) -> FlowerbedError:
+def build_failure(recipe: Recipe, steps: Sequence[str], outcome: CompletedProcess) -> FlowerbedError:
     """Return the error for the last of `steps`, with the last lines that were said."""
     step = steps[-1] if steps else "reading the Containerfile"
     shown = "\n    ".join(line for line in outcome.lines[-_SHOWN_LINES:] if line)
@@ -237,15 +237,16 @@ def build_failure(recipe: Recipe, steps: Sequence[str], outcome: Outcome) -> Flo
     )
 
 
-def push_failure(image: str, log: Path, outcome: Outcome) -> FlowerbedError:
+def push_failure(image: str, log: Path, outcome: CompletedProcess) -> FlowerbedError:
     """Return the error for an image that is built and kept, but not in its registry."""
     remedy = f"the image is built and kept: push again when that is put right; log in {log}"
     if re.search("unauthorized|authentication required|denied", outcome.text, re.IGNORECASE):
-        remedy = f"log in first, e.g. `buildah login {parse(image).registry}`; the image is built and kept"
+        registry = parse_reference(image).registry
+        remedy = f"log in first, e.g. `buildah login {registry}`; the image is built and kept"
     return FlowerbedError(f"the push failed: {_reason(outcome.lines)}", where=image, remedy=remedy)
 
 
-def _full_or(outcome: Outcome, remedy: str) -> str:
+def _full_or(outcome: CompletedProcess, remedy: str) -> str:
     return "free some space on the disk first" if _FULL in outcome.text.lower() else remedy
 
 

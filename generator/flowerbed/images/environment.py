@@ -15,10 +15,10 @@ from pathlib import Path
 
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import make_private_folder, read_file
+from flowerbed.images.images_lock import lock_file
 from flowerbed.images.inputs import Inputs, inputs_of, sha256
 from flowerbed.images.locking import Lock, index_flags, kept_lock, lock, write_lock
-from flowerbed.images.record import lock_file
-from flowerbed.images.tools import Outcome, Tell, run, uv
+from flowerbed.images.processes import CompletedProcess, Tell, run, uv
 from flowerbed.images.wheels import cache_folder
 from flowerbed.plan import Component, Plan
 from flowerbed.project import Project
@@ -109,7 +109,7 @@ def _interpreter(line: str) -> str:
     return outcome.lines[-1]
 
 
-def _checked(inputs: Inputs, outcome: Outcome) -> None:
+def _checked(inputs: Inputs, outcome: CompletedProcess) -> None:
     if outcome.code:
         reason = "\n    ".join(_told(outcome.lines))
         remedy = "check the network and the space on the disk; nothing was kept of it"

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import make_private_folder, read_file, write_atomic
+from flowerbed.images.images_lock import lock_file
 from flowerbed.images.inputs import Inputs, sha256
-from flowerbed.images.record import lock_file
-from flowerbed.images.tools import Tell, run, uv
+from flowerbed.images.processes import Tell, run, uv
 
 _HEAD = re.compile("# Locked by `flowerbed build` from inputs ([0-9a-f]{64})[.] Commit it[.]\n")
 _MODE = 0o644

@@ -45,7 +45,7 @@ class Reference:
         return f"{self.name}{tag}{f'@{self.digest}' if self.digest else ''}"
 
 
-def parse(text: str) -> Reference:
+def parse_reference(text: str) -> Reference:
     """Return a reference, short names filled in. Raises ValueError with the reason if it is none."""
     found = _REFERENCE.fullmatch(text)
     if found is None or _IMAGE_ID.fullmatch(text):

@@ -17,7 +17,7 @@ from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import make_private_folder
 from flowerbed.images.inputs import Inputs, sha256
 from flowerbed.images.locking import Lock, for_target, index_flags
-from flowerbed.images.tools import Tell, run
+from flowerbed.images.processes import Tell, run
 
 # By platform: the machine as Python and as wheels call it. 2.36 is the C library of Debian 12.
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}

@@ -15,31 +15,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowerbed.local.health import Status, status
+    from flowerbed.local.run import Options
     from flowerbed.local.start import Federation, down, up
-    from flowerbed.local.state import StateFolder, connection_file, state_of
-    from flowerbed.local.supervise import Options
+    from flowerbed.local.state import StateDirectory
 
 _HOMES = {
     "Federation": "start",
     "down": "start",
     "up": "start",
-    "StateFolder": "state",
-    "connection_file": "state",
-    "state_of": "state",
+    "StateDirectory": "state",
     "Status": "health",
     "status": "health",
-    "Options": "supervise",
+    "Options": "run",
 }
 
 __all__ = [
     "Federation",
     "Options",
-    "StateFolder",
+    "StateDirectory",
     "Status",
-    "connection_file",
     "down",
     "federation",
-    "state_of",
     "status",
     "up",
 ]

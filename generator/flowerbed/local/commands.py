@@ -1,4 +1,4 @@
-"""The command lines of a local federation's parts: the same flags as the charts render.
+"""The command lines of a local federation's processes: the same flags as the charts render.
 
 Pure: a plan, ports and paths give arguments and environment. Nothing is read, written or started here.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flowerbed.flower.proxy import sparing_loopback
 from flowerbed.local.ports import HOST
-from flowerbed.local.state import StateFolder
+from flowerbed.local.state import StateDirectory
 from flowerbed.plan import Component, Node, Plan, Tenant
 
 # flwr 1.41: off-switches for what would leave the machine, wanted by every process, app processes included.
@@ -29,7 +29,7 @@ RUN_FOLDERS_MB = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How a part starts: arguments, environment on top of the caller's, working folder."""
+    """How a process starts: arguments, environment on top of the caller's, working folder."""
 
     name: str
     arguments: tuple[str, ...]
@@ -38,7 +38,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class LocalLayout:
     """Where a plan runs on this machine. `ports` by purpose: audiences, `superlink`, and node names.
 
     `flower` is the directory of the package's Flower side, `python` the interpreter that has flwr.
@@ -47,7 +47,7 @@ class Site:
     """
 
     plan: Plan
-    state: StateFolder
+    directory: StateDirectory
     ports: Mapping[str, int]
     gateway: bool
     python: Path
@@ -65,7 +65,7 @@ class Site:
     @property
     def loopback(self) -> Path:
         """Return the folder with the certificate of the SuperLink itself and its CA."""
-        return self.state.path / "superlink" / "tls"
+        return self.directory.path / "superlink" / "tls"
 
     @property
     def superlink(self) -> str:
@@ -75,7 +75,7 @@ class Site:
     @property
     def root_certificates(self) -> Path:
         """Return the CA that parties trust: the federation's at the gateway, else the SuperLink's own."""
-        return (self.state.path / "gateway" if self.gateway else self.loopback) / "ca.crt"
+        return (self.directory.path / "gateway" if self.gateway else self.loopback) / "ca.crt"
 
     def address(self, audience: str) -> str:
         """Return what an audience dials: its listener at the gateway, or the SuperLink's only one."""
@@ -98,31 +98,31 @@ def purposes(plan: Plan, *, gateway: bool) -> tuple[str, ...]:
     return ("superlink", *listeners, *(node.name for node in plan.nodes))
 
 
-def superlink(site: Site) -> Command:
+def superlink(layout: LocalLayout) -> Command:
     """Return the SuperLink, which listens on loopback only."""
-    plan, folder = site.plan, site.state.path / "superlink"
-    tls = ("--insecure",) if plan.insecure else _server_tls(site.loopback)
+    plan, folder = layout.plan, layout.directory.path / "superlink"
+    tls = ("--insecure",) if plan.insecure else _server_tls(layout.loopback)
     listed = plan.admission == "listed" and not plan.insecure
     arguments = (
         "flower-superlink",
-        *("--host", HOST, "--port", str(site.ports["superlink"])),
+        *("--host", HOST, "--port", str(layout.ports["superlink"])),
         *tls,
         *(("--enable-supernode-auth",) if listed else ()),
-        *("--database", str(site.state.database)),
-        *("--isolation", "process", "--superexec-auth-secret-file", str(secret_file(site))),
+        *("--database", str(layout.directory.database)),
+        *("--isolation", "process", "--superexec-auth-secret-file", str(secret_file(layout))),
         "--disable-runtime-dependency-installation",
     )
-    environment = _environment(site, folder, plan.superlink.pod.env, "superlink")
+    environment = _environment(layout, folder, plan.superlink.pod.env, "superlink")
     return Command("superlink", arguments, environment, folder)
 
 
-def gateway(site: Site) -> Command:
+def gateway(layout: LocalLayout) -> Command:
     """Return the gateway. Its files are named relative to its folder, so any path will do for that."""
-    ports = {f"GATEWAY_{name.upper()}_PORT": str(site.ports[name]) for name in _GATEWAY_PORTS}
+    ports = {f"GATEWAY_{name.upper()}_PORT": str(layout.ports[name]) for name in _GATEWAY_PORTS}
     environment = {
         "GATEWAY_HOST": HOST,
-        "GATEWAY_INSECURE": str(site.plan.insecure).lower(),
-        "GATEWAY_ADMISSION": site.plan.admission,
+        "GATEWAY_INSECURE": str(layout.plan.insecure).lower(),
+        "GATEWAY_ADMISSION": layout.plan.admission,
         "GATEWAY_CERTIFICATE": "tls.crt",
         "GATEWAY_CLIENT_CA": "ca.crt",
         "GATEWAY_USERS": "users",
@@ -131,106 +131,106 @@ def gateway(site: Site) -> Command:
         "GATEWAY_ADMITTED": "admitted-keys",
         "GATEWAY_LOOPBACK_CA": "loopback-ca.crt",
         **ports,
-        **_mark(site),
+        **_mark(layout),
     }
-    arguments = ("haproxy", "-W", "-db", "-f", str(site.gateway_config))
-    return Command("gateway", arguments, environment, site.state.path / "gateway")
+    arguments = ("haproxy", "-W", "-db", "-f", str(layout.gateway_config))
+    return Command("gateway", arguments, environment, layout.directory.path / "gateway")
 
 
 _GATEWAY_PORTS = ("fleet", "control", "runtime", "readiness", "metrics", "superlink")
 
 
-def registrar(site: Site) -> Command:
+def registrar(layout: LocalLayout) -> Command:
     """Return the registrar, which speaks to the SuperLink past the gateway."""
-    folder = site.state.path / "superlink"
+    folder = layout.directory.path / "superlink"
     arguments = (
-        str(site.python),
-        *_program(site, "registrar"),
-        *("--nodes", str(nodes_file(site)), "--revoked", str(revoked_file(site))),
-        *("--revoked-users", str(revoked_users_file(site)), "--kept", str(site.state.revoked)),
-        *("--superlink", site.superlink, "--root-certificates", str(site.loopback / "ca.crt")),
-        *("--admission", site.plan.admission),
+        str(layout.python),
+        *_program(layout, "registrar"),
+        *("--nodes", str(nodes_file(layout)), "--revoked", str(revoked_file(layout))),
+        *("--revoked-users", str(revoked_users_file(layout)), "--kept", str(layout.directory.revoked)),
+        *("--superlink", layout.superlink, "--root-certificates", str(layout.loopback / "ca.crt")),
+        *("--admission", layout.plan.admission),
     )
-    return Command("registrar", arguments, _environment(site, folder, {}), folder)
+    return Command("registrar", arguments, _environment(layout, folder, {}), folder)
 
 
-def _program(site: Site, name: str) -> tuple[str, str]:
+def _program(layout: LocalLayout, name: str) -> tuple[str, str]:
     """Return the arguments of an interpreter, which may be an environment's of its own, for a program."""
-    return str(site.flower / "launch.py"), name
+    return str(layout.flower / "launch.py"), name
 
 
-def superexec(site: Site) -> Command:
+def superexec(layout: LocalLayout) -> Command:
     """Return the SuperExec that runs ServerApps; as a sidecar it dials the SuperLink itself."""
-    folder = site.state.path / "superexec"
-    sidecar = site.plan.superlink.executor == "sidecar"
-    address = site.superlink if sidecar else site.address("runtime")
-    roots = site.loopback / "ca.crt" if sidecar else site.root_certificates
+    folder = layout.directory.path / "superexec"
+    sidecar = layout.plan.superlink.executor == "sidecar"
+    address = layout.superlink if sidecar else layout.address("runtime")
+    roots = layout.loopback / "ca.crt" if sidecar else layout.root_certificates
     arguments = (
         "flower-superexec",
         *("--runtime-api-address", address),
-        *_client_tls(site, roots),
-        *("--superexec-auth-secret-file", str(secret_file(site))),
+        *_client_tls(layout, roots),
+        *("--superexec-auth-secret-file", str(secret_file(layout))),
     )
-    declared = site.plan.superlink.pod.env
-    environment = _environment(site, folder, declared, "superexec") | _additions(site, folder, declared)
-    if site.plan.superlink.max_runs:
-        environment["FLOWERBED_MAX_RUNS"] = str(site.plan.superlink.max_runs)
+    declared = layout.plan.superlink.pod.env
+    environment = _environment(layout, folder, declared, "superexec") | _additions(layout, folder, declared)
+    if layout.plan.superlink.max_runs:
+        environment["FLOWERBED_MAX_RUNS"] = str(layout.plan.superlink.max_runs)
     return Command("superexec", arguments, environment, folder / "work")
 
 
-def supernode(site: Site, tenant: Tenant, node: Node) -> Command:
+def supernode(layout: LocalLayout, tenant: Tenant, node: Node) -> Command:
     """Return a SuperNode, in the program that waits for its admission."""
-    folder = site.state.node(node.name)
-    key = () if site.plan.insecure else ("--auth-supernode-private-key", str(folder / "key"))
+    folder = layout.directory.node(node.name)
+    key = () if layout.plan.insecure else ("--auth-supernode-private-key", str(folder / "key"))
     process = tenant.isolation == "process"
     secret = ("--superexec-auth-secret-file", str(folder / "secret")) if process else ()
     arguments = (
-        str(site.python_of("supernode")),
-        *_program(site, "supernode"),
+        str(layout.python_of("supernode")),
+        *_program(layout, "supernode"),
         *("--state", str(folder)),
-        *("--superlink", site.address("fleet")),
-        *_client_tls(site, site.root_certificates),
+        *("--superlink", layout.address("fleet")),
+        *_client_tls(layout, layout.root_certificates),
         *key,
         *("--node-config", str(folder / "node.toml")),
-        *("--host", HOST, "--port", str(site.ports[node.name])),
+        *("--host", HOST, "--port", str(layout.ports[node.name])),
         *("--isolation", tenant.isolation, *secret),
     )
     declared = tenant.pod.env
-    environment = _environment(site, folder, declared, "supernode") | _additions(site, folder, declared)
+    environment = _environment(layout, folder, declared, "supernode") | _additions(layout, folder, declared)
     return Command(node.name, arguments, environment, folder / "work")
 
 
-def node_superexec(site: Site, tenant: Tenant, node: Node) -> Command:
+def node_superexec(layout: LocalLayout, tenant: Tenant, node: Node) -> Command:
     """Return the SuperExec that runs a node's ClientApps when its tenant's isolation is `process`."""
-    folder = site.state.node(node.name)
+    folder = layout.directory.node(node.name)
     arguments = (
         "flower-superexec",
-        *("--runtime-api-address", f"{HOST}:{site.ports[node.name]}", "--insecure"),
+        *("--runtime-api-address", f"{HOST}:{layout.ports[node.name]}", "--insecure"),
         *("--superexec-auth-secret-file", str(folder / "secret")),
     )
     declared = tenant.pod.env
-    environment = _environment(site, folder, declared, "superexec") | _additions(site, folder, declared)
+    environment = _environment(layout, folder, declared, "superexec") | _additions(layout, folder, declared)
     return Command(f"{node.name}-superexec", arguments, environment, folder / "work")
 
 
-def secret_file(site: Site) -> Path:
+def secret_file(layout: LocalLayout) -> Path:
     """Return the file with the secret that SuperLink and SuperExec share."""
-    return site.state.path / "superexec" / "secret"
+    return layout.directory.path / "superexec" / "secret"
 
 
-def nodes_file(site: Site) -> Path:
+def nodes_file(layout: LocalLayout) -> Path:
     """Return the registrar's list."""
-    return site.state.path / "superlink" / "nodes.json"
+    return layout.directory.path / "superlink" / "nodes.json"
 
 
-def revoked_file(site: Site) -> Path:
+def revoked_file(layout: LocalLayout) -> Path:
     """Return the registrar's list of keys that never count again."""
-    return site.state.path / "superlink" / "revoked"
+    return layout.directory.path / "superlink" / "revoked"
 
 
-def revoked_users_file(site: Site) -> Path:
+def revoked_users_file(layout: LocalLayout) -> Path:
     """Return the gateway's list of users whose certificates are refused, by time of issue."""
-    return site.state.path / "gateway" / "revoked-users"
+    return layout.directory.path / "gateway" / "revoked-users"
 
 
 def _server_tls(folder: Path) -> tuple[str, ...]:
@@ -238,47 +238,49 @@ def _server_tls(folder: Path) -> tuple[str, ...]:
     return tuple(part for flag, name in files.items() for part in (f"--ssl-{flag}file", str(folder / name)))
 
 
-def _client_tls(site: Site, roots: Path) -> tuple[str, ...]:
-    return ("--insecure",) if site.plan.insecure else ("--root-certificates", str(roots))
+def _client_tls(layout: LocalLayout, roots: Path) -> tuple[str, ...]:
+    return ("--insecure",) if layout.plan.insecure else ("--root-certificates", str(roots))
 
 
 def _environment(
-    site: Site, folder: Path, declared: Mapping[str, str], component: Component | None = None
+    layout: LocalLayout, folder: Path, declared: Mapping[str, str], component: Component | None = None
 ) -> dict[str, str]:
     temporary = folder / "tmp"
     short = len(str(temporary).encode()) <= LONGEST_TMPDIR
     return {
         **declared,
         **FLOWER_ENVIRONMENT,
-        **sparing_loopback(declared.get("NO_PROXY", site.no_proxy)),
+        **sparing_loopback(declared.get("NO_PROXY", layout.no_proxy)),
         "FLWR_HOME": str(folder / "flwr"),
         **({"TMPDIR": str(temporary)} if short else {}),
         # Flower starts app processes by name: they are to come from the same environment.
-        **({"PATH": _search_path(site, component)} if component in site.environments else {}),
-        **_mark(site),
+        **({"PATH": _search_path(layout, component)} if component in layout.environments else {}),
+        **_mark(layout),
     }
 
 
-def start_folder(site: Site) -> Path:
+def start_folder(layout: LocalLayout) -> Path:
     """Return the folder on PYTHONPATH with what Flower's processes load at their start."""
-    return site.state.path / "python"
+    return layout.directory.path / "python"
 
 
-def _additions(site: Site, folder: Path, declared: Mapping[str, str]) -> dict[str, str]:
+def _additions(layout: LocalLayout, folder: Path, declared: Mapping[str, str]) -> dict[str, str]:
     """Return what adds to Flower's process and to those that it starts (`flower/start/sitecustomize.py`)."""
-    path = declared.get("PYTHONPATH", site.python_path)
+    path = declared.get("PYTHONPATH", layout.python_path)
     return {
-        "PYTHONPATH": f"{start_folder(site)}:{path}" if path else str(start_folder(site)),
+        "PYTHONPATH": f"{start_folder(layout)}:{path}" if path else str(start_folder(layout)),
         "FLOWERBED_RUN_FOLDERS": str(folder / "runs"),
         "FLOWERBED_RUN_FOLDERS_MB": str(RUN_FOLDERS_MB),
-        "FLOWERBED_STARTS": str(site.state.path / "starts"),
+        "FLOWERBED_STARTS": str(layout.directory.path / "starts"),
     }
 
 
-def _search_path(site: Site, component: Component | None) -> str:
-    return f"{site.environments[component].parent}:{site.search_path}" if component else site.search_path
+def _search_path(layout: LocalLayout, component: Component | None) -> str:
+    return (
+        f"{layout.environments[component].parent}:{layout.search_path}" if component else layout.search_path
+    )
 
 
-def _mark(site: Site) -> dict[str, str]:
-    name, _, value = site.state.mark.partition("=")
+def _mark(layout: LocalLayout) -> dict[str, str]:
+    name, _, value = layout.directory.mark.partition("=")
     return {name: value}

@@ -1,4 +1,4 @@
-"""How a local federation is: its parts, its nodes, its endpoints, and what is wrong."""
+"""How a local federation is: its processes, its nodes, its endpoints, and what is wrong."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal
 import msgspec
 
 from flowerbed.errors import FlowerbedError
+from flowerbed.local.differences import warnings
 from flowerbed.local.nodes import NodeStatus, read_nodes
-from flowerbed.local.notes import warnings
-from flowerbed.local.state import Endpoint, Entry, PartRecord, Record, StateFolder, digest, running, state_of
-from flowerbed.local.supervise import build_site
+from flowerbed.local.run import local_layout
+from flowerbed.local.state import Endpoint, Entry, LocalState, ProcessStatus, StateDirectory
 from flowerbed.local.supervisor import gateway_ready
 from flowerbed.plan import Plan
 
@@ -29,7 +29,7 @@ class Status(Entry, frozen=True):
     gateway: bool = False
     pid: int = 0
     endpoints: dict[str, Endpoint] = msgspec.field(default_factory=dict)
-    parts: tuple[PartRecord, ...] = ()
+    parts: tuple[ProcessStatus, ...] = ()
     nodes: tuple[NodeStatus, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -37,12 +37,12 @@ class Status(Entry, frozen=True):
 
 def status(plan: Plan, file: Path) -> Status:
     """Return how the plan's local federation is, as far as it answers: what is down is no error."""
-    state = state_of(file, plan.name)
-    record = running(state)
+    directory = StateDirectory.of(file, plan.name)
+    record = directory.running()
     if record is None:
         problem = f"{plan.name} does not run here; `flowerbed up` starts it"
         return Status(name=plan.name, state="stopped", healthy=False, file=str(file), problems=(problem,))
-    nodes, problems = _look(plan, state, record)
+    nodes, problems = _look(plan, directory, record)
     return Status(
         name=record.name,
         state=record.state,
@@ -61,26 +61,28 @@ def status(plan: Plan, file: Path) -> Status:
     )
 
 
-def _look(plan: Plan, state: StateFolder, record: Record) -> tuple[tuple[NodeStatus, ...], list[str]]:
-    if record.plan != digest(plan):
+def _look(
+    plan: Plan, directory: StateDirectory, record: LocalState
+) -> tuple[tuple[NodeStatus, ...], list[str]]:
+    if not record.runs(plan):
         changed = "the declaration has changed since; `flowerbed down` and `flowerbed up` apply it"
         return (), [changed]
-    site = build_site(plan, state, record.ports, gateway=record.gateway)
+    layout = local_layout(plan, directory, record.ports, gateway=record.gateway)
     problems = [
-        f"{part.name} is {part.state} (exit code {part.exit_code}); its log: {part.log}"
-        for part in record.parts
-        if part.state != "running"
+        f"{process.name} is {process.state} (exit code {process.exit_code}); its log: {process.log}"
+        for process in record.parts
+        if process.state != "running"
     ]
     try:
-        nodes = read_nodes(site)
+        nodes = read_nodes(layout)
     except FlowerbedError as error:
         return (), [*problems, f"the SuperLink does not answer: {error.what}"]
-    if site.gateway and not gateway_ready(site):
+    if layout.gateway and not gateway_ready(layout):
         problems.append("the gateway does not let calls through to the SuperLink")
-    problems += [_of_node(node, state) for node in nodes if node.state != "online"]
+    problems += [_of_node(node, directory) for node in nodes if node.state != "online"]
     return nodes, problems
 
 
-def _of_node(node: NodeStatus, state: StateFolder) -> str:
-    why = f": {node.reason}" if node.reason else f"; its log: {state.log(node.name)}"
+def _of_node(node: NodeStatus, directory: StateDirectory) -> str:
+    why = f": {node.reason}" if node.reason else f"; its log: {directory.log(node.name)}"
     return f"node {node.name} is {node.state}, not online{why}"

@@ -30,8 +30,8 @@ def client_errors(connection: Connection, run_id: str) -> dict[str, str]:
     # users/default.toml or users/NAME/connection.toml of the state folder
     for state in connection.file.absolute().parents[1:3]:
         if (state / "nodes").is_dir():
-            found = ((node, _last(state / "logs", node, run_id)) for node in _nodes(state))
-            return {node: words for node, words in found if words}
+            errors = ((node, _last(state / "logs", node, run_id)) for node in _nodes(state))
+            return {node: words for node, words in errors if words}
     return {}
 
 
@@ -46,7 +46,10 @@ def _last(logs: Path, node: str, run_id: str) -> str:
             if mark := BEGINS.fullmatch(line):
                 ours = mark[1] == run_id
             elif ours:
-                raised.read(LEVEL.sub("", line, count=1))
+                text = LEVEL.sub("", line, count=1)
+                if text != line:  # another entry of the log: a traceback has no levels
+                    raised.end()
+                raised.read(text)
         if words := raised.last():
             return printable(words)
     return ""

@@ -11,15 +11,15 @@ import msgspec
 
 from flowerbed import documents
 from flowerbed.files import PRIVATE_MODE, read_file
-from flowerbed.local.commands import Site, nodes_file
-from flowerbed.local.part import START_LINE
+from flowerbed.local.commands import LocalLayout, nodes_file
+from flowerbed.local.process import START_LINE
 from flowerbed.local.state import Entry
 from flowerbed.runs.control import list_nodes, load_connection
 from flowerbed.runs.model import NodeRecord
 
 NodeState = Literal["declared", "registered", "offline", "online", "unregistered"]
 # How long a call to the SuperLink may take before it counts as no answer, in seconds.
-PATIENCE = 3.0
+CALL_TIMEOUT = 3.0
 # flwr 1.41 prints this line when the SuperLink has taken the node; without a key nothing else tells the id.
 _ID_LINE = re.compile(r"SuperNode ID: (\d+)")
 _WAITING = "supernode: waiting: "
@@ -35,23 +35,21 @@ class NodeStatus(Entry, frozen=True):
     reason: str = ""
 
 
-def read_nodes(site: Site) -> tuple[NodeStatus, ...]:
+def read_nodes(layout: LocalLayout) -> tuple[NodeStatus, ...]:
     """Ask the SuperLink itself for the declared nodes. Raises UnreachableError or NotAllowedError."""
-    connection = load_connection(site.state.connection_past_gateway)
-    records = list_nodes(connection, PATIENCE)
+    connection = load_connection(layout.directory.connection_past_gateway)
+    records = list_nodes(connection, CALL_TIMEOUT)
     by_id = {record.node_id: record for record in records}
     by_key = {record.public_key: record for record in records}
-    keys = {} if site.plan.insecure else _keys(site)
-    found = []
-    for tenant in site.plan.tenants:
+    keys = {} if layout.plan.insecure else _keys(layout)
+    statuses = []
+    for tenant in layout.plan.tenants:
         for node in tenant.nodes:
-            said = _said(site.state.log(node.name))
-            taken = _taken_as(said)
-            record = by_key.get(keys[node.name]) if keys else by_id.get(taken)
-            found.append(
-                _status(NodeStatus(name=node.name, tenant=tenant.name, state="declared"), record, said)
-            )
-    return tuple(found)
+            printed = _printed(layout.directory.log(node.name))
+            record = by_key.get(keys[node.name]) if keys else by_id.get(_registered_id(printed))
+            status = NodeStatus(name=node.name, tenant=tenant.name, state="declared")
+            statuses.append(_completed(status, record, printed))
+    return tuple(statuses)
 
 
 def names(nodes: Iterable[NodeStatus]) -> str:
@@ -59,33 +57,37 @@ def names(nodes: Iterable[NodeStatus]) -> str:
     return ", ".join(node.name for node in nodes)
 
 
-def _keys(site: Site) -> dict[str, str]:
-    found = read_file(nodes_file(site), PRIVATE_MODE)
-    return documents.decode(found.data, dict[str, str]) if found else {}
+def _keys(layout: LocalLayout) -> dict[str, str]:
+    file = read_file(nodes_file(layout), PRIVATE_MODE)
+    return documents.decode(file.data, dict[str, str]) if file else {}
 
 
-def _status(node: NodeStatus, record: NodeRecord | None, said: str) -> NodeStatus:
+def _completed(node: NodeStatus, record: NodeRecord | None, printed: str) -> NodeStatus:
     if record is None:
-        return msgspec.structs.replace(node, reason=_reason(said))
+        return msgspec.structs.replace(node, reason=_reason(printed))
     # For a minute the SuperLink takes a node that was killed for online: the new start has to say so as well.
-    state = "offline" if record.status == "online" and record.node_id != _taken_as(said) else record.status
-    reason = "" if state == "online" else _reason(said)
+    state = (
+        "offline"
+        if record.status == "online" and record.node_id != _registered_id(printed)
+        else record.status
+    )
+    reason = "" if state == "online" else _reason(printed)
     return msgspec.structs.replace(node, state=state, node_id=record.node_id, reason=reason)
 
 
-def _reason(said: str) -> str:
+def _reason(printed: str) -> str:
     """Return why a node waits, in its own last words; "" when it does not say."""
-    last = next((line for line in reversed(said.splitlines()) if line.startswith("supernode: ")), "")
+    last = next((line for line in reversed(printed.splitlines()) if line.startswith("supernode: ")), "")
     return last.removeprefix(_WAITING) if last.startswith(_WAITING) else ""
 
 
-def _taken_as(said: str) -> str:
-    ids = _ID_LINE.findall(said)
+def _registered_id(printed: str) -> str:
+    ids = _ID_LINE.findall(printed)
     return ids[-1] if ids else ""
 
 
-def _said(log: Path) -> str:
-    """Return what a part has printed since its last start."""
+def _printed(log: Path) -> str:
+    """Return what a process has printed since its last start."""
     try:
         return log.read_bytes().rpartition(START_LINE)[2].decode(errors="replace")
     except OSError:

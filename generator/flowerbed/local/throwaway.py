@@ -13,7 +13,7 @@ from flowerbed import documents
 from flowerbed.declaration import load_plan
 from flowerbed.errors import UsageError
 from flowerbed.local.start import Federation, up
-from flowerbed.local.state import state_of
+from flowerbed.local.state import StateDirectory
 from flowerbed.plan import Component
 from flowerbed.project import Project
 
@@ -68,9 +68,9 @@ def locked(packages: Sequence[str], tell: Callable[[str], None] = _silent) -> Ma
         file = Path(folder) / "federation.yaml"
         file.write_text(declaration(1, packages), encoding="utf-8")
         plan = load_plan(file)
-        made = environments(plan, file, tell)
+        components = environments(plan, file, tell)
         lock = Project(file).image_lock
-        _locks[tuple(packages)] = {component: lock(component).read_text("utf-8") for component in made}
+        _locks[tuple(packages)] = {component: lock(component).read_text("utf-8") for component in components}
         return provided(plan, file)
 
 
@@ -105,7 +105,7 @@ def throwaway(
         raise UsageError(f"{nodes} nodes on one machine", remedy=f"write a number from 1 to {NODE_LIMIT}")
     folder = Path(tempfile.mkdtemp(prefix="flowerbed-local-"))
     file = folder / "federation.yaml"
-    janitor = _janitor(folder, state_of(file, NAME).mark)
+    cleanup = _cleanup_process(folder, StateDirectory.of(file, NAME).mark)
     try:
         file.write_text(declaration(nodes, packages), encoding="utf-8")
         _write_locks(file, packages)
@@ -120,16 +120,16 @@ def throwaway(
                 federation.leave()
     finally:
         if wait:
-            janitor.communicate()
-        else:  # the janitor waits for the processes, ends what is left and removes the folder
-            assert janitor.stdin is not None  # noqa: S101  (it is a pipe)
-            janitor.stdin.close()
+            cleanup.communicate()
+        else:  # the cleanup process waits for the processes, ends what is left and removes the folder
+            assert cleanup.stdin is not None  # noqa: S101  (it is a pipe)
+            cleanup.stdin.close()
 
 
-def _janitor(folder: Path, mark: str) -> subprocess.Popen[bytes]:
+def _cleanup_process(folder: Path, mark: str) -> subprocess.Popen[bytes]:
     # A session of its own: no Ctrl-C of the terminal's reaches it.
     return subprocess.Popen(
-        [sys.executable, "-m", "flowerbed.local.janitor", str(folder), mark],
+        [sys.executable, "-m", "flowerbed.local.cleanup_process", str(folder), mark],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

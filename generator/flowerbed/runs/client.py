@@ -52,11 +52,11 @@ class Federation:
         if file.suffix == ".toml":
             return cls(control.load_connection(file))
         from flowerbed.declaration import load_plan
-        from flowerbed.local import connection_file, state_of
+        from flowerbed.local import StateDirectory
 
         plan = load_plan(file)
-        found = connection_file(state_of(file, plan.name).path, user)
-        return cls(control.load_connection(found), plan, Project(file).records)
+        connection = StateDirectory.of(file, plan.name).connection_file(user)
+        return cls(control.load_connection(connection), plan, Project(file).records)
 
     def submit(
         self,

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from flowerbed import identities
 from flowerbed.bundles import generate
 from flowerbed.flower.connection import Connection
-from flowerbed.identities.trust import server_authorities
+from flowerbed.identities.ca_bundle import server_authorities
 from flowerbed.plan import Plan
 from support.bundle_files import files
 from support.ca_certificate import CERTIFICATE

@@ -14,8 +14,8 @@ import pytest
 
 from flowerbed.bundles import generate
 from flowerbed.errors import UsageError
-from flowerbed.identities import clock
-from flowerbed.identities.events import Event
+from flowerbed.identities import validity
+from flowerbed.identities.store import Event
 from flowerbed.plan import Plan, User
 from support.bundle_files import admitted, held, marks, touched
 from support.plan_variants import change, rich_tenant, with_superlink
@@ -228,8 +228,8 @@ def test_certificates_are_renewed_in_their_last_third(
     days: int, expected: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That time passes is no change of input; certificates are renewed all the same, once."""
-    later = clock.now() + timedelta(days=days)
-    monkeypatch.setattr(clock, "now", lambda: later)
+    later = validity.now() + timedelta(days=days)
+    monkeypatch.setattr(validity, "now", lambda: later)
     for wanted in (expected, []):
         heard: list[Event] = []
         report = generate(PLAN, folder, tell=heard.append)

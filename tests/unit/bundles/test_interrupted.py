@@ -15,7 +15,7 @@ import pytest
 
 from flowerbed.bundles import generate
 from flowerbed.errors import IdentityError
-from flowerbed.identities import kept
+from flowerbed.identities import store
 from flowerbed.plan import Plan, Role
 from support.bundle_files import files
 from support.bundle_interruptions import CHANGED, FRESH, assert_right, in_a_child, private_keys
@@ -132,7 +132,7 @@ def test_a_folder_that_another_keeps_is_refused_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever waits too long is told why; when the folder is free again, it works."""
-    monkeypatch.setattr(kept, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.2)
     folder = tmp_path / "hospitals"
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -149,7 +149,7 @@ def test_a_folder_that_another_keeps_is_refused_in_the_end(
 HOLDER = """
 import sys
 from pathlib import Path
-from flowerbed.identities.kept import locked
+from flowerbed.identities.store import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()

@@ -15,7 +15,7 @@ from flowerbed import identities
 from flowerbed.bundles import GenerateReport, generate
 from flowerbed.cli import main
 from flowerbed.errors import IdentityError, UnreadableError
-from flowerbed.identities import CertificateAuthority, clock
+from flowerbed.identities import CertificateAuthority, validity
 from flowerbed.identities.revocations import revoke_users
 from flowerbed.plan import User
 from support.bundle_files import admitted, marks, touched
@@ -105,8 +105,8 @@ def test_others_are_renewed(name: str, folder: Path, monkeypatch: pytest.MonkeyP
     """A year later everybody else's certificates are renewed, as far as there is a CA to do so."""
     party, harm = TROUBLES[name]
     harm(folder)
-    later = clock.now() + timedelta(days=300)
-    monkeypatch.setattr(clock, "now", lambda: later)
+    later = validity.now() + timedelta(days=300)
+    monkeypatch.setattr(validity, "now", lambda: later)
     report = generate(PLAN, folder)
     assert parties(report) == {party}
     wanted = set() if party == "ca" else {"users/analyst", "users/bob"} - {party}
@@ -133,8 +133,8 @@ def test_an_expired_ca_is_told_and_rotated(
     file = tmp_path / "federation.yaml"
     file.write_text("version: 1\nname: hospitals\ntenants: [{name: north, nodes: 1}]\nusers: [{name: bob}]\n")
     assert main.run(["generate", str(file)]) == 0
-    later = clock.now() + timedelta(days=3700)
-    monkeypatch.setattr(clock, "now", lambda: later)
+    later = validity.now() + timedelta(days=3700)
+    monkeypatch.setattr(validity, "now", lambda: later)
     capsys.readouterr()
     assert main.run(["generate", str(file), "--json"]) == 1
     troubles = json.loads(capsys.readouterr().out)["troubles"]

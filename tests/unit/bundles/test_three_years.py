@@ -15,7 +15,7 @@ from cryptography import x509
 
 from flowerbed import identities
 from flowerbed.bundles import generate
-from flowerbed.identities import ClientCertificate, clock
+from flowerbed.identities import ClientCertificate, validity
 from flowerbed.identities.revocations import revoke_users
 from flowerbed.identities.rotation import rotate_authority
 from flowerbed.plan import Plan, User
@@ -102,8 +102,8 @@ EVENTS: tuple[Callable[[Years], None], ...] = (
 @pytest.fixture
 def years(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Years:
     """Return a new federation whose days the test moves."""
-    made = Years(tmp_path / "hospitals", clock.now())
-    monkeypatch.setattr(clock, "now", made.now)
+    made = Years(tmp_path / "hospitals", validity.now())
+    monkeypatch.setattr(validity, "now", made.now)
     made.generate()
     return made
 

@@ -10,7 +10,7 @@ from flowerbed.cli.flags import LocalFlags, WhereFlags
 from flowerbed.cli.libraries import libraries_of
 from flowerbed.flower.app.app import load_for_run
 from flowerbed.flower.app.requirements import Libraries
-from flowerbed.images.record import lock_file
+from flowerbed.images.images_lock import lock_file
 from support.apps import pyproject, write_app
 
 FEDERATION = """\

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from flowerbed.cli import main
-from flowerbed.identities import clock
+from flowerbed.identities import validity
 from support.user_certificates import certificate, passes
 
 DECLARATION = """version: 1
@@ -106,8 +106,8 @@ def test_revoking_twice_changes_nothing(desk: Desk, monkeypatch: Patch) -> None:
     """The time of a revocation stays as long as nothing was issued since."""
     desk.run("revoke", "user", "ann")
     before = (desk.folder / "revoked.json").read_bytes()
-    later = clock.now() + timedelta(days=1)
-    monkeypatch.setattr(clock, "now", lambda: later)
+    later = validity.now() + timedelta(days=1)
+    monkeypatch.setattr(validity, "now", lambda: later)
     said = desk.run("revoke", "user", "ann")
     assert "the certificates of ann were revoked before" in said
     assert "nothing changed" in said
@@ -126,10 +126,10 @@ def test_a_node_is_revoked_though_its_keys_are_damaged(desk: Desk) -> None:
 
 def test_every_live_certificate_is_listed(desk: Desk, monkeypatch: Patch) -> None:
     """Those at hand, then all earlier ones that have not ended, each with what is so of it."""
-    start = clock.now()
+    start = validity.now()
 
     def on(day: float) -> None:
-        monkeypatch.setattr(clock, "now", lambda: start + timedelta(days=day))
+        monkeypatch.setattr(validity, "now", lambda: start + timedelta(days=day))
 
     desk.run("rotate", "certificate", "--user", "ann")
     desk.run("rotate", "certificate", "--user", "bob", "--revoke-old")

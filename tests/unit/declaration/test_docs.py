@@ -1,169 +1,33 @@
-"""What is generated from the model and the table of wrong declarations, and committed.
-
-Run as a program, as `make generated` does, it writes it anew.
-"""
+"""docs/declaration.md and the schema: every part is described, examples pass, the schema sees what it can."""
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import NODEFAULT, inspect
 
-from flowerbed.declaration import imagemodel, kinds, load, load_plan, model, podmodel, proxymodel
+from docs.declaration import SECTIONS
+from flowerbed.declaration import image_model, load_plan, model, pod_model
 from flowerbed.declaration.reader import read
-from flowerbed.declaration.schema import schema, schema_text
-from flowerbed.errors import DeclarationError, Problem
-from support.paths import ROOT, writing
+from flowerbed.declaration.schema import schema
+from support.paths import ROOT
 from support.wrong_declarations import CASES, Case
 
-SCHEMA = ROOT / "schema" / "federation.schema.json"
 PAGE = ROOT / "docs" / "declaration.md"
-SECTIONS = {
-    model.Declaration: "",
-    model.SuperLink: "superlink",
-    model.Exposures: "superlink.exposure",
-    model.FleetExposure: "superlink.exposure.fleet",
-    model.Exposure: "superlink.exposure.control",
-    model.Tls: "superlink.tls",
-    podmodel.Storage: "superlink.storage",
-    model.Tenant: "tenants[]",
-    model.NodeSpec: "tenants[].nodes[]",
-    podmodel.DataVolume: "tenants[].data[]",
-    proxymodel.TenantProxy: "tenants[].proxy",
-    podmodel.SecretUse: "secrets[]",
-    podmodel.Resources: "resources",
-    podmodel.Toleration: "tolerations[]",
-    podmodel.Profile: "profiles.NAME",
-    model.User: "users[]",
-    imagemodel.Images: "images",
-    imagemodel.Image: "images.all, .superlink, .supernode, .superexec",
-    imagemodel.Instructions: "images.NAME.instructions",
-    imagemodel.BuildSecret: "images.NAME.build-secrets[]",
-    model.Local: "local",
-    model.Ports: "local.ports",
-}
 MODEL_SCHEMA = schema()
-
-
-def cell(text: str) -> str:
-    """Return text for a cell of a table."""
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def code(text: str) -> str:
-    """Return text as code in a cell, also when it holds backticks."""
-    fence = "``" if "`" in text else "`"
-    pad = " " if "`" in text else ""
-    return f"{fence}{pad}{cell(text)}{pad}{fence}"
-
-
-def default_of(field: inspect.Field) -> str:
-    if field.required:
-        return "**needed**"
-    value = field.default
-    if value is NODEFAULT or not isinstance(value, str | int | bool) or value == "":
-        return ""
-    return code(json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value)
-
-
-def description_of(field: inspect.Field) -> str:
-    assert isinstance(field.type, inspect.Metadata), field.name
-    return str((field.type.extra_json_schema or {})["description"])
-
-
-def row(field: inspect.Field) -> str:
-    words = (f"`{field.encode_name}`", kinds.expected(field.type), default_of(field), description_of(field))
-    return f"| {' | '.join(map(cell, words))} |"
-
-
-def reference() -> str:
-    """Return the field reference: one table for each part of the declaration."""
-    lines: list[str] = []
-    for kind, path in SECTIONS.items():
-        info = inspect.type_info(kind)
-        assert isinstance(info, inspect.StructType)
-        own = set(kind.__annotations__)
-        fields = sorted(info.fields, key=lambda field: field.name not in own)
-        lines += [f"### {f'`{path}`' if path else 'The file'}", "", (kind.__doc__ or "").strip(), ""]
-        lines += ["| key | value | default | meaning |", "|---|---|---|---|"]
-        lines += [*map(row, fields), ""]
-    return "\n".join(lines)
-
-
-def problem_of(case: Case) -> Problem:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "federation.yaml"
-        file.write_text(case.wrong)
-        try:
-            load(file)
-        except DeclarationError as error:
-            return error.problems[0]
-    raise AssertionError(case.name)
-
-
-def written(case: Case, problem: Problem) -> str:
-    """Return the line that is wrong, as the table shows it: keys and long words shortened, controls named."""
-    lines = case.wrong.splitlines()
-    line = lines[min(problem.line, len(lines)) - 1].strip()
-    line = re.sub(r"([A-Za-z0-9+/=\\-]{24})[A-Za-z0-9+/=\\ -]{24,}", r"\1…", line)
-    return line.replace("\u200b", "<U+200B>").replace("\t", "<tab>")
-
-
-def wrong_table() -> str:
-    """Return the table of wrong declarations, section by section."""
-    lines: list[str] = []
-    section = ""
-    for case in CASES:
-        if case.section != section:
-            section = case.section
-            lines += ["", f"**{section}**", "", "| written | place | answer |", "|---|---|---|"]
-        problem = problem_of(case)
-        path = f" {code(problem.key_path)}" if problem.key_path else ""
-        place = f"{problem.line}:{problem.column}{path}"
-        answer = f"{cell(problem.message)} → *{cell(problem.remedy)}*".replace("<", "&lt;")
-        lines.append(f"| {code(written(case, problem))} | {place} | {answer} |")
-    return "\n".join(lines).strip() + "\n"
-
-
-def with_part(page: str, name: str, text: str) -> str:
-    """Return a page with the part between the markers of a name replaced."""
-    start, end = f"<!-- {name}: generated, do not edit -->", f"<!-- end of {name} -->"
-    assert page.count(start) == page.count(end) == 1, name
-    before, after = page.partition(start)[0], page.partition(end)[2]
-    return f"{before}{start}\n\n{text}\n{end}{after}"
-
-
-def page() -> str:
-    """Return docs/declaration.md as it should be."""
-    text = with_part(PAGE.read_text(), "fields", reference())
-    return with_part(text, "wrong declarations", wrong_table())
-
-
-def test_the_schema_is_the_models() -> None:
-    """schema/federation.schema.json is what the model gives."""
-    assert SCHEMA.read_text() == schema_text(), writing(__file__)
-
-
-def test_the_page_is_up_to_date() -> None:
-    """The field reference and the table of wrong declarations are what model and checks give."""
-    assert PAGE.read_text() == page(), writing(__file__)
 
 
 def test_every_part_of_the_model_is_described() -> None:
     """Each struct of the declaration has its table, and each field its meaning."""
     declared = {
         kind
-        for module in (model, podmodel, proxymodel, imagemodel)
+        for module in (model, pod_model, image_model)
         for kind in vars(module).values()
-        if isinstance(kind, type) and issubclass(kind, podmodel.Model)
+        if isinstance(kind, type) and issubclass(kind, pod_model.Model)
     }
-    assert declared - SECTIONS.keys() == {podmodel.Model, podmodel.PodWords, podmodel.Party}
+    assert declared - SECTIONS.keys() == {pod_model.Model, pod_model.PodWords, pod_model.Party}
 
 
 def examples() -> list[str]:
@@ -242,9 +106,3 @@ def test_the_schema_refuses_what_it_can_see(name: str) -> None:
     """What concerns one value alone is refused by the schema as well."""
     case = next(case for case in CASES if case.name == name)
     assert not fits(MODEL_SCHEMA, read(case.wrong).data)
-
-
-if __name__ == "__main__":
-    SCHEMA.write_text(schema_text())
-    PAGE.write_text(page())
-    sys.stdout.write(f"written: {SCHEMA}, {PAGE}\n")

@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from flowerbed.declaration import load, load_plan
-from flowerbed.declaration.content import MAX_BYTES, text_of
-from flowerbed.declaration.places import Branch, Source, key_path, show
+from flowerbed.declaration.findings import key_path, show
+from flowerbed.declaration.positions import Branch, Source
+from flowerbed.declaration.read_text import MAX_BYTES, text_of
 from flowerbed.declaration.reader import MAX_DEPTH, read
-from flowerbed.declaration.scalars import Trap, meaning
+from flowerbed.declaration.scalars import RefusedScalar, meaning
 from flowerbed.errors import DeclarationError, Problem
 
 GOOD = "version: 1\nname: hospitals\ntenants: [{name: north, nodes: 1}]\n"
@@ -76,7 +77,7 @@ def test_plain_words_mean_one_thing(word: str, value: object) -> None:
 def test_traps_are_refused(word: str) -> None:
     """A word that programs read differently, or that no plan can hold, is a trap with a remedy."""
     found = meaning(word)
-    assert isinstance(found, Trap)
+    assert isinstance(found, RefusedScalar)
     assert found.remedy
 
 
@@ -96,7 +97,7 @@ def test_no_word_silently_differs_from_yaml_1_1() -> None:
         except (yaml.YAMLError, ValueError):
             continue
         ours = meaning(word)
-        if isinstance(ours, Trap) or not isinstance(other, str | int | float | bool | None):
+        if isinstance(ours, RefusedScalar) or not isinstance(other, str | int | float | bool | None):
             continue
         if (type(ours), ours) != (type(other), other):
             assert isinstance(ours, float), word

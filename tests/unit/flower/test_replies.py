@@ -245,6 +245,45 @@ def test_what_is_not_a_share(text: str) -> None:
         share(text)
 
 
+COUNTED = "flowerbed: {} messages to nodes: {} good replies, {} failed, {} missing\n"
+LOST = ": no data on north-0"
+FAILED = "flowerbed: node 11 failed: <class 'ValueError'>:<'no data'>\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "share", "code", "reason"),
+    [
+        (COUNTED.format(4, 4, 0, 0), 1.0, 0, ""),
+        (
+            FAILED + COUNTED.format(4, 2, 2, 0),
+            0.0,
+            0,
+            "2 of 4 replies of nodes failed: ValueError: no data on north-0",
+        ),
+        (
+            FAILED + COUNTED.format(2, 0, 2, 0),
+            0.0,
+            1,
+            "all 2 replies of nodes failed: ValueError: no data on north-0",
+        ),
+        (COUNTED.format(2, 0, 0, 2), 0.0, 1, "all 2 replies of nodes are missing: 2 of 2 in the whole run"),
+        (COUNTED.format(4, 3, 0, 1), 0.0, 0, "1 of 4 replies of nodes is missing: 1 of 4 in the whole run"),
+        (COUNTED.format(4, 3, 0, 1), 1.0, 1, "1 of 4 replies of nodes is missing: 1 of 4 in the whole run"),
+    ],
+)
+def test_replies_that_the_process_counted(log: str, share: float, code: int, reason: str) -> None:
+    """Of an app with a loop of its own: over the whole run, and as strict as for Flower's strategies."""
+    found = verdict("my own loop\n" + log, share, known=Known(nodes=NODES, asked=True))
+    assert (found.exit_code, found.reason) == (code, reason)
+    assert found.replies is not None
+
+
+def test_the_count_of_flowers_strategies_comes_first() -> None:
+    """By round, as they write it; what the process counted says no more."""
+    log = phase(1, 2, 1, 1)
+    assert verdict(log + COUNTED.format(9, 1, 8, 0)) == verdict(log)
+
+
 def test_a_share_of_replies_that_nobody_counts() -> None:
     """An app with a loop of its own: who asked for a share is not told that all is well; nobody else is."""
     own = Known(nodes=NODES, asked=True)

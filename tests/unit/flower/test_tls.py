@@ -13,7 +13,7 @@ import pytest
 from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
-from flowerbed.identities import CertificateAuthority, clock
+from flowerbed.identities import CertificateAuthority, validity
 from support.control_servers import list_runs, plain, serving, well
 from support.pki import Pki
 
@@ -104,9 +104,9 @@ def test_files_that_are_no_certificates_are_wrong_usage(pki: Pki, tmp_path: Path
 @contextmanager
 def days_ago(count: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Issue certificates as they were issued then."""
-    then = clock.now() - timedelta(days=count)
+    then = validity.now() - timedelta(days=count)
     with monkeypatch.context() as patch:
-        patch.setattr(clock, "now", lambda: then)
+        patch.setattr(validity, "now", lambda: then)
         yield
 
 

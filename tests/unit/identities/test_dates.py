@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flowerbed.errors import IdentityError
-from flowerbed.identities import CertificateAuthority, clock
+from flowerbed.identities import CertificateAuthority, validity
 from support import certificates
 from support.certificates import NOW, PLACE
 
@@ -34,7 +34,7 @@ def test_nothing_outlives_its_authority(authority: CertificateAuthority) -> None
 def test_the_clock_has_no_fractions(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real clock is UTC in whole seconds, as certificates are."""
     monkeypatch.undo()
-    moment = clock.now()
+    moment = validity.now()
     assert (moment.microsecond, moment.tzinfo) == (0, UTC)
     assert abs(datetime.now(UTC) - moment) < timedelta(seconds=5)
 
@@ -48,7 +48,7 @@ def test_an_end_that_is_near_is_told(
 ) -> None:
     """The last 30 days are told, or the last third of a short life."""
     client = authority.issue_client("analyst", "viewer", days)
-    monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(days=ahead))
+    monkeypatch.setattr(validity, "now", lambda: NOW + timedelta(days=ahead))
     assert client.days_left() == left
 
 
@@ -58,13 +58,13 @@ def test_dates_are_checked_at_both_ends(
     """Before its beginning and after its end a certificate is refused with both dates, else it passes."""
     server = authority.issue_server(["a"], [], 10)
     for offset in (timedelta(minutes=-5), timedelta(0), timedelta(days=10)):
-        monkeypatch.setattr(clock, "now", lambda offset=offset: NOW + offset)
+        monkeypatch.setattr(validity, "now", lambda offset=offset: NOW + offset)
         server.check_dates(PLACE)
-    monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(days=10, seconds=1))
+    monkeypatch.setattr(validity, "now", lambda: NOW + timedelta(days=10, seconds=1))
     with pytest.raises(
         IdentityError, match=r"expired on 2026-12-04 06:30 UTC; it is 2026-12-04 06:30 UTC now"
     ):
         server.check_dates(PLACE)
-    monkeypatch.setattr(clock, "now", lambda: NOW - timedelta(minutes=6))
+    monkeypatch.setattr(validity, "now", lambda: NOW - timedelta(minutes=6))
     with pytest.raises(IdentityError, match=r"valid from 2026-11-24 06:25 UTC on; it is 2026-11-24 06:24"):
         server.check_dates(PLACE)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from flowerbed import files, identities
-from flowerbed.identities.events import Kind
+from flowerbed.identities.store import EventKind
 from support.paths import ROOT
 
 DOCUMENT = (ROOT / "docs" / "identities.md").read_text()
@@ -18,7 +18,7 @@ def test_the_document_lists_every_event() -> None:
     """The table of events in docs/identities.md holds each kind, once."""
     table = DOCUMENT.split("## What `generate` says")[1].split("## ")[0]
     rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
-    assert sorted("".join(rows).replace("`", " ").replace(",", " ").split()) == sorted(get_args(Kind))
+    assert sorted("".join(rows).replace("`", " ").replace(",", " ").split()) == sorted(get_args(EventKind))
 
 
 def test_the_document_quotes_messages_as_they_are() -> None:

@@ -12,7 +12,7 @@ from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, write_atomic
 from flowerbed.identities import (
     ensure_authority,
     ensure_node_keys,
-    kept,
+    store,
 )
 from support import identity_store
 from support.identity_store import ensure_all, secrets_of
@@ -26,7 +26,7 @@ def test_an_interrupted_retirement_loses_nothing(folder: Path, monkeypatch: pyte
     large, small = federation(tenant("north", 2)), federation(tenant("north", 1))
     made = ensure_node_keys(large, large.tenants[0], folder)
     with monkeypatch.context() as patch:
-        patch.setattr("flowerbed.identities.tenants._keep", interrupt)
+        patch.setattr("flowerbed.identities.node_keys._keep", interrupt)
         with pytest.raises(KeyboardInterrupt):
             ensure_node_keys(small, small.tenants[0], folder)
     assert (
@@ -54,7 +54,7 @@ def test_a_pair_that_was_cut_in_two_is_finished(
         return write(path, *arguments, **options)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(kept, "write_atomic", interrupted)
+        patch.setattr(store, "write_atomic", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ensure_authority(federation(), folder)
     notes = [path.read_bytes() for path in folder.glob("ca/.ca.key.pair")]
@@ -79,7 +79,7 @@ def test_a_renewal_that_was_cut_in_two_is_finished(
         return write(path, *arguments, **options)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(kept, "write_atomic", interrupted)
+        patch.setattr(store, "write_atomic", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ensure_all(federation(role="viewer"), folder)
     assert ensure_all(federation(role="viewer"), folder) == []
@@ -107,7 +107,7 @@ def test_only_what_cannot_be_remade_waits_for_the_disk(folder: Path, monkeypatch
             waited.append(str(path.relative_to(folder)))
         return write(path, data, mode, durable=durable)
 
-    monkeypatch.setattr(kept, "write_atomic", watched)
+    monkeypatch.setattr(store, "write_atomic", watched)
     ensure_all(federation(), folder)
     assert waited == ["ca/.ca.key.pair", "ca/ca.key", "ca/ca.crt"]
     waited.clear()

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from flowerbed.identities import CertificateAuthority, clock
+from flowerbed.identities import CertificateAuthority, validity
 from support import certificates
 from support.certificates import LONG_NAME, encoded
 
@@ -78,7 +78,12 @@ def forged_authority(root: CertificateAuthority) -> CertificateAuthority:
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "below")])
     builder = x509.CertificateBuilder(
-        root.parsed.subject, subject, key.public_key(), 1234, clock.now(), clock.now() + timedelta(days=1)
+        root.parsed.subject,
+        subject,
+        key.public_key(),
+        1234,
+        validity.now(),
+        validity.now() + timedelta(days=1),
     )
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(

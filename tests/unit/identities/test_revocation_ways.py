@@ -12,7 +12,7 @@ import pytest
 
 from flowerbed import identities
 from flowerbed.bundles import generate
-from flowerbed.identities import ClientCertificate, clock
+from flowerbed.identities import ClientCertificate, validity
 from flowerbed.identities.revocations import FILE, add_revocations, read_revocations, revoke_users
 from flowerbed.identities.rotation import rotate_authority
 from flowerbed.plan import Plan, User
@@ -185,8 +185,8 @@ def test_a_leaving_is_written_once(life: Life, monkeypatch: pytest.MonkeyPatch) 
     (life.folder / "users/analyst/note.txt").write_text("mine")
     generate(GONE, life.folder, prune=True)
     values = (life.folder / "coordinator/values.yaml").read_bytes()
-    later = clock.now() + timedelta(days=3)
-    monkeypatch.setattr(clock, "now", lambda: later)
+    later = validity.now() + timedelta(days=3)
+    monkeypatch.setattr(validity, "now", lambda: later)
     for prune in (False, True):
         assert generate(GONE, life.folder, prune=prune).updated == ()
     assert (life.folder / "coordinator/values.yaml").read_bytes() == values
@@ -203,8 +203,8 @@ def test_renewals_within_a_second_begin_one_after_the_other(
     life: Life, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Certificates count whole seconds: else one could not be revoked without the other."""
-    now = clock.now()
-    monkeypatch.setattr(clock, "now", lambda: now)
+    now = validity.now()
+    monkeypatch.setattr(validity, "now", lambda: now)
     for _ in range(3):
         life.renew()
     begins = [each.not_before for each in life.certificates]
@@ -214,8 +214,8 @@ def test_renewals_within_a_second_begin_one_after_the_other(
 def test_a_clock_that_went_back_lets_nothing_in(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     """A revocation is never before a certificate that is known, and a new one begins after it."""
     life.renew()
-    earlier = clock.now() - timedelta(hours=3)
-    monkeypatch.setattr(clock, "now", lambda: earlier)
+    earlier = validity.now() - timedelta(hours=3)
+    monkeypatch.setattr(validity, "now", lambda: earlier)
     revoke_users(life.folder, ["analyst"])
     assert read_revocations(life.folder).covers("analyst", life.certificates[-1].not_before)
 

@@ -14,11 +14,11 @@ from flowerbed import identities
 from flowerbed.errors import IdentityError
 from flowerbed.identities import (
     NodeKey,
-    clock,
     ensure_authority,
     ensure_coordinator,
     ensure_node_keys,
     ensure_user,
+    validity,
 )
 from support import identity_store
 from support.identity_store import ANALYST, ensure_all, kinds, secrets_of, snapshot
@@ -97,8 +97,8 @@ def test_the_server_certificate_follows_the_plan(folder: Path) -> None:
     assert loaded.server.dns_names == plan.superlink.tls.dns_names
     assert loaded.server.ip_addresses == plan.superlink.tls.ip_addresses
     assert loaded.server.issued_by(loaded.authority)
-    assert loaded.server.not_after - clock.now() <= timedelta(days=90)
-    assert loaded.server.not_after - clock.now() > timedelta(days=89)
+    assert loaded.server.not_after - validity.now() <= timedelta(days=90)
+    assert loaded.server.not_after - validity.now() > timedelta(days=89)
 
 
 def test_each_node_has_an_entry_under_its_name(folder: Path) -> None:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flowerbed import identities
 from flowerbed.errors import IdentityError
 from flowerbed.files import write_atomic
-from flowerbed.identities import Identities, ensure_authority, ensure_node_keys, kept
+from flowerbed.identities import Identities, ensure_authority, ensure_node_keys, store
 from flowerbed.plan import Plan, Role
 from support.paths import TESTS
 from support.plans import federation, tenant
@@ -111,7 +111,7 @@ def test_a_reader_without_the_lock_meets_torn_pairs(tmp_path: Path, monkeypatch:
             torn.append(path)
         return write(path, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(kept, "write_atomic", look_between)
+    monkeypatch.setattr(store, "write_atomic", look_between)
     identities.ensure_user(other, other.users[0], folder, authority)
     assert len(torn) == 1
 
@@ -122,7 +122,7 @@ def held_by_another(folder: Path) -> Iterator[None]:
     held, free = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with kept.locked(folder):
+        with store.locked(folder):
             held.set()
             free.wait(60)
 
@@ -139,7 +139,7 @@ def held_by_another(folder: Path) -> Iterator[None]:
 def test_whoever_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that another keeps is refused after the time is up; once free, it works."""
     folder = tmp_path / "hospitals"
-    monkeypatch.setattr(kept, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
     with held_by_another(folder):
         for act in (ensure_authority, identities.load):
             with pytest.raises(IdentityError, match="another flowerbed is at work in this folder"):
@@ -166,8 +166,8 @@ def in_another_thread(act: Callable[[], object]) -> str:
 def test_whoever_holds_the_folder_goes_on_holding_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps inside one hold do not wait for it, and their end does not let others in."""
     folder = tmp_path / "hospitals"
-    monkeypatch.setattr(kept, "LOCK_SECONDS", 0.1)
-    with kept.locked(folder):
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
+    with store.locked(folder):
         assert ensure_authority(federation(), folder)
         with pytest.raises(IdentityError, match="not made yet: the coordinator"):
             identities.load(federation(), folder)
@@ -179,8 +179,8 @@ def test_readers_do_not_keep_each_other_waiting(tmp_path: Path, monkeypatch: pyt
     """Two readers hold the folder together; a writer waits for both, and a reader does not become one."""
     folder = tmp_path / "hospitals"
     ensure_authority(federation(), folder)
-    monkeypatch.setattr(kept, "LOCK_SECONDS", 0.1)
-    with kept.shared(folder), kept.shared(folder), pytest.raises(IdentityError, match="at work"):
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
+    with store.shared(folder), store.shared(folder), pytest.raises(IdentityError, match="at work"):
         ensure_authority(federation(), folder)
 
 
@@ -194,7 +194,7 @@ def test_a_waiting_writer_goes_on_when_the_folder_is_free(tmp_path: Path) -> Non
         done.set()
 
     thread = threading.Thread(target=work)
-    with kept.locked(folder):
+    with store.locked(folder):
         thread.start()
         assert not done.wait(0.2)
     assert done.wait(10)

@@ -10,10 +10,10 @@ import pytest
 from flowerbed.bundles import generate
 from flowerbed.cli.connection import first_user
 from flowerbed.errors import UsageError
-from flowerbed.identities import clock
+from flowerbed.identities import validity
 from flowerbed.identities.revocations import revoke_users
-from flowerbed.identities.usable import usable_users
-from flowerbed.kubernetes.network.superlink import connections
+from flowerbed.identities.users import usable_users
+from flowerbed.kubernetes.network.node_list import connections
 from flowerbed.plan import User
 from support.plan_variants import change
 from support.plans import federation
@@ -59,9 +59,9 @@ def test_an_expired_or_future_certificate_is_passed_over(
     bundles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dates are judged at the moment of asking."""
-    today = clock.now()
+    today = validity.now()
     for moved, reason in ((800, "expired on"), (-800, "not valid before")):
-        monkeypatch.setattr(clock, "now", lambda moved=moved: today + timedelta(days=moved))
+        monkeypatch.setattr(validity, "now", lambda moved=moved: today + timedelta(days=moved))
         found = usable_users(PLAN, bundles)
         assert found.users == ()
         assert all(why.startswith(reason) for why in found.others.values())

@@ -18,10 +18,17 @@ from flowerbed.errors import UsageError
 from flowerbed.images.builders import find_builder
 from flowerbed.images.containerfile import containerfile
 from flowerbed.images.environment import provided
+from flowerbed.images.images_lock import (
+    Entry,
+    ImagesLock,
+    built_images,
+    images_lock_file,
+    read_images_lock,
+    write_images_lock,
+)
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import Lock, for_target
-from flowerbed.images.record import Entry, Record, built_images, read_record, record_file, write_record
-from flowerbed.images.reference import Reference, parse
+from flowerbed.images.reference import Reference, parse_reference
 from flowerbed.images.wheels import target_environment
 from flowerbed.plan import Plan
 from support.paths import ROOT
@@ -64,16 +71,16 @@ WRONG = {
 @pytest.mark.parametrize("text", REFERENCES)
 def test_references_are_read(text: str) -> None:
     """Host, port, path, tag and digest come out as Docker's own grammar has them, and go back in."""
-    found = parse(text)
+    found = parse_reference(text)
     assert found == REFERENCES[text]
-    assert parse(str(found)) == found
+    assert parse_reference(str(found)) == found
 
 
 @pytest.mark.parametrize("text", WRONG)
 def test_what_is_no_reference(text: str) -> None:
     """Each is refused with its reason."""
     with pytest.raises(ValueError, match=WRONG[text]):
-        parse(text)
+        parse_reference(text)
 
 
 def declared(folder: Path, images: str, superlink: str = "{}") -> tuple[Plan, Path]:
@@ -176,10 +183,10 @@ def test_the_record_comes_back(tmp_path: Path) -> None:
     entry = Entry(
         content="c", lock="l", flower="1.41.0", image=f"r.example.org:5000/a/b:superexec-1@{DIGEST}"
     )
-    record = Record(version=1, federation="hospitals", images={"superexec": entry})
-    assert write_record(file, record)
-    assert not write_record(file, record)
-    assert read_record(file, "hospitals") == record
+    record = ImagesLock(version=1, federation="hospitals", images={"superexec": entry})
+    assert write_images_lock(file, record)
+    assert not write_images_lock(file, record)
+    assert read_images_lock(file, "hospitals") == record
     image = load_plan(file).images["superexec"]
     assert image.built is not None
     assert (image.built.registry, image.built.repository) == ("r.example.org:5000", "a/b")
@@ -192,7 +199,7 @@ def test_the_record_comes_back(tmp_path: Path) -> None:
 def test_a_damaged_record_is_refused(text: str, tmp_path: Path) -> None:
     """Half a record is an error with a remedy, no empty one."""
     _, file = declared(tmp_path, "{all: {}}")
-    record_file(file).write_text(text)
+    images_lock_file(file).write_text(text)
     with pytest.raises(UsageError, match="damaged") as caught:
         built_images(file, "hospitals")
     assert "version control" in caught.value.remedy
@@ -201,7 +208,7 @@ def test_a_damaged_record_is_refused(text: str, tmp_path: Path) -> None:
 def test_a_record_of_another_federation_is_refused(tmp_path: Path) -> None:
     """Two declarations in one folder do not take each other's images."""
     _, file = declared(tmp_path, "{all: {}}")
-    write_record(file, Record(version=1, federation="others"))
+    write_images_lock(file, ImagesLock(version=1, federation="others"))
     with pytest.raises(UsageError, match="belong to the federation others"):
         load_plan(file)
 

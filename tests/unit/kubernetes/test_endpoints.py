@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from flowerbed.identities.authority import CertificateAuthority
-from flowerbed.identities.trust import fingerprints_of
-from flowerbed.kubernetes.network.endpoints import dial, silent
+from flowerbed.identities.ca_bundle import fingerprints_of
+from flowerbed.kubernetes.network.endpoints import dial, unreachable
 from flowerbed.plan import Endpoint
 
 AUTHORITY = CertificateAuthority.create("hospitals")
@@ -93,10 +93,10 @@ def test_an_expired_certificate_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     """A certificate whose days are over is told by its date."""
     from datetime import timedelta
 
-    from flowerbed.identities import clock
+    from flowerbed.identities import validity
 
-    past = clock.now() - timedelta(days=100)
-    monkeypatch.setattr(clock, "now", lambda: past)
+    past = validity.now() - timedelta(days=100)
+    monkeypatch.setattr(validity, "now", lambda: past)
     with listening(tmp_path, ["localhost"]) as port:
         found = dial("fleet", endpoint("localhost", port), AUTHORITY.certificate, insecure=False)
     assert found.problem == f"wrong date: the certificate at localhost:{port} has expired"
@@ -127,7 +127,7 @@ def test_endpoints_that_come_late_are_waited_for() -> None:
     timer = threading.Timer(0.5, lambda: opened.append(socket.create_server(("127.0.0.1", port))))
     timer.start()
     try:
-        assert silent([late, never], 1.5) == [never]
+        assert unreachable([late, never], 1.5) == [never]
     finally:
         timer.join()
         opened[0].close()

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from flowerbed.kubernetes.diagnosis.facts import Fact, gather, registrar_troubles
+from flowerbed.cluster.objects import parse_objects
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.programs import Programs
+from flowerbed.cluster.session import Cluster
+from flowerbed.kubernetes.diagnosis.facts import Fact, gather_facts, registrar_troubles
 from flowerbed.kubernetes.diagnosis.findings import diagnose, healthy, merge, problem
-from flowerbed.kubernetes.network.inside import pending_names
-from flowerbed.kubernetes.objects import parse
-from flowerbed.kubernetes.parties import Commands, Party
-from flowerbed.kubernetes.programs import Programs
+from flowerbed.kubernetes.network.superlink_pod import pending_names
 
 PARTY = Party("north", Path("supernode"), "hospitals-north", ("north",), "", Path("north"))
 NAME = "hospitals-north-0"
@@ -73,7 +74,7 @@ def kubectl(tmp_path: Path) -> Programs:
 def facts(programs: Programs, *items: dict[str, Any]) -> list[Fact]:
     objects = [item for item in items if item["kind"] != "Event"]
     events = [item for item in items if item["kind"] == "Event"]
-    return gather(parse(listed(*objects), listed(*events)), programs, Commands(programs, PARTY))
+    return gather_facts(parse_objects(listed(*objects), listed(*events)), Cluster(programs, PARTY))
 
 
 UNSCHEDULED = {
@@ -148,13 +149,13 @@ def test_each_trouble_is_told(symptom: str, items: list[dict[str, Any]], kubectl
 def test_a_revoked_node_is_no_problem(kubectl: Programs) -> None:
     """That it is not ready was asked for, whatever its pod says; another pod of that tenant is judged."""
     party = dataclasses.replace(PARTY, revoked=frozenset({NAME}))
-    objects = parse(listed(workload(), *CASES["image-missing"]), listed())
-    (fact,) = gather(objects, kubectl, Commands(kubectl, party))
+    objects = parse_objects(listed(workload(), *CASES["image-missing"]), listed())
+    (fact,) = gather_facts(objects, Cluster(kubectl, party))
     found = diagnose(fact, party="north")
     assert (found.level, found.symptom) == ("warning", "key-revoked")
     assert healthy([found])
     others = dataclasses.replace(PARTY, revoked=frozenset({"hospitals-north-1"}))
-    (fact,) = gather(objects, kubectl, Commands(kubectl, others))
+    (fact,) = gather_facts(objects, Cluster(kubectl, others))
     assert diagnose(fact, party="north").symptom == "image-missing"
 
 
@@ -225,7 +226,7 @@ def test_a_starting_pod_is_no_problem_yet(kubectl: Programs) -> None:
     """What passes by itself is told, and leaves the federation healthy."""
     items = [workload(), pod({"state": {"waiting": {"reason": "ContainerCreating"}}}, phase="Pending")]
     (fact,) = facts(kubectl, *items)
-    assert fact.passing
+    assert fact.transient
     assert diagnose(fact).level == "warning"
 
 
@@ -233,7 +234,7 @@ def test_a_workloads_events_are_its_own(kubectl: Programs) -> None:
     """What befalls another workload whose name begins alike is not taken for this one's."""
     about = ("ReplicaSet", "hospitals-north-superexec-55f6494749")
     (fact,) = facts(kubectl, workload(replicas=0), event("FailedCreate", "exceeded quota", about))
-    assert fact.passing
+    assert fact.transient
 
 
 def test_test_pods_are_not_looked_at(kubectl: Programs) -> None:

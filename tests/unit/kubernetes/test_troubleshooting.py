@@ -1,46 +1,13 @@
-"""docs/troubleshooting.md lists every known trouble, in the words of the program.
-
-Run as a program, as `make generated` does, it writes the list anew.
-"""
+"""The known symptoms, which docs/troubleshooting.md lists: each is recognized, and has a remedy."""
 
 from __future__ import annotations
 
 import re
-import sys
 
 import pytest
 
 from flowerbed.kubernetes.diagnosis.symptoms import OTHER, Symptom, symptom_of, symptoms
 from support.paths import ROOT
-
-PAGE = ROOT / "docs" / "troubleshooting.md"
-BEGIN, END = "<!-- symptoms: begin, written from symptoms.toml -->", "<!-- symptoms: end -->"
-
-
-def section(symptom: Symptom) -> str:
-    """Return what the page says of a symptom."""
-    return (
-        f"### {symptom.title}\n\n"
-        f"    {symptom.example}\n\n"
-        f"- Cause: {symptom.cause}.\n- Remedy: {symptom.remedy}.\n- In `--json`: `{symptom.key}`.\n"
-    )
-
-
-def listing() -> str:
-    """Return the generated part of the page."""
-    return "\n".join(section(symptom) for symptom in symptoms())
-
-
-def page(text: str) -> str:
-    """Return the page with its list as it should be."""
-    head, _, rest = text.partition(BEGIN)
-    return f"{head}{BEGIN}\n\n{listing()}\n{END}{rest.partition(END)[2]}"
-
-
-def test_the_page_is_up_to_date() -> None:
-    """Titles, causes and remedies on the page are those that `status` prints."""
-    text = PAGE.read_text(encoding="utf-8")
-    assert page(text) == text
 
 
 def test_keys_and_titles_are_used_once() -> None:
@@ -79,8 +46,3 @@ def test_every_remedy_says_what_to_do() -> None:
         assert symptom.cause
         assert symptom.remedy
         assert set(re.findall(r"`flowerbed (\w+)", symptom.remedy)) <= set(VERBS)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    sys.exit(0)

@@ -15,11 +15,11 @@ import typer
 
 from flowerbed.bundles import generate
 from flowerbed.cli import main
+from flowerbed.cluster.party import parties
+from flowerbed.cluster.programs import Programs
+from flowerbed.cluster.session import FLOWERBED, MANAGED_BY, Cluster
 from flowerbed.declaration import load_plan
-from flowerbed.kubernetes.parties import FLOWERBED, MANAGED_BY, Commands, parties
-from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.verbs import remaining
-from flowerbed.kubernetes.verbs import uninstall as removing
+from flowerbed.kubernetes.verbs import remaining, uninstall
 from flowerbed.kubernetes.verbs.remaining import _counts
 from support.cluster_stand_in import StandIn
 
@@ -59,9 +59,9 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     found = StandIn(tmp_path / "cluster")
     for name, value in found.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(removing, "PAUSE", 0.01)
-    monkeypatch.setattr(remaining, "PAUSE", 0.01)
-    monkeypatch.setattr(remaining, "SETTLING", 0.05)
+    monkeypatch.setattr(uninstall, "POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(remaining, "POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(remaining, "GARBAGE_COLLECTION_TIMEOUT", 0.05)
     found.change(releases=RELEASES, namespaces=dict.fromkeys(("hospitals", "north", "south"), OWN))
     found.change(namespaces=found.read()["namespaces"] | {"south-tasks": OWN})
     for space, names in SECRETS.items():
@@ -78,11 +78,11 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 def run(file: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the verb; return exit code, standard output and standard error."""
 
-    def uninstall(*words: str) -> tuple[int, str, str]:
+    def ended(*words: str) -> tuple[int, str, str]:
         code = main.run(["uninstall", "-f", str(file), *words])
         return code, *capsys.readouterr()
 
-    return uninstall
+    return ended
 
 
 def there(cluster: StandIn) -> set[str]:
@@ -281,15 +281,15 @@ def test_an_interruption_starts_nothing_more(
 ) -> None:
     """After Ctrl-C no further party is begun, and the programs are told to end."""
     plan = load_plan(file)
-    every = parties(plan, file.parent / "bundles" / "hospitals")
     programs = Programs(helm=cluster.environment["HELM"], kubectl=cluster.environment["KUBECTL"])
+    every = [Cluster(programs, party) for party in parties(plan, file.parent / "bundles" / "hospitals")]
 
     def tell(party: str, text: str) -> None:
         if threading.current_thread() is not threading.main_thread():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        removing.uninstall(programs, every, purge=True, timeout=5, tell=tell)
+        uninstall.uninstall_releases(every, purge=True, timeout=5, tell=tell)
     assert "hospitals-superlink" in cluster.read()["releases"]
     with pytest.raises(Exception, match="interrupted"):
         programs.run(["true"])
@@ -299,7 +299,7 @@ def test_apply_marks_the_namespaces_that_it_creates(file: Path) -> None:
     """The mark by which `--purge` knows them again is in the command that `apply` runs."""
     plan = load_plan(file)
     (party,) = parties(plan, file.parent, ["north"])
-    command = Commands(Programs(helm="helm", kubectl="kubectl"), party).label_namespace("north")
+    command = Cluster(Programs(helm="helm", kubectl="kubectl"), party).commands.label_namespace("north")
     assert command[-1] == f"{MANAGED_BY}={FLOWERBED}"
 
 

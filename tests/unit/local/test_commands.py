@@ -10,9 +10,9 @@ import pytest
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import commands
-from flowerbed.local.commands import Command, Site, base_environment, purposes
-from flowerbed.local.notes import notes, warnings
-from flowerbed.local.state import StateFolder
+from flowerbed.local.commands import Command, LocalLayout, base_environment, purposes
+from flowerbed.local.differences import notes, warnings
+from flowerbed.local.state import StateDirectory
 from flowerbed.plan import Plan
 from support.paths import ROOT
 
@@ -31,11 +31,11 @@ def plan_of(folder: Path, text: str) -> Plan:
     return load_plan(folder / "federation.yaml")
 
 
-def site_of(plan: Plan, *, gateway: bool = True, state: Path = STATE) -> Site:
+def layout_of(plan: Plan, *, gateway: bool = True, state: Path = STATE) -> LocalLayout:
     ports = {purpose: 20000 + number for number, purpose in enumerate(purposes(plan, gateway=gateway))}
-    return Site(
+    return LocalLayout(
         plan=plan,
-        state=StateFolder(state),
+        directory=StateDirectory(state),
         ports=ports,
         gateway=gateway,
         python=Path("/venv/bin/python"),
@@ -54,13 +54,13 @@ def flags(command: Command) -> dict[str, str]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return site_of(plan_of(tmp_path, HEAD + TENANTS + USERS))
+def layout(tmp_path: Path) -> LocalLayout:
+    return layout_of(plan_of(tmp_path, HEAD + TENANTS + USERS))
 
 
-def test_the_superlink_is_closed_and_keeps_its_state(site: Site) -> None:
+def test_the_superlink_is_closed_and_keeps_its_state(layout: LocalLayout) -> None:
     """It listens on loopback with TLS, admits registered keys only, and runs no app itself."""
-    command = commands.superlink(site)
+    command = commands.superlink(layout)
     assert command.arguments == (
         "flower-superlink",
         *("--host", "127.0.0.1", "--port", "20000"),
@@ -77,48 +77,50 @@ def test_the_superlink_is_closed_and_keeps_its_state(site: Site) -> None:
 def test_open_admission_and_insecurity_change_the_superlink(tmp_path: Path) -> None:
     """With open admission nodes may register themselves; an insecure SuperLink has no TLS at all."""
     opened = flags(
-        commands.superlink(site_of(plan_of(tmp_path, HEAD + "admission: open\n" + TENANTS + USERS)))
+        commands.superlink(layout_of(plan_of(tmp_path, HEAD + "admission: open\n" + TENANTS + USERS)))
     )
     assert "--enable-supernode-auth" not in opened
     assert "--ssl-certfile" in opened
-    bare = flags(commands.superlink(site_of(plan_of(tmp_path, HEAD + "insecure: true\n" + TENANTS))))
+    bare = flags(commands.superlink(layout_of(plan_of(tmp_path, HEAD + "insecure: true\n" + TENANTS))))
     assert "--insecure" in bare
     assert not [flag for flag in bare if flag.startswith("--ssl") or flag == "--enable-supernode-auth"]
 
 
-def test_a_node_dials_the_gateway_with_its_own_files(site: Site) -> None:
+def test_a_node_dials_the_gateway_with_its_own_files(layout: LocalLayout) -> None:
     """Each SuperNode has its own key, node config, port, and the federation's CA; it starts by waiting."""
-    tenant = site.plan.tenants[0]
-    command = commands.supernode(site, tenant, tenant.nodes[1])
+    tenant = layout.plan.tenants[0]
+    command = commands.supernode(layout, tenant, tenant.nodes[1])
     folder = f"{STATE}/nodes/hospitals-north-1"
     assert command.arguments[:3] == ("/venv/bin/python", "/package/flower/launch.py", "supernode")
     assert flags(command) == {
         "--state": folder,
-        "--superlink": f"127.0.0.1:{site.ports['fleet']}",
+        "--superlink": f"127.0.0.1:{layout.ports['fleet']}",
         "--root-certificates": f"{STATE}/gateway/ca.crt",
         "--auth-supernode-private-key": f"{folder}/key",
         "--node-config": f"{folder}/node.toml",
         "--host": "127.0.0.1",
-        "--port": str(site.ports["hospitals-north-1"]),
+        "--port": str(layout.ports["hospitals-north-1"]),
         "--isolation": "subprocess",
     }
 
 
-def test_process_isolation_has_an_executor_with_the_nodes_own_secret(site: Site) -> None:
+def test_process_isolation_has_an_executor_with_the_nodes_own_secret(layout: LocalLayout) -> None:
     """The node and its SuperExec share a secret and an address that no other node has."""
-    tenant = site.plan.tenants[1]
-    node = flags(commands.supernode(site, tenant, tenant.nodes[0]))
-    executor = flags(commands.node_superexec(site, tenant, tenant.nodes[0]))
+    tenant = layout.plan.tenants[1]
+    node = flags(commands.supernode(layout, tenant, tenant.nodes[0]))
+    executor = flags(commands.node_superexec(layout, tenant, tenant.nodes[0]))
     assert node["--isolation"] == "process"
     assert executor["--superexec-auth-secret-file"] == node["--superexec-auth-secret-file"]
     assert executor["--runtime-api-address"] == f"{node['--host']}:{node['--port']}"
     assert "--auth-supernode-private-key" not in executor
 
 
-def test_the_superexec_goes_where_the_plan_puts_it(tmp_path: Path, site: Site) -> None:
+def test_the_superexec_goes_where_the_plan_puts_it(tmp_path: Path, layout: LocalLayout) -> None:
     """By default through the gateway's runtime listener; as a sidecar to the SuperLink itself."""
-    assert flags(commands.superexec(site))["--runtime-api-address"] == f"127.0.0.1:{site.ports['runtime']}"
-    beside = site_of(plan_of(tmp_path, HEAD + "superlink: {executor: sidecar}\n" + TENANTS + USERS))
+    assert (
+        flags(commands.superexec(layout))["--runtime-api-address"] == f"127.0.0.1:{layout.ports['runtime']}"
+    )
+    beside = layout_of(plan_of(tmp_path, HEAD + "superlink: {executor: sidecar}\n" + TENANTS + USERS))
     found = flags(commands.superexec(beside))
     assert found["--runtime-api-address"] == f"127.0.0.1:{beside.ports['superlink']}"
     assert found["--root-certificates"] == f"{STATE}/superlink/tls/ca.crt"
@@ -126,19 +128,19 @@ def test_the_superexec_goes_where_the_plan_puts_it(tmp_path: Path, site: Site) -
 
 def test_without_a_gateway_all_dial_the_superlink(tmp_path: Path) -> None:
     """There is one address for every audience, under the SuperLink's own certificate."""
-    site = site_of(plan_of(tmp_path, HEAD + TENANTS + USERS), gateway=False)
-    tenant = site.plan.tenants[0]
-    assert {site.address(audience) for audience in ("fleet", "control", "runtime")} == {"127.0.0.1:20000"}
-    found = flags(commands.supernode(site, tenant, tenant.nodes[0]))
+    layout = layout_of(plan_of(tmp_path, HEAD + TENANTS + USERS), gateway=False)
+    tenant = layout.plan.tenants[0]
+    assert {layout.address(audience) for audience in ("fleet", "control", "runtime")} == {"127.0.0.1:20000"}
+    found = flags(commands.supernode(layout, tenant, tenant.nodes[0]))
     assert (found["--superlink"], found["--root-certificates"]) == (
         "127.0.0.1:20000",
         f"{STATE}/superlink/tls/ca.crt",
     )
 
 
-def test_the_gateway_is_told_everything_by_its_environment(site: Site) -> None:
+def test_the_gateway_is_told_everything_by_its_environment(layout: LocalLayout) -> None:
     """Its file is the chart's; paths are relative, so that a state folder may be called anything."""
-    command = commands.gateway(site)
+    command = commands.gateway(layout)
     assert command.arguments == ("haproxy", "-W", "-db", "-f", "/package/haproxy.cfg")
     assert command.folder == STATE / "gateway"
     used = set(command.environment) - {"FLOWERBED_STATE"}
@@ -147,41 +149,41 @@ def test_the_gateway_is_told_everything_by_its_environment(site: Site) -> None:
     assert not [value for name, value in command.environment.items() if value[:1] == "/" and name in used]
 
 
-def every(site: Site) -> list[Command]:
-    nodes = [(tenant, node) for tenant in site.plan.tenants for node in tenant.nodes]
+def every(layout: LocalLayout) -> list[Command]:
+    nodes = [(tenant, node) for tenant in layout.plan.tenants for node in tenant.nodes]
     return [
-        commands.superlink(site),
-        commands.registrar(site),
-        commands.superexec(site),
-        *(commands.supernode(site, tenant, node) for tenant, node in nodes),
-        *(commands.node_superexec(site, tenant, node) for tenant, node in nodes),
+        commands.superlink(layout),
+        commands.registrar(layout),
+        commands.superexec(layout),
+        *(commands.supernode(layout, tenant, node) for tenant, node in nodes),
+        *(commands.node_superexec(layout, tenant, node) for tenant, node in nodes),
     ]
 
 
-def test_every_process_is_marked_and_kept_at_home(site: Site) -> None:
+def test_every_process_is_marked_and_kept_at_home(layout: LocalLayout) -> None:
     """Telemetry, update checks and installation are off, whatever a tenant's env says, which else counts."""
-    for command in every(site):
+    for command in every(layout):
         found = command.environment
         assert found["FLWR_TELEMETRY_ENABLED"] == "0"
         assert found["FLWR_DISABLE_UPDATE_CHECK"] == "1"
         assert found["FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION"] == "1"
         assert found["FLWR_HOME"].startswith(str(STATE))
         assert found["FLOWERBED_STATE"] == str(STATE)
-    assert "OMP_NUM_THREADS" not in commands.superlink(site).environment
-    tenant = site.plan.tenants[0]
+    assert "OMP_NUM_THREADS" not in commands.superlink(layout).environment
+    tenant = layout.plan.tenants[0]
     # A declaration may not say this; a plan that did would change nothing.
     pod = msgspec.structs.replace(tenant.pod, env={**tenant.pod.env, "FLWR_HOME": "/mine"})
     changed = msgspec.structs.replace(tenant, pod=pod)
-    found = commands.supernode(site, changed, tenant.nodes[0]).environment
+    found = commands.supernode(layout, changed, tenant.nodes[0]).environment
     assert (found["OMP_NUM_THREADS"], found["FLWR_HOME"]) == ("1", f"{STATE}/nodes/hospitals-north-0/flwr")
 
 
 def test_a_long_path_is_no_temporary_folder(tmp_path: Path) -> None:
     """Apps make sockets below TMPDIR, and such a path has a limit: a longer one is left to the system."""
     plan = plan_of(tmp_path, HEAD + TENANTS + USERS)
-    short = commands.superlink(site_of(plan, state=Path("/s")))
+    short = commands.superlink(layout_of(plan, state=Path("/s")))
     assert short.environment["TMPDIR"] == "/s/superlink/tmp"
-    deep = commands.superlink(site_of(plan, state=Path("/" + "long/" * 20)))
+    deep = commands.superlink(layout_of(plan, state=Path("/" + "long/" * 20)))
     assert "TMPDIR" not in deep.environment
 
 

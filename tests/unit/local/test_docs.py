@@ -15,7 +15,7 @@ import flowerbed.local
 from flowerbed.cli.catalog import load
 from flowerbed.cli.main import app
 from flowerbed.declaration import load_plan
-from flowerbed.local.supervise import TIMEOUT
+from flowerbed.local.run import TIMEOUT
 from flowerbed.local.supervisor import EXIT_CODES
 from support.paths import ROOT
 

@@ -58,6 +58,15 @@ def test_each_node_has_its_own(here: Connection) -> None:
     assert client_errors(here, "7")["west-0"] == "MemoryError (tiny/client.py, line 7)"
 
 
+def test_what_the_node_says_next_is_no_exception(here: Connection) -> None:
+    """Entries of its log have levels; lines of a traceback have none."""
+    more = "\x1b[92mINFO \x1b[0m:     Sending: evaluate message (ID: cb88)\nINFO :      Received: message\n"
+    text = raised("7", "KeyError: 'x'").replace("\x1b[91mERROR \x1b[0m:     Exit Code: 607\n", more)
+    assert "Exit Code" not in text
+    log(here, "north-0", text)
+    assert client_errors(here, "7") == {"north-0": "KeyError: 'x' (tiny/client.py, line 7)"}
+
+
 def test_a_module_that_cannot_be_imported(here: Connection) -> None:
     """The exception of the app, not the one that Flower puts around it."""
     around = "\nThe above exception was the direct cause of the following exception:\n\n"

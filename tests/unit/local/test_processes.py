@@ -14,23 +14,12 @@ from pathlib import Path
 import pytest
 
 from flowerbed.errors import LocalError
-from flowerbed.local import guardian, ports
+from flowerbed.local import ports, watchdog_process
 from flowerbed.local.commands import Command
-from flowerbed.local.guard import Guard
-from flowerbed.local.part import Part, end, tail
 from flowerbed.local.ports import TakenError, reserve
-from flowerbed.local.state import (
-    Record,
-    StateFolder,
-    claim,
-    claimed,
-    process_started,
-    read_ports,
-    read_record,
-    running,
-    write_ports,
-    write_record,
-)
+from flowerbed.local.process import ManagedProcess, end_processes, tail
+from flowerbed.local.state import LocalState, StateDirectory, process_started
+from flowerbed.local.watchdog import Watchdog
 
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(100)"]
 # Leaves its group and its parent, as a daemon would.
@@ -47,7 +36,7 @@ DEAF = "import signal,time\nsignal.signal(15, signal.SIG_IGN)\nprint('up', flush
 
 @pytest.fixture
 def mark(tmp_path: Path) -> str:
-    return StateFolder(tmp_path).mark
+    return StateDirectory(tmp_path).mark
 
 
 @pytest.fixture
@@ -58,7 +47,7 @@ def environment(mark: str) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def _nothing_left(mark: str) -> Iterator[None]:
     yield
-    guardian.sweep(mark)
+    watchdog_process.kill_marked(mark)
 
 
 def wait_for(true: object, what: str) -> None:
@@ -130,16 +119,16 @@ def test_a_port_that_the_system_forbids_is_told_from_a_taken_one() -> None:
 
 def test_ports_are_remembered(tmp_path: Path) -> None:
     """What was written is read; nothing, or nonsense, is no ports."""
-    state = StateFolder(tmp_path)
-    assert read_ports(state) == {}
-    write_ports(state, {"fleet": 9092})
-    assert read_ports(state) == {"fleet": 9092}
+    state = StateDirectory(tmp_path)
+    assert state.read_ports() == {}
+    state.keep_ports({"fleet": 9092})
+    assert state.read_ports() == {"fleet": 9092}
     state.ports_file.write_text('["x"]')
-    assert read_ports(state) == {}
+    assert state.read_ports() == {}
 
 
-def record_of(pid: int, started: str) -> Record:
-    return Record(
+def record_of(pid: int, started: str) -> LocalState:
+    return LocalState(
         name="x",
         file="/x/federation.yaml",
         plan="",
@@ -157,69 +146,69 @@ def record_of(pid: int, started: str) -> Record:
 
 def test_a_record_counts_only_while_its_supervisor_lives(tmp_path: Path) -> None:
     """A pid that is gone, a zombie, or another process with the same number is no supervisor."""
-    state = StateFolder(tmp_path)
-    assert running(state) is None
+    state = StateDirectory(tmp_path)
+    assert state.running() is None
     mine = record_of(os.getpid(), process_started(os.getpid()))
-    write_record(state, mine)
-    assert running(state) == mine
-    assert state.record_file.stat().st_mode & 0o777 == 0o600
-    write_record(state, record_of(os.getpid(), "another start"))
-    assert running(state) is None
+    state.write(mine)
+    assert state.running() == mine
+    assert state.state_file.stat().st_mode & 0o777 == 0o600
+    state.write(record_of(os.getpid(), "another start"))
+    assert state.running() is None
     child = subprocess.Popen(SLEEPER)
-    write_record(state, record_of(child.pid, process_started(child.pid)))
-    assert running(state) is not None
+    state.write(record_of(child.pid, process_started(child.pid)))
+    assert state.running() is not None
     child.kill()
-    wait_for(lambda: running(state) is None, "a zombie that does not count")
+    wait_for(lambda: state.running() is None, "a zombie that does not count")
     child.wait()
     assert process_started(child.pid) == ""
 
 
 def test_a_damaged_record_is_no_record(tmp_path: Path) -> None:
     """Half a file, or one of another version, is treated as absent."""
-    state = StateFolder(tmp_path)
-    state.record_file.write_text('{"name": "x"')
-    assert read_record(state) is None
-    state.record_file.write_text('{"name": "x"}')
-    assert read_record(state) is None
+    state = StateDirectory(tmp_path)
+    state.state_file.write_text('{"name": "x"')
+    assert state.read() is None
+    state.state_file.write_text('{"name": "x"}')
+    assert state.read() is None
 
 
 def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
     """Of two claims one holds; asking about it takes nothing away; it ends with its holder."""
-    state = StateFolder(tmp_path)
-    assert not claimed(state)
-    lock = claim(state)
+    state = StateDirectory(tmp_path)
+    assert not state.is_claimed()
+    lock = state.claim()
     assert lock is not None
-    assert claim(state) is None
-    assert claimed(state)
+    assert state.claim() is None
+    assert state.is_claimed()
     os.close(lock)
-    assert not claimed(state)
-    assert not claimed(StateFolder(tmp_path / "nowhere"))
+    assert not state.is_claimed()
+    assert not StateDirectory(tmp_path / "nowhere").is_claimed()
 
 
 def test_the_sweep_finds_marked_processes_and_no_others(mark: str, environment: dict[str, str]) -> None:
     """Processes that left their group are ended by their mark; a process without it lives on."""
     subprocess.run(RUNAWAY, env=environment, check=True)
-    wait_for(lambda: guardian.marked(mark), "the runaway")
+    wait_for(lambda: watchdog_process.marked_processes(mark), "the runaway")
     other = subprocess.Popen(
         SLEEPER, env={**environment, "FLOWERBED_STATE": f"{mark.partition('=')[2]}-other"}
     )
-    assert guardian.sweep(mark) == []
-    assert guardian.marked(mark) == []
+    assert watchdog_process.kill_marked(mark) == []
+    assert watchdog_process.marked_processes(mark) == []
     assert other.poll() is None
     other.kill()
     other.wait()
 
 
-def test_the_guardian_ends_what_a_killed_supervisor_leaves(mark: str, environment: dict[str, str]) -> None:
+def test_the_watchdog_ends_what_a_killed_supervisor_leaves(mark: str, environment: dict[str, str]) -> None:
     """When the process at the other end of its pipe is killed, groups and runaways are ended in seconds."""
     code = (
         "import os,subprocess,sys,time\n"
-        "from flowerbed.local.guard import Guard\n"
-        "guard = Guard(sys.argv[1])\n"
+        "from flowerbed.local.watchdog import Watchdog\n"
+        "watchdog = Watchdog(sys.argv[1])\n"
         "environment = {**os.environ, 'FLOWERBED_STATE': sys.argv[1].partition('=')[2]}\n"
         f"child = subprocess.Popen({SLEEPER!r}, env=environment, start_new_session=True)\n"
         f"subprocess.run({RUNAWAY!r}, env=environment)\n"
-        "guard.add(child.pid)\n"
+        "watchdog.add(child.pid)\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(100)\n"
     )
@@ -227,27 +216,27 @@ def test_the_guardian_ends_what_a_killed_supervisor_leaves(mark: str, environmen
         [sys.executable, "-c", code, mark], stdout=subprocess.PIPE, text=True
     ) as supervisor:
         assert supervisor.stdout is not None
-        assert int(supervisor.stdout.readline()) in guardian.marked(mark)
-        assert len(guardian.marked(mark)) == 2
+        assert int(supervisor.stdout.readline()) in watchdog_process.marked_processes(mark)
+        assert len(watchdog_process.marked_processes(mark)) == 2
         supervisor.kill()
-    wait_for(lambda: not guardian.marked(mark), "everything ended")
+    wait_for(lambda: not watchdog_process.marked_processes(mark), "everything ended")
 
 
-def test_a_guard_that_was_killed_is_replaced(mark: str, environment: dict[str, str]) -> None:
-    """The new guardian knows the groups of the old one."""
+def test_a_watchdog_that_was_killed_is_replaced(mark: str, environment: dict[str, str]) -> None:
+    """The new watchdog knows the groups of the old one."""
     child = subprocess.Popen(SLEEPER, start_new_session=True)  # no mark: only its group is known
-    guard = Guard(mark)
-    guard.add(child.pid)
-    guard._process.kill()
-    guard._process.wait()
-    guard.ensure([child.pid])
-    guard.close()
+    watchdog = Watchdog(mark)
+    watchdog.add(child.pid)
+    watchdog._process.kill()
+    watchdog._process.wait()
+    watchdog.ensure([child.pid])
+    watchdog.close()
     assert child.wait(5) == -signal.SIGTERM
 
 
-def make(folder: Path, *code: str) -> Part:
+def make(folder: Path, *code: str) -> ManagedProcess:
     command = Command("part", (sys.executable, "-S", "-c", *code), {}, folder)
-    return Part(command, 0, folder / "part.log")
+    return ManagedProcess(command, 0, folder / "part.log")
 
 
 def test_a_part_that_ends_is_due_again_after_growing_pauses(tmp_path: Path) -> None:
@@ -259,7 +248,7 @@ def test_a_part_that_ends_is_due_again_after_growing_pauses(tmp_path: Path) -> N
         wait_for(part.ended, "its end")
         pauses.append(round(part.due - time.monotonic()))
     assert pauses == [1, 2, 4]
-    assert (part.exit_code, part.restarts, part.record().state) == (3, 2, "waiting to restart")
+    assert (part.exit_code, part.restarts, part.status().state) == (3, 2, "waiting to restart")
     assert tail(tmp_path / "part.log") == "    hello\n    hello\n    hello"
 
 
@@ -270,9 +259,9 @@ def test_ending_parts_asks_first_and_then_kills(tmp_path: Path) -> None:
     groups = [part.start(os.environ) for part in (polite, deaf)]
     wait_for(lambda: (tmp_path / "part.log").read_text().count("up") == 2, "both processes of the deaf one")
     begin = time.monotonic()
-    assert end([polite, deaf], 0.5, lambda: False) == groups
+    assert end_processes([polite, deaf], 0.5, lambda: False) == groups
     assert 0.4 < time.monotonic() - begin < 3
-    wait_for(lambda: not any(guardian.send(group, 0) for group in groups), "both groups gone")
+    wait_for(lambda: not any(watchdog_process.signal_group(group, 0) for group in groups), "both groups gone")
 
 
 def test_hurry_cuts_the_grace_short(tmp_path: Path) -> None:
@@ -281,12 +270,12 @@ def test_hurry_cuts_the_grace_short(tmp_path: Path) -> None:
     deaf.start(os.environ)
     wait_for(lambda: "up" in (tmp_path / "part.log").read_text(), "the part")
     begin = time.monotonic()
-    end([deaf], 30.0, lambda: True)
+    end_processes([deaf], 30.0, lambda: True)
     assert time.monotonic() - begin < 2
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     """One sentence, no traceback."""
-    part = Part(Command("part", ("no-such-program",), {}, tmp_path), 0, tmp_path / "part.log")
+    part = ManagedProcess(Command("part", ("no-such-program",), {}, tmp_path), 0, tmp_path / "part.log")
     with pytest.raises(LocalError, match="cannot start no-such-program: No such file"):
         part.start(os.environ)

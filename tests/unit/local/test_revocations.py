@@ -12,9 +12,9 @@ from flowerbed.bundles import generate
 from flowerbed.errors import LocalError
 from flowerbed.flower.programs.kept_revocations import read_kept
 from flowerbed.identities.revocations import FILE, add_revocations, revoke_users
-from flowerbed.local.commands import Site, purposes
-from flowerbed.local.files import write_files
-from flowerbed.local.state import StateFolder
+from flowerbed.local.commands import LocalLayout, purposes
+from flowerbed.local.process_files import write_files
+from flowerbed.local.state import StateDirectory
 from flowerbed.plan import User
 from support.paths import ROOT
 from support.plan_variants import change
@@ -31,11 +31,11 @@ def bundles(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def layout(tmp_path: Path) -> LocalLayout:
     ports = {purpose: 20000 + number for number, purpose in enumerate(purposes(PLAN, gateway=True))}
-    return Site(
+    return LocalLayout(
         plan=PLAN,
-        state=StateFolder(tmp_path / "state"),
+        directory=StateDirectory(tmp_path / "state"),
         ports=ports,
         gateway=True,
         python=Path(sys.executable),
@@ -44,42 +44,42 @@ def site(tmp_path: Path) -> Site:
     )
 
 
-def start(site: Site, bundles: Path) -> None:
+def start(layout: LocalLayout, bundles: Path) -> None:
     """Write what the parts of a federation read, as each start does."""
-    write_files(site, identities.load(PLAN, bundles))
+    write_files(layout, identities.load(PLAN, bundles))
 
 
-def default_user(site: Site) -> str:
-    text = (site.state.path / "users/default.toml").read_text()
+def default_user(layout: LocalLayout) -> str:
+    text = (layout.directory.path / "users/default.toml").read_text()
     return next(user.name for user in PLAN.users if f'"{user.name}/client.crt"' in text)
 
 
-def test_older_bundles_take_nothing_off_the_kept_list(site: Site, bundles: Path) -> None:
+def test_older_bundles_take_nothing_off_the_kept_list(layout: LocalLayout, bundles: Path) -> None:
     """What was revoked at one start is refused at all later ones, also when revoked.json is an older one."""
     older = (bundles / FILE).read_bytes() if (bundles / FILE).exists() else b"{}"
-    start(site, bundles)
-    assert (read_kept(site.state.revoked).users, default_user(site)) == ({}, "sam")
+    start(layout, bundles)
+    assert (read_kept(layout.directory.revoked).users, default_user(layout)) == ({}, "sam")
     revoke_users(bundles, ["sam"])
     add_revocations(bundles, keys={KEY: "hospitals-north-0"})
     generate(PLAN, bundles)
-    start(site, bundles)
-    assert (list(read_kept(site.state.revoked).users), default_user(site)) == (["sam"], "olga")
+    start(layout, bundles)
+    assert (list(read_kept(layout.directory.revoked).users), default_user(layout)) == (["sam"], "olga")
     (bundles / FILE).write_bytes(older)
-    start(site, bundles)
-    kept = read_kept(site.state.revoked)
+    start(layout, bundles)
+    kept = read_kept(layout.directory.revoked)
     assert (list(kept.users), kept.keys) == (["sam"], frozenset({KEY}))
 
 
-def test_a_damaged_kept_list_ends_the_start(site: Site, bundles: Path) -> None:
+def test_a_damaged_kept_list_ends_the_start(layout: LocalLayout, bundles: Path) -> None:
     """It is named with what to do; without the directory the bundles fill it again."""
     revoke_users(bundles, ["sam"])
-    start(site, bundles)
-    (site.state.revoked / "users").write_bytes(b"")
+    start(layout, bundles)
+    (layout.directory.revoked / "users").write_bytes(b"")
     with pytest.raises(LocalError, match="revoked/users does not match its checksum") as refused:
-        start(site, bundles)
+        start(layout, bundles)
     assert "delete the directory" in refused.value.remedy
-    for file in site.state.revoked.iterdir():
+    for file in layout.directory.revoked.iterdir():
         file.unlink()
-    site.state.revoked.rmdir()
-    start(site, bundles)
-    assert list(read_kept(site.state.revoked).users) == ["sam"]
+    layout.directory.revoked.rmdir()
+    start(layout, bundles)
+    assert list(read_kept(layout.directory.revoked).users) == ["sam"]

@@ -7,10 +7,7 @@ What is refused, one line each: the values path, what is wrong, what to do. Each
 {{- if ne .Values.flower "1.41" }}
 flower: this chart is for Flower 1.41 (>=1.41 <1.42), not {{ .Values.flower }}; take a release of the chart for that line
 {{- end }}
-{{- $line := regexFind "^v?[0-9]+\\.[0-9]+" .Values.image.tag | trimPrefix "v" }}
-{{- if and $line (ne $line "1.41") }}
-image.tag: {{ .Values.image.tag }} is Flower {{ $line }}, but this chart is for Flower 1.41 (>=1.41 <1.42); take a 1.41 image, or a release of the chart for that line
-{{- end }}
+{{- include "app.check.tags" (dict "image.tag" .Values.image.tag) }}
 {{- end -}}
 
 {{/* Where the SuperLink is, and by what both sides are known: exactly one source of trust and a user, or neither. */}}
@@ -94,17 +91,5 @@ app.archive.path: a .fab has no folders to choose from; leave it out
 runConfig: is not TOML: {{ trimPrefix "toml: " $error }}
 {{- end }}
 {{- $own := list "--connection" "--source-record" "--address" "--root-certificates" "--client-certificate" "--client-key" "--insecure" "--federation" "--config" "--detach" "--timeout" "--on-interrupt" "--json" "--outcome" "--record" }}
-{{- range $argument := .Values.extraArgs }}
-{{- $flag := first (splitList "=" $argument) }}
-{{- if has $flag $own }}
-extraArgs: {{ $flag }} is set by the chart; leave it out
-{{- else if hasPrefix "--" $flag }}
-{{- range $full := $own }}
-{{- /* argparse takes any beginning of a flag for the flag. */}}
-{{- if hasPrefix $flag $full }}
-extraArgs: {{ $flag }} stands for {{ $full }}, which is set by the chart; leave it out
-{{- end }}
-{{- end }}
-{{- end }}
-{{- end }}
+{{- include "app.check.flags" (list "extraArgs" .Values.extraArgs $own) }}
 {{- end -}}

@@ -7,12 +7,7 @@ What is refused, one line each: the values path, what is wrong, what to do. Each
 {{- if ne .Values.flower "1.41" }}
 flower: this chart is for Flower 1.41 (>=1.41 <1.42), not {{ .Values.flower }}; take a release of the chart for that line
 {{- end }}
-{{- range $path, $tag := dict "image.tag" .Values.image.tag "superexec.image.tag" .Values.superexec.image.tag "tasks.image.tag" .Values.tasks.image.tag }}
-{{- $line := regexFind "^v?[0-9]+\\.[0-9]+" $tag | trimPrefix "v" }}
-{{- if and $line (ne $line "1.41") }}
-{{ $path }}: {{ $tag }} is Flower {{ $line }}, but this chart is for Flower 1.41 (>=1.41 <1.42); take a 1.41 image, or a release of the chart for that line
-{{- end }}
-{{- end }}
+{{- include "supernode.check.tags" (dict "image.tag" .Values.image.tag "superexec.image.tag" .Values.superexec.image.tag "tasks.image.tag" .Values.tasks.image.tag) }}
 {{- end -}}
 
 {{/* Where the SuperLink is, and by what it is known: exactly one source of trust, or none at all. */}}
@@ -98,20 +93,7 @@ node.configs.{{ $ordinal }}: there is no such node; the last one of replicas {{ 
   "extraArgs" (list "--superlink" "--insecure" "--root-certificates" "--auth-supernode-private-key" "--auth-supernode-public-key" "--node-config" "--isolation" "--superexec-auth-secret-file" "--host" "--port" "--ssl-certfile" "--ssl-keyfile" "--ssl-ca-certfile" "--state" "--reason-file" "--observer" "--clientappio-api-address" "--appio-ssl-certfile" "--appio-ssl-keyfile" "--appio-ssl-ca-certfile" "--allow-runtime-dependency-installation")
   "superexec.extraArgs" (list "--runtime-api-address" "--appio-api-address" "--insecure" "--root-certificates" "--superexec-auth-secret-file" "--executor" "--executor-config" "--parent-pid" "--allow-runtime-dependency-installation") }}
 {{- range $path, $arguments := dict "extraArgs" .Values.extraArgs "superexec.extraArgs" .Values.superexec.extraArgs }}
-{{- range $argument := $arguments }}
-{{- $flag := first (splitList "=" $argument) }}
-{{- $taken := get $own $path }}
-{{- if has $flag $taken }}
-{{ $path }}: {{ $flag }} is set by the chart; leave it out
-{{- else if hasPrefix "--" $flag }}
-{{- range $full := $taken }}
-{{- /* argparse takes any beginning of a flag for the flag. */}}
-{{- if hasPrefix $flag $full }}
-{{ $path }}: {{ $flag }} stands for {{ $full }}, which is set by the chart; leave it out
-{{- end }}
-{{- end }}
-{{- end }}
-{{- end }}
+{{- include "supernode.check.flags" (list $path $arguments (get $own $path)) }}
 {{- end }}
 {{- end -}}
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, show
 from flowerbed.declaration.model import FLOWER_LINES, Declaration
-from flowerbed.declaration.places import show
 from flowerbed.declaration.resolution import admission
 from flowerbed.declaration.rules.reach import audiences
 

@@ -9,11 +9,10 @@ from msgspec import UNSET
 
 from flowerbed import names
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
-from flowerbed.declaration.imagemodel import BuildSecret, Image
+from flowerbed.declaration.findings import Finding, KeyPath, show
+from flowerbed.declaration.image_model import BuildSecret, Image
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import KeyPath, show
-from flowerbed.images.reference import parse
+from flowerbed.images.reference import parse_reference
 
 _ENV_NAME = re.compile(grammar.ENV_NAME)
 _DNS_NAME = re.compile(grammar.DNS_NAME)
@@ -37,18 +36,18 @@ def references(declaration: Declaration) -> Iterator[Finding]:
     """Base and repository are names of images; a repository has no tag of its own."""
     for path, image in declared(declaration):
         for key in ("base", "repository"):
-            said = getattr(image, key)
-            if not said:
+            text = getattr(image, key)
+            if not text:
                 continue
             try:
-                found = parse(said)
+                reference = parse_reference(text)
             except ValueError as error:
                 remedy = "write one such as registry.example.org/team/flower"
-                yield Finding((*path, key), f"{show(said)} is no image: {error}", remedy)
+                yield Finding((*path, key), f"{show(text)} is no image: {error}", remedy)
                 continue
-            if key == "repository" and (found.tag or found.digest):
+            if key == "repository" and (reference.tag or reference.digest):
                 message = "the tag is the hash of what is built, and Flowerbed's to choose"
-                yield Finding((*path, key), message, f"write {found.name}")
+                yield Finding((*path, key), message, f"write {reference.name}")
         if image.pull_secret and not _DNS_NAME.fullmatch(image.pull_secret):
             message = f"{show(image.pull_secret)} is no name of a Secret"
             yield Finding((*path, "pull-secret"), message, "use small letters, digits, - and .")
@@ -64,19 +63,19 @@ def dependencies(declaration: Declaration) -> Iterator[Finding]:
     """Dependencies can be locked: names with versions, and no other flwr than the federation's."""
     release = names.FLOWER_RELEASES.get(declaration.flower, "")
     for path, image in declared(declaration):
-        for index, said in enumerate(image.dependencies):
-            if problem := _dependency(said, release):
+        for index, text in enumerate(image.dependencies):
+            if problem := _dependency(text, release):
                 yield Finding((*path, "dependencies", index), *problem)
 
 
-def _dependency(said: str, release: str) -> tuple[str, str] | None:
+def _dependency(text: str, release: str) -> tuple[str, str] | None:
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
     try:
-        requirement = Requirement(said)
+        requirement = Requirement(text)
     except InvalidRequirement:
-        return f"{show(said)} is no requirement", "write one such as scikit-learn>=1.5,<2"
+        return f"{show(text)} is no requirement", "write one such as scikit-learn>=1.5,<2"
     if requirement.url:
         return (
             "an address has no version to lock",
@@ -90,13 +89,13 @@ def _dependency(said: str, release: str) -> tuple[str, str] | None:
 def indexes(declaration: Declaration) -> Iterator[Finding]:
     """Indexes are addresses without credentials, and a wheelhouse stands alone."""
     for path, image in declared(declaration):
-        said = [((*path, "index"), image.index)] if image.index else []
-        said += [((*path, "extra-index", number), one) for number, one in enumerate(image.extra_index)]
-        for where, url in said:
-            found = _URL.fullmatch(url)
-            if not found:
+        urls = [((*path, "index"), image.index)] if image.index else []
+        urls += [((*path, "extra-index", number), extra) for number, extra in enumerate(image.extra_index)]
+        for where, url in urls:
+            match = _URL.fullmatch(url)
+            if not match:
                 yield Finding(where, "this is no http or https address", "write https://HOST/simple")
-            elif found["user"]:
+            elif match["user"]:
                 yield Finding(
                     where, "credentials do not belong here", "put them into ~/.netrc and leave them out"
                 )
@@ -108,8 +107,8 @@ def building(declaration: Declaration) -> Iterator[Finding]:
     """Instructions are ones that leave the image what it is; arguments and secrets have names."""
     for path, image in declared(declaration):
         for word in ("before", "after"):
-            for index, said in enumerate(getattr(image.instructions, word)):
-                if problem := _instruction(said):
+            for index, text in enumerate(getattr(image.instructions, word)):
+                if problem := _instruction(text):
                     yield Finding((*path, "instructions", word, index), *problem)
         for name, value in image.build_args.items():
             if not _ENV_NAME.fullmatch(name):
@@ -124,19 +123,19 @@ def building(declaration: Declaration) -> Iterator[Finding]:
                 yield Finding((*path, "build-secrets", index), *problem)
 
 
-def _instruction(said: str) -> tuple[str, str] | None:
-    word, _, rest = said.strip().partition(" ")
+def _instruction(text: str) -> tuple[str, str] | None:
+    word, _, rest = text.strip().partition(" ")
     if word.upper() not in _WORDS or not rest.strip():
         first = show(word)
         return f"{first} is no instruction that is allowed here", f"known are: {', '.join(_WORDS)}"
     if word.upper() == "COPY" and not rest.strip().startswith("--from="):
         return "there is no folder to copy from", "write COPY --from=IMAGE, or download it in a RUN"
-    if _OPEN_END.search(said) or said.rstrip().endswith("\\"):
+    if _OPEN_END.search(text) or text.rstrip().endswith("\\"):
         return (
             "this is more than one instruction",
             "make each an entry of its own, or end its lines with a backslash",
         )
-    if not said.replace("\n", "").replace("\t", "").isprintable():
+    if not text.replace("\n", "").replace("\t", "").isprintable():
         return "an instruction is printable text", "write it anew"
     return None
 

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from flowerbed import names
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.resolution import superlink_namespace, tenant_place
-from flowerbed.declaration.wording import foreign, plain_name
+from flowerbed.declaration.suggestions import foreign, plain_name
 
 _LABEL = re.compile(grammar.DNS_LABEL)
 _DNS_NAME = re.compile(grammar.DNS_NAME)
@@ -60,12 +59,12 @@ def well_formed(declaration: Declaration) -> Iterator[Finding]:
 
 def namespaces(declaration: Declaration) -> Iterator[Finding]:
     """Namespaces are DNS labels, and none of Kubernetes' own."""
-    said: list[tuple[KeyPath, str, str]] = [
+    labels: list[tuple[KeyPath, str, str]] = [
         (("superlink",), declaration.superlink.namespace, declaration.name)
     ]
     for index, tenant in enumerate(declaration.tenants):
-        said.append((("tenants", index), tenant.namespace, tenant.name))
-    for path, namespace, default in said:
+        labels.append((("tenants", index), tenant.namespace, tenant.name))
+    for path, namespace, default in labels:
         if namespace:
             yield from label((*path, "namespace"), namespace)
         if (namespace or default).startswith("kube-"):

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, key_path, show
 from flowerbed.declaration.model import MAX_NODES, Declaration, Tenant
-from flowerbed.declaration.places import KeyPath, key_path, show
-from flowerbed.declaration.public_keys import PublicKeyError, canonical
+from flowerbed.declaration.pem import PublicKeyError, canonical_public_key
 from flowerbed.declaration.resolution import brought_keys
 from flowerbed.declaration.scalars import INT64
 from flowerbed.plan import Scalar
@@ -32,8 +31,8 @@ def counts(declaration: Declaration) -> Iterator[Finding]:
         count = node_count(tenant)
         path: KeyPath = ("tenants", index, "nodes")
         if count < 1:
-            said = "no node" if count == 0 else f"{count} nodes"
-            yield Finding(path, f"the tenant has {said}", "write how many SuperNodes it runs, 1 or more")
+            nodes = "no node" if count == 0 else f"{count} nodes"
+            yield Finding(path, f"the tenant has {nodes}", "write how many SuperNodes it runs, 1 or more")
         elif count > MAX_NODES:
             message = f"the tenant has {count} nodes, {MAX_NODES} are the most: their keys share one Secret"
             yield Finding(path, message, "split the tenant in several")
@@ -104,8 +103,8 @@ def _brought(index: int, tenant: Tenant, in_nodes: tuple[str, ...]) -> Iterator[
     elif not tenant.public_keys:
         for ordinal, text in enumerate(in_nodes):
             if not text:
-                one: KeyPath = ("tenants", index, "nodes", ordinal, "public-key")
-                yield Finding(one, "this node has no public key", "add its public-key", needs=needs)
+                key: KeyPath = ("tenants", index, "nodes", ordinal, "public-key")
+                yield Finding(key, "this node has no public key", "add its public-key", needs=needs)
 
 
 def keys_readable(declaration: Declaration) -> Iterator[Finding]:
@@ -121,7 +120,7 @@ def keys_readable(declaration: Declaration) -> Iterator[Finding]:
 
 def _key(path: KeyPath, text: str, first: dict[str, KeyPath]) -> Iterator[Finding]:
     try:
-        key = canonical(text)
+        key = canonical_public_key(text)
     except PublicKeyError as error:
         remedy = "write the line of an ecdsa-sha2-nistp384 .pub file (ssh-keygen -t ecdsa -b 384), or its PEM"
         yield Finding(path, f"the key {error}", remedy)

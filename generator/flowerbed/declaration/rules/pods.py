@@ -9,11 +9,10 @@ from functools import lru_cache
 from msgspec import UNSET
 
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import KeyPath, show
-from flowerbed.declaration.podmodel import Party, PodWords, Resources, Toleration
-from flowerbed.declaration.wording import Guesser, foreign
+from flowerbed.declaration.pod_model import Party, PodWords, Resources, Toleration
+from flowerbed.declaration.suggestions import Guesser, foreign
 
 _ENV_NAME = re.compile(grammar.ENV_NAME)
 _ENV_TAKEN = frozenset(
@@ -47,14 +46,14 @@ def profiles(declaration: Declaration) -> Iterator[Finding]:
 def resources(declaration: Declaration) -> Iterator[Finding]:
     """Resources are ones that Kubernetes knows, in its quantities, and no request is above its limit."""
     for path, party in parties(declaration):
-        said = party.resources
-        for word, amounts in (("requests", said.requests), ("limits", said.limits)):
+        own = party.resources
+        for word, amounts in (("requests", own.requests), ("limits", own.limits)):
             yield from _amounts((*path, "resources", word), amounts)
         base = Resources()
         if isinstance(party, Party) and party.profile in declaration.profiles:
             base = declaration.profiles[party.profile].resources
-        if said.requests or said.limits:
-            yield from _below_limits((*path, "resources", "requests"), base, said)
+        if own.requests or own.limits:
+            yield from _below_limits((*path, "resources", "requests"), base, own)
 
 
 def _amounts(path: KeyPath, amounts: Mapping[str, str | float]) -> Iterator[Finding]:
@@ -79,9 +78,9 @@ def _size(amount: str | float) -> float | None:
     return grammar.quantity_size(grammar.quantity(amount))
 
 
-def _below_limits(path: KeyPath, base: Resources, said: Resources) -> Iterator[Finding]:
-    requests = {**base.requests, **said.requests}
-    limits = {**base.limits, **said.limits}
+def _below_limits(path: KeyPath, base: Resources, own: Resources) -> Iterator[Finding]:
+    requests = {**base.requests, **own.requests}
+    limits = {**base.limits, **own.limits}
     for name in requests.keys() & limits.keys():
         asked, most = _size(requests[name]), _size(limits[name])
         if asked is not None and most is not None and asked > most:
@@ -120,16 +119,16 @@ def placement(declaration: Declaration) -> Iterator[Finding]:
             yield from _toleration((*path, "tolerations", index), toleration)
 
 
-def _toleration(path: KeyPath, said: Toleration) -> Iterator[Finding]:
-    if said.operator == "Exists" and said.value:
+def _toleration(path: KeyPath, toleration: Toleration) -> Iterator[Finding]:
+    if toleration.operator == "Exists" and toleration.value:
         yield Finding((*path, "value"), "`Exists` takes no value", "remove it, or write operator: Equal")
-    if said.operator == "Equal" and not said.key:
+    if toleration.operator == "Equal" and not toleration.key:
         yield Finding((*path, "key"), "without `key` the operator must be Exists", "write operator: Exists")
-    if said.key and not _QUALIFIED.fullmatch(said.key):
+    if toleration.key and not _QUALIFIED.fullmatch(toleration.key):
         yield Finding(
-            (*path, "key"), f"{show(said.key)} is no key of a taint", "write it as the taint has it"
+            (*path, "key"), f"{show(toleration.key)} is no key of a taint", "write it as the taint has it"
         )
-    if said.toleration_seconds is not UNSET and said.effect != "NoExecute":
+    if toleration.toleration_seconds is not UNSET and toleration.effect != "NoExecute":
         message = "`toleration-seconds` goes with the effect NoExecute only"
         yield Finding((*path, "toleration-seconds"), message, "remove it, or write effect: NoExecute")
 

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.places import KeyPath, show
-from flowerbed.declaration.proxymodel import TenantProxy
+from flowerbed.declaration.pod_model import TenantProxy
 from flowerbed.declaration.rules.reach import PORTS, bounding
 
 _PROXY = re.compile(r"http://([^\s/?#:@]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})/?")
@@ -53,10 +52,10 @@ def _proxy_address(path: KeyPath, text: str) -> Iterator[Finding]:
         what = "a user or password in the declaration would be read by everybody who reads that"
         remedy = "write the address without it, and name a Secret by `secret`"
         yield Finding(path, what, remedy)
-    elif not (found := _PROXY.fullmatch(text)) or int(found[2]) not in PORTS:
+    elif not (match := _PROXY.fullmatch(text)) or int(match[2]) not in PORTS:
         yield Finding(path, f"{show(text)} is no address of an HTTP proxy", _AS_IN)
-    elif not (grammar.ip_address(found[1].strip("[]")) or grammar.is_host_name(found[1])):
-        yield Finding(path, f"{show(found[1])}: no DNS name and no IP address", _AS_IN)
+    elif not (grammar.ip_address(match[1].strip("[]")) or grammar.is_host_name(match[1])):
+        yield Finding(path, f"{show(match[1])}: no DNS name and no IP address", _AS_IN)
 
 
 RULES = (proxies,)

@@ -9,11 +9,10 @@ from msgspec import UNSET
 
 from flowerbed import names
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration, Exposure
-from flowerbed.declaration.places import KeyPath, show
 from flowerbed.declaration.resolution import outside_port
-from flowerbed.declaration.wording import foreign
+from flowerbed.declaration.suggestions import foreign
 
 _EXPOSURE: KeyPath = ("superlink", "exposure")
 _NODE_PORTS = range(30000, 32768)
@@ -64,8 +63,8 @@ def complete(declaration: Declaration) -> Iterator[Finding]:
 
 
 def _inside(path: KeyPath, exposure: Exposure) -> Iterator[Finding]:
-    said = {"host": exposure.host, "port": exposure.port is not UNSET, "class": exposure.class_}
-    for word, given in said.items():
+    fields = {"host": exposure.host, "port": exposure.port is not UNSET, "class": exposure.class_}
+    for word, given in fields.items():
         if given:
             message = f"`{word}` means nothing for the type cluster, which is dialled by its Service's name"
             yield Finding(
@@ -98,8 +97,8 @@ def _outside(path: KeyPath, exposure: Exposure) -> Iterator[Finding]:
 
 def _port(path: KeyPath, exposure: Exposure) -> Iterator[Finding]:
     if exposure.type == "node-port" and exposure.port not in _NODE_PORTS:
-        said = "is missing" if exposure.port is UNSET else f"{exposure.port} is outside Kubernetes' range"
-        message = f"the type node-port needs a port: {said}"
+        problem = "is missing" if exposure.port is UNSET else f"{exposure.port} is outside Kubernetes' range"
+        message = f"the type node-port needs a port: {problem}"
         remedy = f"write one from {_NODE_PORTS.start} to {_NODE_PORTS.stop - 1}"
         yield Finding((*path, "port"), message, remedy, needs=((*path, "type"),))
     elif exposure.port is not UNSET and exposure.port not in PORTS:
@@ -167,11 +166,11 @@ def within_reach(declaration: Declaration) -> Iterator[Finding]:
 
 def contexts(declaration: Declaration) -> Iterator[Finding]:
     """A kubeconfig context is one printable word, which no program takes for an option."""
-    said: list[tuple[KeyPath, str]] = [(("superlink", "context"), declaration.superlink.context)]
-    said += [
+    declared: list[tuple[KeyPath, str]] = [(("superlink", "context"), declaration.superlink.context)]
+    declared += [
         (("tenants", index, "context"), tenant.context) for index, tenant in enumerate(declaration.tenants)
     ]
-    for path, context in said:
+    for path, context in declared:
         if context.startswith("-") or not context.isprintable() or context != context.strip():
             yield Finding(
                 path, f"{show(context)} is no context", "write one of `kubectl config get-contexts`"

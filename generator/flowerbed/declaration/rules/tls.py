@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from flowerbed.declaration import ca_certificates, grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration import grammar
+from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration, Tls
-from flowerbed.declaration.places import KeyPath, show
+from flowerbed.declaration.pem import CaCertificateError, canonical_certificates
 from flowerbed.declaration.rules.naming import object_name
 from flowerbed.declaration.rules.reach import host
 
@@ -50,8 +50,8 @@ def well_formed(declaration: Declaration) -> Iterator[Finding]:
         yield Finding((*_TLS, "issuer"), message, "write NAME, Issuer/NAME or ClusterIssuer/NAME")
     if tls.ca:
         try:
-            ca_certificates.canonical(tls.ca)
-        except ca_certificates.CaCertificateError as error:
+            canonical_certificates(tls.ca)
+        except CaCertificateError as error:
             remedy = "write the CA's certificate in PEM: lines from BEGIN CERTIFICATE to END CERTIFICATE"
             yield Finding((*_TLS, "ca"), f"the text {error}", remedy)
     if tls.days not in _DAYS:

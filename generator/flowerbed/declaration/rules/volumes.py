@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from msgspec import UNSET
 
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding
+from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.model import Declaration, Tenant
-from flowerbed.declaration.places import KeyPath, show
-from flowerbed.declaration.podmodel import Party, SecretUse
+from flowerbed.declaration.pod_model import Party, SecretUse
 from flowerbed.declaration.resolution import server_executor
 from flowerbed.declaration.rules.naming import object_name
 
@@ -128,9 +127,9 @@ def _no_secrets(path: KeyPath, needs: tuple[KeyPath, ...]) -> Finding:
 def ports(declaration: Declaration) -> Iterator[Finding]:
     """The ports of the local federation are ports, and no two are the same."""
     local = declaration.local.ports
-    said = {"fleet": local.fleet, "control": local.control, "runtime": local.runtime}
+    declared = {"fleet": local.fleet, "control": local.control, "runtime": local.runtime}
     seen: dict[int, str] = {}
-    for audience, port in said.items():
+    for audience, port in declared.items():
         path: KeyPath = ("local", "ports", audience)
         if port not in range(65536):
             yield Finding(path, f"{port} is no port", "write one from 1 to 65535, or 0 for any free one")

@@ -3,6 +3,7 @@
 facts       why a workload or pod is not ready, in Kubernetes' and Flower's own words
 symptoms    the list of known causes and remedies; `docs/troubleshooting.md` shows it
 findings    facts into findings: what, where, cause, remedy
-drift, lifetimes, cluster_checks, issuer_check    what else is looked at
-report      what `status` prints
+cluster_checks, issuer_check    what `doctor` checks in a cluster
+drift, certificate_expiry       lists and certificates that differ from the bundles or expire
+federation_status   what `status` prints
 """

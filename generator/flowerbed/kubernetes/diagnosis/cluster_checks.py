@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from flowerbed.cluster.session import POD_SECURITY, Cluster
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.diagnosis.issuer_check import issuer
-from flowerbed.kubernetes.parties import POD_SECURITY, Commands
-from flowerbed.kubernetes.programs import Programs
 from flowerbed.names import STATE_FOLDER
 from flowerbed.plan import Plan
 
@@ -23,6 +22,7 @@ OLDEST, NEWEST = (1, 30), (1, 37)
 # A signature counts from 5 s before its time (flwr 1.41); the API server's header tells whole seconds.
 SKEW_SECONDS = 4.0
 FULL_PERCENT = 85
+_CLOCK_TIMEOUT = 5.0
 # What a release is made of; an admin of the namespace may do all of it.
 _RIGHTS = (
     ("create", "secrets"),
@@ -36,14 +36,25 @@ _RIGHTS = (
 )
 
 
-def reach(programs: Programs, commands: Commands) -> Iterator[Finding]:
+def check(cluster: Cluster, plan: Plan) -> Iterator[Finding]:
+    """Yield what every check finds. Raises UnreachableError, NotAllowedError or FlowerbedError."""
+    yield from reach(cluster)
+    yield from rights(cluster)
+    yield from namespace(cluster)
+    yield from policies(cluster)
+    yield from storage_class(cluster, plan)
+    yield from issuer(cluster, plan)
+    yield from images(cluster)
+    yield from clock(cluster)
+
+
+def reach(cluster: Cluster) -> Iterator[Finding]:
     """Ask the API server for its version. Raises UnreachableError or NotAllowedError."""
-    party = commands.party
-    out = programs.demand(commands.kubectl("version", "--output", "json"), where=party.where)
+    out = cluster.check_output(cluster.commands.kubectl("version", "--output", "json"))
     server = json.loads(out).get("serverVersion", {})
     match = re.match(r"v?(\d+)\.(\d+)", str(server.get("gitVersion", "")))
     version = (int(match[1]), int(match[2])) if match else (0, 0)
-    where = f"{party.name}: Kubernetes"
+    where = f"{cluster.party.name}: Kubernetes"
     if version < OLDEST:
         yield problem(f"version {server.get('gitVersion')} is too old", where=where, remedy="upgrade to 1.30")
     elif version > NEWEST:
@@ -53,12 +64,12 @@ def reach(programs: Programs, commands: Commands) -> Iterator[Finding]:
         yield Finding(level="ok", what=f"version {server['gitVersion']}", where=where)
 
 
-def rights(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:  # noqa: ARG001
+def rights(cluster: Cluster) -> Iterator[Finding]:
     """Look whether this account may install the release, and look into it."""
-    party = commands.party
+    party = cluster.party
     where = f"{party.name}: rights"
     wanted = [*_RIGHTS, *([("create", "pods/portforward")] if party.is_coordinator else [])]
-    lacking = [f"{verb} {kind}" for verb, kind in wanted if not _can(programs, commands, verb, kind)]
+    lacking = [f"{verb} {kind}" for verb, kind in wanted if not _can(cluster, verb, kind)]
     if not lacking:
         yield Finding(level="ok", what=f"enough in namespace {party.namespace}", where=where)
         return
@@ -66,21 +77,21 @@ def rights(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Findi
     yield problem(what, where=where, remedy="ask for the role `admin` in this namespace")
 
 
-def _can(programs: Programs, commands: Commands, verb: str, kind: str) -> bool:
+def _can(cluster: Cluster, verb: str, kind: str) -> bool:
     resource, _, part = kind.partition("/")
     more = ["--subresource", part] if part else []
-    return programs.run(commands.here("auth", "can-i", verb, resource, *more)).out.strip() == "yes"
+    return cluster.in_namespace("auth", "can-i", verb, resource, *more).out.strip() == "yes"
 
 
-def namespace(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:  # noqa: ARG001
+def namespace(cluster: Cluster) -> Iterator[Finding]:
     """Look whether the namespaces are there, and which Pod Security they enforce."""
-    party = commands.party
+    party = cluster.party
     for name in party.namespaces:
         where = f"{party.name}: namespace {name}"
-        done = programs.run(commands.kubectl("get", "namespace", name, "--output", "json"))
+        done = cluster.kubectl("get", "namespace", name, "--output", "json")
         if done.forbidden:
             yield Finding(level="warning", what="may not be looked at", where=where)
-        elif done.missing and _can(programs, commands, "create", "namespaces"):
+        elif done.missing and _can(cluster, "create", "namespaces"):
             yield Finding(level="ok", what="is not there yet; `flowerbed apply` creates it", where=where)
         elif done.missing:
             yield problem(
@@ -102,11 +113,11 @@ def _security(found: dict[str, Any], where: str) -> Finding:
     return Finding(level="warning", what=what, where=where, remedy=remedy)
 
 
-def policies(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:  # noqa: ARG001
+def policies(cluster: Cluster) -> Iterator[Finding]:
     """Look for what enforces NetworkPolicies: no API tells, so known enforcers' names are looked for."""
     known = "calico|cilium|antrea|kube-network-policies|kube-router|weave|canal|ovn|romana|azure-npm"
-    done = programs.run(commands.kubectl("get", "daemonsets", "--all-namespaces", "--output", "name"))
-    where = f"{commands.party.name}: network policies"
+    done = cluster.kubectl("get", "daemonsets", "--all-namespaces", "--output", "name")
+    where = f"{cluster.party.name}: network policies"
     names = sorted(set(re.findall(known, done.out)))
     if names:
         yield Finding(level="ok", what=f"{', '.join(names)} is there to enforce them", where=where)
@@ -118,13 +129,13 @@ def policies(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Fin
         yield Finding(level="warning", what=what, where=where, remedy=remedy)
 
 
-def storage_class(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:
+def storage_class(cluster: Cluster, plan: Plan) -> Iterator[Finding]:
     """Look whether the StorageClass of the SuperLink's claim is there."""
-    if not commands.party.is_coordinator:
+    if not cluster.party.is_coordinator:
         return
     wanted = plan.superlink.storage.storage_class
-    where = f"{commands.party.name}: storage"
-    done = programs.run(commands.kubectl("get", "storageclasses", "--output", "json"))
+    where = f"{cluster.party.name}: storage"
+    done = cluster.kubectl("get", "storageclasses", "--output", "json")
     if done.code:
         yield Finding(level="warning", what="StorageClasses may not be looked at", where=where)
         return
@@ -145,15 +156,15 @@ def storage_class(programs: Programs, commands: Commands, plan: Plan) -> Iterato
     yield Finding(level="problem", what=what, where=where, symptom="claim-unbound", remedy=remedy)
 
 
-def images(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:  # noqa: ARG001
+def images(cluster: Cluster) -> Iterator[Finding]:
     """Look whether the cluster's machines have the images that the release needs."""
-    where = f"{commands.party.name}: images"
-    if not (commands.party.bundle / "values.yaml").exists():
+    where = f"{cluster.party.name}: images"
+    if not (cluster.party.bundle / "values.yaml").exists():
         yield Finding(level="ok", what="not looked at before `flowerbed generate`", where=where)
         return
-    rendered = programs.demand(commands.template(), where=commands.party.where)
+    rendered = cluster.check_output(cluster.commands.template())
     wanted = sorted(set(re.findall(r"^\s*(?:- )?image: \"?([^\"\s]+)", rendered, flags=re.MULTILINE)))
-    done = programs.run(commands.kubectl("get", "nodes", "--output", "json"))
+    done = cluster.kubectl("get", "nodes", "--output", "json")
     if done.code:
         yield Finding(level="ok", what=f"needed are {', '.join(wanted)}", where=where)
         return
@@ -170,13 +181,11 @@ def images(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Findi
         yield Finding(level="ok", what="every machine has them", where=where)
 
 
-def clock(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:  # noqa: ARG001
+def clock(cluster: Cluster) -> Iterator[Finding]:
     """Compare this machine's clock with the API server's, as its Date header tells."""
-    where = f"{commands.party.name}: clock"
-    view = commands.kubectl(
-        "config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}"
-    )
-    server = programs.run(view).out.strip()
+    where = f"{cluster.party.name}: clock"
+    view = ("config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}")
+    server = cluster.kubectl(*view).out.strip()
     try:
         ahead = _ahead(server)
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -199,10 +208,10 @@ def _ahead(server: str) -> float:
     host = parts.hostname or ""
     if parts.scheme == "https":
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, parts.port or 443, timeout=5, context=context
+            host, parts.port or 443, timeout=_CLOCK_TIMEOUT, context=context
         )
     else:
-        connection = http.client.HTTPConnection(host, parts.port or 80, timeout=5)
+        connection = http.client.HTTPConnection(host, parts.port or 80, timeout=_CLOCK_TIMEOUT)
     try:
         connection.request("GET", "/version")
         said = connection.getresponse().headers.get("date")
@@ -214,12 +223,11 @@ def _ahead(server: str) -> float:
     return (datetime.now(UTC) - parsedate_to_datetime(said)).total_seconds() - 0.5
 
 
-def storage(programs: Programs, commands: Commands) -> Iterator[Finding]:
+def storage(cluster: Cluster) -> Iterator[Finding]:
     """Look how full the SuperLink's volume is, by `df` in its own container."""
-    pod = f"{commands.party.release}-0"
-    where = f"{commands.party.name}: storage"
-    command = commands.here("exec", pod, "--container", "superlink", "--", "df", "-P", STATE_FOLDER)
-    done = programs.run(command)
+    pod = f"{cluster.party.release}-0"
+    where = f"{cluster.party.name}: storage"
+    done = cluster.in_namespace("exec", pod, "--container", "superlink", "--", "df", "-P", STATE_FOLDER)
     match = re.search(r"(\d+)% /\S*$", done.out.strip())
     if done.code or not match:
         what = "how full the SuperLink's volume is cannot be seen (needs `create pods/exec`)"
@@ -230,6 +238,3 @@ def storage(programs: Programs, commands: Commands) -> Iterator[Finding]:
         yield Finding(level="problem", what=what, where=where, symptom="storage-full", remedy=remedy)
     else:
         yield Finding(level="ok", what=f"the SuperLink's volume is {match[1]}% full", where=where)
-
-
-CHECKS = (rights, namespace, policies, storage_class, issuer, images, clock)

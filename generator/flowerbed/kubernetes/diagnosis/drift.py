@@ -12,12 +12,11 @@ from textwrap import shorten
 
 import msgspec
 
+from flowerbed.cluster.release import Release
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.network.admission import Lists, compare_lists
-from flowerbed.kubernetes.parties import Commands
-from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.releases import Release
 
 _LONGEST = 400
 DIFFER = "the lists in the cluster differ from the bundles"
@@ -26,13 +25,13 @@ UNKNOWN = "revoked in the cluster, but not in the bundles"
 _Differences = Callable[[Lists, Lists], Iterator[str]]
 
 
-def drift(programs: Programs, commands: Commands, release: Release | None) -> list[Finding]:
+def drift(cluster: Cluster, release: Release | None) -> list[Finding]:
     """Return a problem for each kind of difference; `release` is the coordinator's."""
     if release is None:
         return []
-    where = f"{commands.party.name}: lists"
+    where = f"{cluster.party.name}: lists"
     try:
-        compared = compare_lists(programs, commands)
+        compared = compare_lists(cluster)
     except FlowerbedError as error:
         return [Finding(level="warning", what=f"not compared with the bundles: {error.what}", where=where)]
     if compared.wanted is None:

@@ -11,10 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from flowerbed.flower.programs.kept_revocations import DAMAGED
-from flowerbed.flower.programs.registrar_lists import HELD_BACK, NOT_KEPT, OVER
-from flowerbed.flower.text import colorless
-from flowerbed.kubernetes.objects import (
+from flowerbed.cluster.objects import (
     COMPONENT,
     INSTANCE,
     LONG_AGO,
@@ -25,20 +22,23 @@ from flowerbed.kubernetes.objects import (
     Terminated,
     Workload,
 )
-from flowerbed.kubernetes.parties import Commands
-from flowerbed.kubernetes.programs import Programs
+from flowerbed.cluster.session import Cluster
+from flowerbed.flower.programs.kept_revocations import DAMAGED
+from flowerbed.flower.programs.registrar_lists import HELD_BACK, NOT_KEPT, OVER
+from flowerbed.flower.text import colorless
 
 # A container that ended so often, the last time so lately, will end again: one that runs for ten minutes is
 # restarted without delay the next time (Kubernetes, Concepts: pod lifecycle).
 _AGAIN = 3
 _LATELY = timedelta(minutes=10)
+_LOG_TIMEOUT = 10.0
 # How `flower/programs/supernode.py` begins its lines, and those that say why it waits.
 SUPERNODE = "supernode: "
 WAITING = f"{SUPERNODE}waiting: "
 # A line of `kubectl logs --prefix`: the pod's name, and what it said.
 _LOG_LINE = re.compile(r"\[pod/([^/]+)/[^]]+\] (.*)")
 # Reasons of waiting containers that pass by themselves.
-_PASSING = {"", "ContainerCreating", "PodInitializing"}
+_TRANSIENT = {"", "ContainerCreating", "PodInitializing"}
 # What controllers put before the reason.
 _PREFACE = re.compile(
     r"^(\(combined from similar events\): )?"
@@ -65,23 +65,23 @@ _CREATION = {"FailedCreate", "FailedScheduling", "ProvisioningFailed", "FailedBi
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What is known of something that is not ready: its name, and why; `passing` may be over in a moment."""
+    """What is known of something that is not ready: its name, and why; `transient`: it may be over soon."""
 
     where: str
     text: str
-    passing: bool = False
+    transient: bool = False
 
 
-def gather(objects: Objects, programs: Programs, commands: Commands) -> list[Fact]:
+def gather_facts(objects: Objects, cluster: Cluster) -> list[Fact]:
     """Return a fact for each pod that is not ready, or ends again and again, and each workload without pods.
 
     Of a node whose key was revoked that is the fact, whatever becomes of its pod.
     Reads the logs of SuperNodes that wait, which say why; where these may not be read, events do.
     """
     found = list(_of_workloads(objects))
-    reasons = _reasons(objects, programs, commands)
+    reasons = _reasons(objects, cluster)
     for pod in objects.pods:
-        if pod.metadata.name in commands.party.revoked:
+        if pod.metadata.name in cluster.party.revoked:
             found.append(Fact(pod.metadata.name, REVOKED))
         elif pod.ready:
             found += _of_restarts(pod)
@@ -108,7 +108,7 @@ def _of_workloads(objects: Objects) -> Iterator[Fact]:
         elif all(pod.ready for pod in objects.pods):
             # Else the pods tell more.
             state = f"{workload.status.ready_replicas} of {workload.spec.replicas} ready"
-            yield Fact(workload.metadata.name, f"{state}, rolling out", passing=True)
+            yield Fact(workload.metadata.name, f"{state}, rolling out", transient=True)
 
 
 def _creation(workload: Workload, objects: Objects) -> str:
@@ -127,7 +127,7 @@ def _creation(workload: Workload, objects: Objects) -> str:
 def _of_pod(pod: Pod, objects: Objects, reasons: dict[str, str]) -> Fact:
     name = pod.metadata.name
     if pod.metadata.deletion_timestamp:
-        return Fact(name, "the pod before it is ending", passing=True)
+        return Fact(name, "the pod before it is ending", transient=True)
     events = [event for event in objects.events if event.involved_object.name == name]
     if text := _unscheduled(pod, objects) or _broken(pod, events):
         return Fact(name, text)
@@ -136,7 +136,7 @@ def _of_pod(pod: Pod, objects: Objects, reasons: dict[str, str]) -> Fact:
         return Fact(name, reasons[name])
     if running:
         return _unready(name, running[0], events)
-    return Fact(name, "its containers are being created", passing=True)
+    return Fact(name, "its containers are being created", transient=True)
 
 
 def _of_restarts(pod: Pod) -> Iterator[Fact]:
@@ -174,7 +174,7 @@ def _ended(container: Container) -> str:
     """Return why a container waits, or how it ended; "" while nothing is wrong with it."""
     waiting, ended = container.state.waiting, container.state.terminated
     last = ended or container.last_state.terminated
-    if waiting and waiting.reason not in _PASSING:
+    if waiting and waiting.reason not in _TRANSIENT:
         if waiting.reason == "CrashLoopBackOff" and last:
             return f"CrashLoopBackOff: {_end(last)}"
         return f"{waiting.reason}: {waiting.message}"
@@ -194,13 +194,13 @@ def _last_lines(message: str) -> str:
     return " | ".join(lines[-3:])[-400:]
 
 
-def _reasons(objects: Objects, programs: Programs, commands: Commands) -> dict[str, str]:
+def _reasons(objects: Objects, cluster: Cluster) -> dict[str, str]:
     """Return why SuperNodes wait, by pod, from their logs' last lines, where these may be read."""
     if not any(_running(pod, "supernode") for pod in objects.pods):
         return {}
-    selector = f"{INSTANCE}={commands.party.release},{COMPONENT}=supernode"
+    selector = f"{INSTANCE}={cluster.party.release},{COMPONENT}=supernode"
     options = ("--container", "supernode", "--tail", "2", "--prefix", "--ignore-errors")
-    done = programs.run(commands.here("logs", "--selector", selector, *options), seconds=10.0)
+    done = cluster.in_namespace("logs", "--selector", selector, *options, timeout=_LOG_TIMEOUT)
     last: dict[str, str] = {}
     for line in done.out.splitlines():
         if match := _LOG_LINE.match(line):
@@ -222,9 +222,9 @@ def _unready(name: str, container: Container, events: list[Event]) -> Fact:
     if probed := _PROBE.search(said):
         words = probed[1].strip().removeprefix("waiting: ").removeprefix(WAITING)
         if words:
-            passing = not restarted and _LOST not in words
-            return Fact(name, f"{container.name}: {words}{restarted}", passing=passing)
-    return Fact(name, f"{container.name} is starting{restarted}", passing=not restarted)
+            transient = not restarted and _LOST not in words
+            return Fact(name, f"{container.name}: {words}{restarted}", transient=transient)
+    return Fact(name, f"{container.name} is starting{restarted}", transient=not restarted)
 
 
 def registrar_troubles(log: str) -> list[str]:

@@ -37,10 +37,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def diagnose(fact: Fact, *, party: str = "") -> Finding:
-    """Return what a fact means. Passing ones are no more than a warning: they may be over in a moment."""
+    """Return what a fact means. Transient ones are no more than a warning: they may be over in a moment."""
     where = f"{party}: {fact.where}" if party else fact.where
     symptom = symptom_of(fact.text)
-    if fact.passing and symptom.key == "other":
+    if fact.transient and symptom.key == "other":
         return Finding(level="warning", what=fact.text, where=where)
     return Finding(
         level=symptom.level,

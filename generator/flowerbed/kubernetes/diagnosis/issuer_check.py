@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from flowerbed.cluster.session import Cluster
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
-from flowerbed.kubernetes.parties import Commands
-from flowerbed.kubernetes.programs import Programs
 from flowerbed.plan import Plan
 
 _INSTALL = "install cert-manager (https://cert-manager.io/docs/installation), or declare another `tls.source`"
@@ -24,20 +23,20 @@ _KINDS = {"Issuer": "issuers.cert-manager.io", "ClusterIssuer": "clusterissuers.
 _SAID = 300  # characters of an issuer's own message
 
 
-def issuer(programs: Programs, commands: Commands, plan: Plan) -> Iterator[Finding]:
+def issuer(cluster: Cluster, plan: Plan) -> Iterator[Finding]:
     """Look whether the declared issuer is there, is ready, and can certify names inside the cluster."""
     tls = plan.superlink.tls
-    if not commands.party.is_coordinator or plan.insecure or tls.source != "cert-manager":
+    if not cluster.party.is_coordinator or plan.insecure or tls.source != "cert-manager":
         return
     kind, name = tls.issuer_reference
-    where = f"{commands.party.name}: {kind} {name}"
-    done = programs.run(commands.here("get", _KINDS[kind], name, "--output", "json"))
+    where = f"{cluster.party.name}: {kind} {name}"
+    done = cluster.in_namespace("get", _KINDS[kind], name, "--output", "json")
     if done.forbidden:
         yield Finding(level="warning", what="may not be looked at", where=where)
     elif done.code and "resource type" in done.err:
         yield problem("the cluster knows no cert-manager", where=where, remedy=_INSTALL)
     elif done.missing:
-        place = f" in namespace {commands.party.namespace}" if kind == "Issuer" else ""
+        place = f" in namespace {cluster.party.namespace}" if kind == "Issuer" else ""
         remedy = f"create it, or declare another `tls.issuer`; `kubectl get {_KINDS[kind]}` lists them"
         yield problem(f"is not there{place}", where=where, remedy=remedy)
     elif done.code:

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import yaml
 
+from flowerbed.cluster.programs import Command
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import NotAllowedError
-from flowerbed.kubernetes.parties import Commands
-from flowerbed.kubernetes.programs import Command, Programs, failure
 
 TEMPLATE = "templates/configmap-admission.yaml"
 CHART = "helm.sh/chart"
@@ -51,20 +51,20 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     manifest: str = ""
 
 
-def compare_lists(programs: Programs, commands: Commands) -> Comparison:
+def compare_lists(cluster: Cluster) -> Comparison:
     """Return the lists of the coordinator's bundle beside those in its cluster.
 
     Raises UnreachableError where no cluster answers, NotAllowedError where they may not be read.
     """
     # By its labels, not by its name, which only the rendered one tells: so both are asked for at once.
-    selector = f"app.kubernetes.io/instance={commands.party.release},app.kubernetes.io/component=admission"
-    look = commands.here("get", "configmaps", "--selector", selector, "--output", "json")
+    selector = f"app.kubernetes.io/instance={cluster.party.release},app.kubernetes.io/component=admission"
+    look = ("get", "configmaps", "--selector", selector, "--output", "json")
     with ThreadPoolExecutor(1) as pool:
-        looking = pool.submit(programs.run, look)
-        rendered = programs.run(_render(commands))
+        looking = pool.submit(cluster.in_namespace, *look)
+        rendered = cluster.run(_render(cluster))
         there = looking.result()
     if there.code:
-        raise failure(look, there, commands.party.where)
+        raise cluster.failure(there)
     found = tuple(msgspec.json.decode(there.out, type=_Found).items)
     if rendered.code:  # an insecure federation has no lists to render
         return Comparison(wanted=None, there=found)
@@ -72,14 +72,14 @@ def compare_lists(programs: Programs, commands: Commands) -> Comparison:
     return Comparison(wanted=wanted, there=found, manifest=rendered.out)
 
 
-def push_lists(programs: Programs, commands: Commands, tell: Callable[[str], None]) -> None:
+def push_lists(cluster: Cluster, tell: Callable[[str], None]) -> None:
     """Make the lists in the cluster those of the bundles, where they are there of this chart's and differ.
 
     Where that is refused or does not work Helm, which comes next, meets the same trouble, and tells it.
     Raises UnreachableError where no cluster answers.
     """
     try:
-        compared = compare_lists(programs, commands)
+        compared = compare_lists(cluster)
     except NotAllowedError:
         return
     wanted = compared.wanted
@@ -88,11 +88,12 @@ def push_lists(programs: Programs, commands: Commands, tell: Callable[[str], Non
         same_chart = found.metadata.labels.get(CHART) == wanted.metadata.labels[CHART]
         if found.metadata.name != wanted.metadata.name or not same_chart or found.data == wanted.data:
             continue
-        push = commands.here("apply", "--server-side", _MANAGER, "--force-conflicts", "--filename", "-")
-        tell(f"$ {shlex.join(_render(commands))} | {shlex.join(push)}")
-        if programs.run(push, text=compared.manifest).code == 0:
-            programs.run(commands.refresh(str(int(time.time()))))
+        words = ("apply", "--server-side", _MANAGER, "--force-conflicts", "--filename", "-")
+        push = cluster.commands.in_namespace(*words)
+        tell(f"$ {shlex.join(_render(cluster))} | {shlex.join(push)}")
+        if cluster.run(push, text=compared.manifest).code == 0:
+            cluster.run(cluster.commands.refresh(str(int(time.time()))))
 
 
-def _render(commands: Commands) -> Command:
-    return [*commands.template(), "--show-only", TEMPLATE]
+def _render(cluster: Cluster) -> Command:
+    return [*cluster.commands.template(), "--show-only", TEMPLATE]

@@ -14,11 +14,11 @@ import msgspec
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.proxy import connected
-from flowerbed.identities.trust import fingerprints_of
+from flowerbed.identities.ca_bundle import fingerprints_of
 from flowerbed.plan import Endpoint
 
-PATIENCE = 3.0
-PAUSE = 0.2
+CONNECT_TIMEOUT = 3.0
+RETRY_INTERVAL = 0.2
 # OpenSSL's numbers (x509_vfy.h) for what may be wrong with a certificate.
 _DATES = {9: "is not valid yet", 10: "has expired"}
 _WRONG_NAME = {62, 64}
@@ -66,19 +66,22 @@ def dial(
     how: How = "port-forward" if forwarded else "dialled"
     try:
         if insecure:
-            socket.create_connection(at, timeout=PATIENCE).close()
+            socket.create_connection(at, timeout=CONNECT_TIMEOUT).close()
             return msgspec.structs.replace(blank, how=how)
         try:
-            shown, problem = _shown(at, endpoint.host, _trusting(trusted)), ""
+            shown, problem = _shown(at, endpoint.host, _verified_context(trusted)), ""
         except ssl.SSLCertVerificationError as error:
-            shown, problem = _shown(at, endpoint.host, _curious()), _verdict(error, endpoint, trusted)
+            shown, problem = (
+                _shown(at, endpoint.host, _unverified_context()),
+                _verdict(error, endpoint, trusted),
+            )
     except (OSError, UsageError) as error:
         reason = getattr(error, "strerror", "") or str(error)
         return msgspec.structs.replace(blank, problem=f"{endpoint.address}: {reason}")
     return msgspec.structs.replace(blank, how=how, problem=problem, **_facts(shown))
 
 
-def silent(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
+def unreachable(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
     """Return the endpoints that no connection can be made to from here, asking again for some seconds.
 
     A Service leads to a new pod a moment after the pod is ready: once every machine has heard of it.
@@ -88,13 +91,13 @@ def silent(endpoints: Sequence[Endpoint], seconds: float) -> list[Endpoint]:
     while waiting := [endpoint for endpoint in waiting if not _connects(endpoint)]:
         if time.monotonic() > end:
             break
-        time.sleep(PAUSE)
+        time.sleep(RETRY_INTERVAL)
     return waiting
 
 
 def _connects(endpoint: Endpoint) -> bool:
     try:
-        connected(endpoint.host, endpoint.port, PATIENCE).close()
+        connected(endpoint.host, endpoint.port, CONNECT_TIMEOUT).close()
     except (OSError, UsageError):
         return False
     return True
@@ -103,13 +106,13 @@ def _connects(endpoint: Endpoint) -> bool:
 def _shown(at: tuple[str, int], host: str, context: ssl.SSLContext) -> bytes:
     """Return the certificate (DER) that a listener shows to whoever dials `host`."""
     with (
-        connected(*at, PATIENCE) as plain,
+        connected(*at, CONNECT_TIMEOUT) as plain,
         context.wrap_socket(plain, server_hostname=host) as stream,
     ):
         return stream.getpeercert(binary_form=True) or b""
 
 
-def _trusting(trusted: bytes) -> ssl.SSLContext:
+def _verified_context(trusted: bytes) -> ssl.SSLContext:
     # A given CA replaces the system's trust, as in Flower's own clients.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if trusted else ssl.create_default_context()
     if trusted:
@@ -117,7 +120,7 @@ def _trusting(trusted: bytes) -> ssl.SSLContext:
     return context
 
 
-def _curious() -> ssl.SSLContext:
+def _unverified_context() -> ssl.SSLContext:
     """Return a context that looks at any certificate and sends nothing to whom it may belong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

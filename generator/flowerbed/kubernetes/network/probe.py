@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
+from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
-from flowerbed.identities.trust import server_authorities, trusted
+from flowerbed.identities.ca_bundle import server_authorities, trusted
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
-from flowerbed.kubernetes.network import superlink
 from flowerbed.kubernetes.network.endpoints import EndpointStatus, dial
-from flowerbed.kubernetes.network.forwarding import forwarded
-from flowerbed.kubernetes.parties import Commands
+from flowerbed.kubernetes.network.node_list import registered_nodes
+from flowerbed.kubernetes.network.port_forward import port_forward
 from flowerbed.plan import Endpoint, Plan
 from flowerbed.runs.model import NodeRecord
 
@@ -27,7 +27,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
 
 
-def ask(plan: Plan, bundles: Path, coordinator: Commands | None) -> Answers:
+def probe_federation(plan: Plan, bundles: Path, coordinator: Cluster | None) -> Answers:
     """Dial both audiences' endpoints and list the nodes; with `coordinator` by a port-forward where needed.
 
     Without it nothing is asked that needs rights in the coordinator's cluster, nor the nodes.
@@ -50,7 +50,7 @@ def ask(plan: Plan, bundles: Path, coordinator: Commands | None) -> Answers:
         if away:
             try:
                 listen = tuple(sorted({endpoint.listen_port for endpoint in away.values()}))
-                ports = stack.enter_context(forwarded(coordinator, listen))
+                ports = stack.enter_context(port_forward(coordinator, listen))
             except UnreachableError as error:
                 findings.append(_not_asked(error))
         for name, endpoint in away.items():
@@ -61,7 +61,7 @@ def ask(plan: Plan, bundles: Path, coordinator: Commands | None) -> Answers:
         if seen["control"].how != "not reached":
             try:
                 port = ports.get(control.listen_port, 0) if "control" in away else 0
-                nodes = tuple(superlink.nodes_of(plan, bundles, port))
+                nodes = tuple(registered_nodes(plan, bundles, port))
             except UsageError as error:  # nobody here can ask, which says nothing of the federation
                 findings.append(Finding(level="warning", what=error.what, remedy=error.remedy))
             except FlowerbedError as error:

@@ -14,29 +14,26 @@ from typing import Literal
 
 import msgspec
 
+from flowerbed.cluster.objects import Objects, read_objects
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.release import Run, printing_runner, recover
+from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError
-from flowerbed.kubernetes.diagnosis.facts import gather
+from flowerbed.kubernetes.diagnosis.facts import gather_facts
 from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, merge, problem
 from flowerbed.kubernetes.network.admission import push_lists
-from flowerbed.kubernetes.network.endpoints import silent
-from flowerbed.kubernetes.network.inside import of_lists
-from flowerbed.kubernetes.objects import Objects, read
-from flowerbed.kubernetes.parties import Commands, Party
-from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.releases import Run, recover, run_loudly
-from flowerbed.kubernetes.verbs import changes as compared
+from flowerbed.kubernetes.network.endpoints import unreachable
+from flowerbed.kubernetes.network.superlink_pod import list_findings
+from flowerbed.kubernetes.verbs.diff import release_changes, secret_changes
+from flowerbed.kubernetes.verbs.outcome import Tell
 from flowerbed.plan import Endpoint
 
-# What hears of everything that happens: the party's name, and what it does or waits for now.
-Tell = Callable[[str, str], None]
 Result = Literal["ready", "not ready", "revoked", "failed"]
-PAUSE = 2.0
-# Asking why takes more than asking whether, and the pods that start need the machine.
-EXPLAIN = 5.0
+POLL_INTERVAL = 2.0
+# Seconds. Asking why takes more than asking whether, and the pods that start need the machine.
+EXPLAIN_INTERVAL = 5.0
 # How long a pod that is ready may be unknown to the machines which lead to it.
-SETTLING = 10.0
-# Clusters are asked side by side, but not all at once.
-WIDTH = 8
+ENDPOINT_TIMEOUT = 10.0
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,15 +55,14 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int = 0
 
 
-def apply(
-    programs: Programs,
-    parties: Sequence[Party],
+def apply_releases(
+    clusters: Sequence[Cluster],
     *,
     timeout: float,
     tell: Tell,
     exposed: Sequence[Endpoint] = (),
 ) -> list[Applied]:
-    """Bring the parties into their clusters, and wait up to `timeout` seconds until all are ready.
+    """Bring each party into its cluster, and wait up to `timeout` seconds until all are ready.
 
     A coordinator whose release was changed is ready once its `exposed` endpoints take connections from here,
     or after a while without: not every machine that applies can reach them.
@@ -74,75 +70,77 @@ def apply(
     What fails is in the result, with its exit code: one party's trouble does not keep the others from theirs,
     but where the coordinator's release fails, no tenant is touched.
     """
-    work = _Work(programs, timeout, tell, exposed)
-    first = [party for party in parties if party.is_coordinator]
+    work = _Work(timeout, tell, exposed)
+    first = [cluster for cluster in clusters if cluster.party.is_coordinator]
+    tenants = [cluster for cluster in clusters if not cluster.party.is_coordinator]
     changed: dict[str, tuple[str, ...]] = {}
     failed: list[Applied] = []
-    with ThreadPoolExecutor(WIDTH) as pool:
+    with ThreadPoolExecutor(PARALLEL_CLUSTERS) as pool:
         try:
-            for group in (first, [party for party in parties if not party.is_coordinator]):
-                for party, outcome in zip(group, pool.map(work.put, group), strict=True):
+            for group in (first, tenants):
+                for cluster, outcome in zip(group, pool.map(work.put, group), strict=True):
                     if isinstance(outcome, Applied):
                         failed.append(outcome)
                     else:
-                        changed[party.name] = outcome
+                        changed[cluster.party.name] = outcome
                 if failed:
                     break
-            there = [party for party in parties if party.name in changed]
-            ready = list(pool.map(lambda party: work.wait(party, changed[party.name]), there))
+            there = [cluster for cluster in clusters if cluster.party.name in changed]
+            ready = list(pool.map(lambda cluster: work.wait(cluster, changed[cluster.party.name]), there))
         except BaseException:
-            programs.end()
+            for cluster in clusters:
+                cluster.end()
             pool.shutdown(cancel_futures=True)
             raise
-    order = {party.name: index for index, party in enumerate(parties)}
+    order = {cluster.party.name: index for index, cluster in enumerate(clusters)}
     return sorted([*failed, *ready], key=lambda applied: order[applied.party])
 
 
-def await_ready(programs: Programs, party: Party, *, timeout: float, tell: Tell) -> Applied:
-    """Wait up to `timeout` seconds until a party that was changed otherwise is ready, as `apply` does."""
-    return _Work(programs, timeout, tell, ()).wait(party, ())
+def await_ready(cluster: Cluster, *, timeout: float, tell: Tell) -> Applied:
+    """Wait up to `timeout` seconds until a party that something else changed is ready, as `apply` does."""
+    return _Work(timeout, tell, ()).wait(cluster, ())
 
 
 class _Work:
-    """Installing and waiting, for one call of `apply`."""
+    """Installing and waiting, for one call of `apply_releases`."""
 
-    def __init__(self, programs: Programs, timeout: float, tell: Tell, exposed: Sequence[Endpoint]) -> None:
-        self._programs = programs
+    def __init__(self, timeout: float, tell: Tell, exposed: Sequence[Endpoint]) -> None:
         self._exposed = exposed
         self._tell = tell
         self._began = time.monotonic()
         self._timeout = timeout
 
-    def put(self, party: Party) -> tuple[str, ...] | Applied:
+    def put(self, cluster: Cluster) -> tuple[str, ...] | Applied:
         """Install or upgrade a party; return what was changed, or how it failed."""
+        party = cluster.party
         try:
-            return put(self._programs, party, lambda text: self._tell(party.name, text))
+            return put(cluster, lambda text: self._tell(party.name, text))
         except FlowerbedError as error:
             finding = problem(error.what, where=error.where, remedy=error.remedy)
             return self._end(party, (), "failed", [finding], error.exit_code)
 
-    def wait(self, party: Party, changed: tuple[str, ...]) -> Applied:
+    def wait(self, cluster: Cluster, changed: tuple[str, ...]) -> Applied:
         """Wait until all of a party's workloads are ready, and tell what each wait is for."""
+        party = cluster.party
         if party.revoked:
             self._tell(party.name, "not waited for: it has a node whose key was revoked")
             return self._end(party, changed, "revoked", [], 0)
-        commands = Commands(self._programs, party)
         findings: list[Finding] = []
         explained = float("-inf")
         while True:
             now = time.monotonic()
             late = now - self._began > self._timeout
-            explain = late or now - explained > EXPLAIN
+            explain = late or now - explained > EXPLAIN_INTERVAL
             try:
-                objects = read(self._programs, commands, events=explain)
+                objects = read_objects(cluster, events=explain)
                 if objects.ready:
                     if party.is_coordinator and changed:
                         self._await_endpoints(party)
                     self._tell(party.name, f"ready: {_count(objects)}")
-                    held = of_lists(self._programs, commands) if party.is_coordinator else []
+                    held = list_findings(cluster) if party.is_coordinator else []
                     return self._end(party, changed, "ready", held, 0)
                 if explain:
-                    findings = self._explain(objects, commands)
+                    findings = self._explain(objects, cluster)
                     explained = time.monotonic()
             except FlowerbedError as error:
                 findings = [problem(error.what, where=error.where, remedy=error.remedy)]
@@ -151,18 +149,18 @@ class _Work:
                 self._tell(party.name, f"waiting for {error.what}")
             if late:
                 return self._end(party, changed, "not ready", findings, 5)
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
     def _await_endpoints(self, party: Party) -> None:
-        for endpoint in silent(self._exposed, SETTLING):
+        for endpoint in unreachable(self._exposed, ENDPOINT_TIMEOUT):
             what = f"{endpoint.address} takes no connection from here; `flowerbed doctor` looks into it"
             self._tell(party.name, what)
 
-    def _explain(self, objects: Objects, commands: Commands) -> list[Finding]:
-        findings = merge(diagnose(fact) for fact in gather(objects, self._programs, commands))
+    def _explain(self, objects: Objects, cluster: Cluster) -> list[Finding]:
+        findings = merge(diagnose(fact) for fact in gather_facts(objects, cluster))
         worst = sorted(findings, key=lambda finding: finding.level != "problem")
         waits = [shorten(f"{finding.where}: {finding.what}", 160) for finding in worst[:2]]
-        self._tell(commands.party.name, f"waiting for {'; '.join(waits) or 'its pods'}")
+        self._tell(cluster.party.name, f"waiting for {'; '.join(waits) or 'its pods'}")
         return worst
 
     def _end(
@@ -181,71 +179,66 @@ class _Work:
         )
 
 
-def put(programs: Programs, party: Party, tell: Callable[[str], None]) -> tuple[str, ...]:
+def put(cluster: Cluster, tell: Callable[[str], None]) -> tuple[str, ...]:
     """Bring a party's namespaces, Secrets and release in line; return what was changed, nothing if all was.
 
-    Raises UnreachableError, NotAllowedError, or FlowerbedError with what Helm or kubectl complained of.
+    Raises UnreachableError, NotAllowedError, or FlowerbedError with the error message of Helm or kubectl.
     """
-    commands = Commands(programs, party)
-    run = run_loudly(programs, commands, tell)
+    party = cluster.party
+    run = printing_runner(cluster, tell)
     changed = []
     if party.is_coordinator:
-        push_lists(programs, commands, tell)
+        push_lists(cluster, tell)
     for name in party.namespaces:
-        if compared.is_missing(programs, commands, name):
+        if cluster.lacks_namespace(name):
             try:
-                run(commands.create_namespace(name))
+                run(cluster.commands.create_namespace(name))
             except NotAllowedError as error:
                 remedy = f"let an admin of the cluster create the namespace {name}, with rights for you in it"
                 raise NotAllowedError(error.what, where=error.where, remedy=remedy) from None
-            run(commands.label_namespace(name))
+            run(cluster.commands.label_namespace(name))
             changed.append(f"Namespace {name}")
-    secrets = compared.secret_changes(programs, commands)
+    secrets = secret_changes(cluster)
     if party.secrets and secrets:
-        run(commands.apply_secrets(party.secrets))
+        run(cluster.commands.apply_secrets(party.secrets))
         changed += [f"Secret {change.name}" for change in secrets]
-    release = recover(programs, commands, run, tell)
-    if found := compared.release_changes(programs, commands, release):
-        _upgrade(commands, run, tell)
+    release = recover(cluster, run, tell)
+    if found := release_changes(cluster, release):
+        _upgrade(cluster, run, tell)
         changed += [f"{change.kind} {change.name}" for change in found]
     if not changed:
         tell("nothing to change")
     elif party.is_coordinator:
         # Else a revoked key is served for up to a minute more. Where this is refused, that is how it is.
-        programs.run(commands.refresh(str(int(time.time()))))
+        cluster.run(cluster.commands.refresh(str(int(time.time()))))
     return tuple(changed)
 
 
-def _upgrade(commands: Commands, run: Run, tell: Callable[[str], None]) -> None:
+def _upgrade(cluster: Cluster, run: Run, tell: Callable[[str], None]) -> None:
     """Install or upgrade, and take back what others changed by hand: the declaration counts.
 
     Helm 3 overwrites that by itself; to Helm 4, which applies on the server, it is a conflict.
     """
     try:
-        run(commands.upgrade())
+        run(cluster.commands.upgrade())
     except FlowerbedError as error:
         if "conflict with" not in error.what:
             raise
         tell("somebody changed it by hand: taking that back")
-        run(commands.upgrade("--force-conflicts"))
+        run(cluster.commands.upgrade("--force-conflicts"))
 
 
-def dry_run(programs: Programs, parties: Sequence[Party]) -> list[list[str]]:
+def apply_commands(clusters: Sequence[Cluster]) -> list[list[str]]:
     """Return the commands that `apply` may run, in their order, without asking any cluster."""
     found = []
-    for party in parties:
-        commands = Commands(programs, party)
+    for cluster in clusters:
+        party, commands = cluster.party, cluster.commands
         for name in party.namespaces:
             found += [commands.create_namespace(name), commands.label_namespace(name)]
         if party.secrets:
             found.append(commands.apply_secrets(party.secrets))
         found.append(commands.upgrade())
     return found
-
-
-def exit_code(applied: Sequence[Applied]) -> int:
-    """Return the first failure's exit code: 0 when every party is ready."""
-    return next((each.exit_code for each in applied if each.exit_code), 0)
 
 
 def _count(objects: Objects) -> str:

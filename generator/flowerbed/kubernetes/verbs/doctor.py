@@ -8,49 +8,48 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from flowerbed.cluster.programs import error_message
+from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.flower.proxy import proxy_for
 from flowerbed.kubernetes.diagnosis import cluster_checks
 from flowerbed.kubernetes.diagnosis.findings import Finding, healthy, problem
-from flowerbed.kubernetes.parties import Commands, Party
-from flowerbed.kubernetes.programs import Programs, complaint
-from flowerbed.kubernetes.verbs.status import status
+from flowerbed.kubernetes.verbs.status import read_status
 from flowerbed.plan import Endpoint, Plan
 
 HELM_OLDEST = (3, 22)
-_WIDTH = 8
-Check = Callable[[Programs, Commands, Plan], list[Finding]]
 
 
-def doctor(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Party]) -> list[Finding]:
+def check_clusters(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> list[Finding]:
     """Return what was found of tools, clusters and, once something is installed, the federation itself."""
-    everything = [*_helm(programs), *_flower(plan)]
-    if any(party.is_coordinator for party in parties):
+    everything = [*_helm(clusters[0]), *_flower(plan)]
+    if any(cluster.party.is_coordinator for cluster in clusters):
         everything += _hosts(plan)
-    with ThreadPoolExecutor(_WIDTH) as pool:
-        for found in pool.map(lambda party: _cluster(programs, Commands(programs, party), plan), parties):
+    with ThreadPoolExecutor(PARALLEL_CLUSTERS) as pool:
+        for found in pool.map(lambda cluster: _cluster(cluster, plan), clusters):
             everything += found
     reachable = [
-        party
-        for party in parties
-        if not any(f.level == "problem" and f.where.startswith(party.name) for f in everything)
+        cluster
+        for cluster in clusters
+        if not any(f.level == "problem" and f.where.startswith(cluster.party.name) for f in everything)
     ]
-    everything += _afterwards(programs, plan, bundles, reachable)
+    everything += _afterwards(plan, bundles, reachable)
     return everything
 
 
-def _helm(programs: Programs) -> Iterator[Finding]:
-    done = programs.run([programs.helm, "version", "--template", "{{.Version}}"])
+def _helm(cluster: Cluster) -> Iterator[Finding]:
+    helm = cluster.programs.helm
+    done = cluster.run([helm, "version", "--template", "{{.Version}}"])
     match = re.search(r"v(\d+)\.(\d+)", done.out)
     if not match:
-        yield problem(complaint(done.err) or "does not tell its version", where=programs.helm)
+        yield problem(error_message(done.err) or "does not tell its version", where=helm)
     elif (int(match[1]), int(match[2])) < HELM_OLDEST:
         remedy = "install Helm 3.22 or newer"
-        yield problem(f"is of version {done.out.strip()}", where=programs.helm, remedy=remedy)
+        yield problem(f"is of version {done.out.strip()}", where=helm, remedy=remedy)
     else:
         yield Finding(level="ok", what=f"version {done.out.strip()}", where="helm")
 
@@ -90,22 +89,21 @@ def _host(audience: str, endpoint: Endpoint) -> Finding:
     return Finding(level="ok", what=f"{endpoint.host} resolves to {addresses}", where=where)
 
 
-def _cluster(programs: Programs, commands: Commands, plan: Plan) -> list[Finding]:
+def _cluster(cluster: Cluster, plan: Plan) -> list[Finding]:
     found: list[Finding] = []
     try:
-        found += cluster_checks.reach(programs, commands)
-        for check in cluster_checks.CHECKS:
-            found += check(programs, commands, plan)
+        for finding in cluster_checks.check(cluster, plan):
+            found.append(finding)
     except FlowerbedError as error:
-        found.append(problem(error.what, where=f"{commands.party.name}: cluster", remedy=error.remedy))
+        found.append(problem(error.what, where=f"{cluster.party.name}: cluster", remedy=error.remedy))
     return found
 
 
-def _afterwards(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Party]) -> Iterator[Finding]:
+def _afterwards(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> Iterator[Finding]:
     """Yield what `status` finds, once any of the releases is there, and how full the storage is."""
-    if not parties:
+    if not clusters:
         return
-    found = status(programs, plan, bundles, parties)
+    found = read_status(plan, bundles, clusters)
     installed = {party.party for party in found.parties if party.status != "missing"}
     if not installed:
         yield Finding(level="ok", what="nothing is installed yet; `flowerbed apply` does that")
@@ -114,7 +112,7 @@ def _afterwards(programs: Programs, plan: Plan, bundles: Path, parties: Sequence
     if healthy(found.findings):
         online = sum(node.state == "online" for node in found.nodes)
         yield Finding(level="ok", what=f"{online} of {len(found.nodes)} nodes online", where="federation")
-    for party in parties:
-        if party.is_coordinator and party.name in installed:
-            seen = cluster_checks.storage(programs, Commands(programs, party))
+    for cluster in clusters:
+        if cluster.party.is_coordinator and cluster.party.name in installed:
+            seen = cluster_checks.storage(cluster)
             yield from (finding for finding in seen if finding.level != "problem")  # that is in the status

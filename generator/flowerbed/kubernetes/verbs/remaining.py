@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from flowerbed.identities import manifest
-from flowerbed.kubernetes.objects import COMPONENT, INSTANCE, parse
-from flowerbed.kubernetes.parties import FLOWERBED, MANAGED_BY, Commands, Party
-from flowerbed.kubernetes.programs import Command, Programs, failure
-from flowerbed.kubernetes.verbs.changes import is_missing
+from flowerbed.cluster.objects import COMPONENT, INSTANCE, parse_objects
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.session import FLOWERBED, MANAGED_BY, Cluster
+from flowerbed.identities import secret_manifest
 
-PAUSE = 1.0
-# How long controllers may take to delete what a removed object owned.
-SETTLING = 15.0
+POLL_INTERVAL = 1.0
+# How long, in seconds, controllers may take to delete what a removed object owned.
+GARBAGE_COLLECTION_TIMEOUT = 15.0
 _SHOWN = 5
 _STATE = "state"
 _KINDS = {
@@ -46,17 +45,16 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 class Remaining:
     """Asks a party's cluster what is left of it. `issued` is the Secret that cert-manager writes."""
 
-    def __init__(self, programs: Programs, commands: Commands, issued: str) -> None:
-        self._programs, self._commands, self._issued = programs, commands, issued
+    def __init__(self, cluster: Cluster, issued: str) -> None:
+        self._cluster, self._issued = cluster, issued
 
     def kept(self, reasons: Mapping[str, str]) -> Iterator[Kept]:
         """Yield what is left. `reasons` say why a namespace stays, by name. Raises FlowerbedError."""
-        commands = self._commands
-        party = commands.party
+        commands, party = self._cluster.commands, self._cluster.party
 
         def kept(name: str, what: str = "", *, purged: bool = True) -> Kept:
             kind, _, bare = name.partition("/")
-            command = shlex.join(delete(commands, party.namespace, [name]))
+            command = shlex.join(commands.delete(party.namespace, [name]))
             return Kept(
                 kind=_KINDS[kind],
                 name=bare,
@@ -72,55 +70,53 @@ class Remaining:
         for name in self.existing(secrets_of(party, self._issued)):
             yield kept(name)
         for name in party.namespaces:
-            if not is_missing(self._programs, commands, name):
+            if not self._cluster.lacks_namespace(name):
                 yield Kept(
                     kind="Namespace",
                     name=name,
                     namespace="",
-                    command=shlex.join(delete_namespace(commands, name)),
+                    command=shlex.join(commands.delete_namespace(name)),
                     what=reasons[name],
                 )
 
     def claims(self) -> list[tuple[str, bool]]:
         """Return the claims of a release by name, and whether each is the SuperLink's own."""
-        commands = self._commands
-        selector = f"{INSTANCE}={commands.party.release}"
-        get = commands.here("get", "persistentvolumeclaims", "--selector", selector, "--output", "json")
-        claims = parse(self._programs.demand(get, where=commands.party.where)).claims
-        own = commands.party.is_coordinator
+        cluster = self._cluster
+        words = ("--selector", f"{INSTANCE}={cluster.party.release}", "--output", "json")
+        get = cluster.commands.in_namespace("get", "persistentvolumeclaims", *words)
+        claims = parse_objects(cluster.check_output(get)).claims
+        own = cluster.party.is_coordinator
         metas = [claim.metadata for claim in claims]
         return [(meta.name, own and meta.labels.get(COMPONENT) == _STATE) for meta in metas]
 
     def existing(self, secrets: Sequence[str]) -> list[str]:
         """Return those of the Secrets that exist, as `secret/name`. Their data is not read."""
-        return self.names(self._commands.party.namespace, "secrets", *secrets) if secrets else []
+        return self.names(self._cluster.party.namespace, "secrets", *secrets) if secrets else []
 
     def names(self, namespace: str, *words: str) -> list[str]:
         """Return what `kubectl get` finds in a namespace, as `kind/name`."""
         there = ("--namespace", namespace, "--ignore-not-found", "--output", "name")
-        command = self._commands.kubectl("get", *words, *there)
-        return self._programs.demand(command, where=self._commands.party.where).split()
+        command = self._cluster.commands.kubectl("get", *words, *there)
+        return self._cluster.check_output(command).split()
 
     def reason_to_keep(self, name: str, tell: Callable[[str], None]) -> str | None:
         """Return why a namespace has to stay, "" if it does not exist, None if it may be deleted.
 
         Raises FlowerbedError.
         """
-        commands = self._commands
-        where = commands.party.where
-        command = commands.kubectl("get", "namespace", name, "--output", "json")
-        done = self._programs.run(command)
+        cluster = self._cluster
+        done = cluster.kubectl("get", "namespace", name, "--output", "json")
         if done.missing:
             return ""
         if done.code:
-            raise failure(command, done, where)
+            raise cluster.failure(done)
         labels = msgspec.json.decode(done.out, type=_Labelled).metadata.labels
         if labels.get(MANAGED_BY) != FLOWERBED:
             return "`flowerbed apply` did not create it"
         # Every kind is looked for, as deleting the namespace would delete objects of any of them.
-        listing = commands.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name")
-        kinds = [kind for kind in self._programs.demand(listing, where=where).split() if _counts(kind)]
-        limit = time.monotonic() + SETTLING
+        listing = cluster.commands.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name")
+        kinds = [kind for kind in cluster.check_output(listing).split() if _counts(kind)]
+        limit = time.monotonic() + GARBAGE_COLLECTION_TIMEOUT
         while True:
             left = [each for each in self.names(name, ",".join(kinds)) if each not in _BUILT_IN]
             if not left:
@@ -129,7 +125,7 @@ class Remaining:
                 more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
                 return f"it also holds {', '.join(left[:_SHOWN])}{more}"
             tell(f"waiting for {left[0]} in namespace {name} to be deleted")
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
 
 class _Meta(msgspec.Struct):
@@ -146,18 +142,8 @@ def secrets_of(party: Party, issued: str) -> tuple[str, ...]:
     Raises IdentityError if the bundle's file cannot be read.
     """
     file = party.secrets
-    bundled = [secret.name for secret in manifest.parse(file.read_bytes(), file)] if file else []
+    bundled = [secret.name for secret in secret_manifest.parse(file.read_bytes(), file)] if file else []
     return (*bundled, *([issued] if issued and party.is_coordinator else []))
-
-
-def delete(commands: Commands, namespace: str, names: Sequence[str]) -> Command:
-    """Return the command that deletes objects, `kind/name` each; one that does not exist is no error."""
-    return commands.kubectl("delete", *names, "--namespace", namespace, "--ignore-not-found")
-
-
-def delete_namespace(commands: Commands, name: str) -> Command:
-    """Return the command that deletes a namespace with everything in it."""
-    return commands.kubectl("delete", "namespace", name, "--ignore-not-found")
 
 
 def title(name: str) -> str:

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import msgspec
 
-from flowerbed.bundles import Record, read_record
+from flowerbed.bundles import BundleManifest, read_manifest
+from flowerbed.cluster.objects import Objects, read_objects
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.release import Release, read_release, with_rollback
+from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.declaration.cautions import cautions
 from flowerbed.errors import FlowerbedError
-from flowerbed.kubernetes.diagnosis import lifetimes
+from flowerbed.kubernetes.diagnosis.certificate_expiry import certificate_statuses, expiry_findings
 from flowerbed.kubernetes.diagnosis.drift import drift
-from flowerbed.kubernetes.diagnosis.facts import gather
-from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, healthy, merge, problem
-from flowerbed.kubernetes.diagnosis.report import (
+from flowerbed.kubernetes.diagnosis.facts import gather_facts
+from flowerbed.kubernetes.diagnosis.federation_status import (
     FederationNode,
     FederationStatus,
     NodeState,
@@ -25,16 +28,12 @@ from flowerbed.kubernetes.diagnosis.report import (
     Versions,
     WorkloadStatus,
 )
-from flowerbed.kubernetes.network.inside import of_superlink
-from flowerbed.kubernetes.network.probe import Answers, ask
+from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, healthy, merge, problem
+from flowerbed.kubernetes.network.probe import Answers, probe_federation
+from flowerbed.kubernetes.network.superlink_pod import pod_findings
 from flowerbed.kubernetes.node_keys import declared_keys, with_revoked
-from flowerbed.kubernetes.objects import Objects, read
-from flowerbed.kubernetes.parties import Commands, Party
-from flowerbed.kubernetes.programs import Programs
-from flowerbed.kubernetes.releases import Release, read_release, with_rollback
 from flowerbed.plan import Plan
 
-_WIDTH = 8
 # Images that hold Flower: those of the charts are named so.
 _FLOWER = re.compile(r"/?(superlink|supernode|superexec)[^/]*:v?(\d+\.\d+[^@]*)")
 
@@ -46,31 +45,31 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
 
 
-def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Party]) -> FederationStatus:
+def read_status(plan: Plan, bundles: Path, clusters: Sequence[Cluster]) -> FederationStatus:
     """Return how the parties are. What cannot be reached is a finding, never an error.
 
     Asks the SuperLink only when the coordinator is among the parties.
     """
-    record = read_record(plan, bundles)
-    parties = with_revoked(parties, plan, record, bundles)
-    revoked = frozenset(name for party in parties for name in party.revoked)
-    coordinator = next((Commands(programs, party) for party in parties if party.is_coordinator), None)
-    with ThreadPoolExecutor(_WIDTH) as pool:
-        asked = pool.submit(ask, plan, bundles, coordinator)
-        looks = list(pool.map(lambda party: _look(programs, party), parties))
+    manifest = read_manifest(plan, bundles)
+    clusters = with_revoked(clusters, plan, manifest, bundles)
+    revoked = frozenset(name for cluster in clusters for name in cluster.party.revoked)
+    coordinator = next((cluster for cluster in clusters if cluster.party.is_coordinator), None)
+    with ThreadPoolExecutor(PARALLEL_CLUSTERS) as pool:
+        asked = pool.submit(probe_federation, plan, bundles, coordinator)
+        looks = list(pool.map(_look, clusters))
         answers = asked.result()
     statuses = tuple(look.status for look in looks)
-    nodes = _nodes(plan, record, statuses, answers)
+    nodes = _nodes(plan, manifest, statuses, answers)
     versions = Versions(declared=plan.flower, running={party.party: _versions(party) for party in statuses})
-    certificates = lifetimes.certificates(record, plan, bundles)
+    certificates = certificate_statuses(manifest, plan, bundles)
     findings = (
-        *_modes(plan, record, answers),
+        *_modes(plan, manifest, answers),
         *(finding for look in looks for finding in look.findings),
-        *_of_endpoints(plan, record, answers),
+        *_of_endpoints(plan, manifest, answers),
         *_of_nodes([node for node in nodes if node.name not in revoked], statuses),
         *_still_online([node for node in nodes if node.name in revoked]),
         *_of_versions(versions),
-        *lifetimes.findings(certificates),
+        *expiry_findings(certificates),
     )
     return FederationStatus(
         name=plan.name,
@@ -86,21 +85,21 @@ def status(programs: Programs, plan: Plan, bundles: Path, parties: Sequence[Part
     )
 
 
-def _look(programs: Programs, party: Party) -> _Look:
+def _look(cluster: Cluster) -> _Look:
+    party = cluster.party
     blank = PartyStatus(
         party=party.name, release=party.release, namespace=party.namespace, context=party.context
     )
-    commands = Commands(programs, party)
     try:
-        release = with_rollback(programs, commands, read_release(programs, commands))
-        objects = read(programs, commands)
+        release = with_rollback(cluster, read_release(cluster))
+        objects = read_objects(cluster)
     except FlowerbedError as error:
         return _Look(status=blank, findings=(problem(error.what, where=error.where, remedy=error.remedy),))
     findings = [
         *_of_release(release, party, objects),
-        *merge(diagnose(fact, party=party.name) for fact in gather(objects, programs, commands)),
-        *(of_superlink(programs, commands, objects) if party.is_coordinator else ()),
-        *(drift(programs, commands, release) if party.is_coordinator else ()),
+        *merge(diagnose(fact, party=party.name) for fact in gather_facts(objects, cluster)),
+        *(pod_findings(cluster, objects) if party.is_coordinator else ()),
+        *(drift(cluster, release) if party.is_coordinator else ()),
     ]
     return _Look(status=_filled(blank, release, objects), findings=tuple(findings))
 
@@ -147,13 +146,13 @@ def _of_release(release: Release | None, party: Party, objects: Objects) -> list
     return []
 
 
-def _modes(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
+def _modes(plan: Plan, manifest: BundleManifest, answers: Answers) -> list[Finding]:
     if plan.insecure:
         what = "INSECURE: nothing is encrypted; whoever reaches the control address runs code on every node"
         return [Finding(level="warning", what=what, remedy="for anything but tests drop `insecure: true`")]
     shared = [Finding(level="warning", what=each.what, remedy=each.remedy) for each in cautions(plan)]
     if plan.admission == "open":
-        declared = set(declared_keys(plan, record).values())
+        declared = set(declared_keys(plan, manifest).values())
         others = [node for node in answers.nodes or () if node.public_key not in declared]
         online = sum(node.status == "online" for node in others)
         joined = f"; online without being declared: {online}" if online else ""
@@ -163,9 +162,9 @@ def _modes(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
 
 
 def _nodes(
-    plan: Plan, record: Record, statuses: Sequence[PartyStatus], answers: Answers
+    plan: Plan, manifest: BundleManifest, statuses: Sequence[PartyStatus], answers: Answers
 ) -> tuple[FederationNode, ...]:
-    keys = declared_keys(plan, record)
+    keys = declared_keys(plan, manifest)
     known = {node.public_key: node for node in answers.nodes or ()}
     looked_at = {party.party for party in statuses}
     ready = {pod.name: pod.ready for party in statuses for pod in party.pods}
@@ -220,9 +219,9 @@ def _still_online(revoked: Sequence[FederationNode]) -> Iterator[Finding]:
             yield problem(what, where=node.tenant, remedy=remedy)
 
 
-def _of_endpoints(plan: Plan, record: Record, answers: Answers) -> list[Finding]:
+def _of_endpoints(plan: Plan, manifest: BundleManifest, answers: Answers) -> list[Finding]:
     found = list(answers.findings)
-    coordinator = record.parties.get("coordinator")
+    coordinator = manifest.parties.get("coordinator")
     made = coordinator.identity.certificate if coordinator else None
     for endpoint in answers.endpoints:
         where = f"{endpoint.audience} endpoint"

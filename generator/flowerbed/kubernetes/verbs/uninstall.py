@@ -7,32 +7,29 @@ are still terminating, so their end is waited for here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import msgspec
 
+from flowerbed.cluster.objects import COMPONENT, INSTANCE
+from flowerbed.cluster.party import Party
+from flowerbed.cluster.programs import RELEASE_TIMEOUT, Command
+from flowerbed.cluster.release import Run, printing_runner, settled
+from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
-from flowerbed.kubernetes.objects import COMPONENT, INSTANCE
-from flowerbed.kubernetes.parties import Commands, Party
-from flowerbed.kubernetes.programs import LONG, Command, Programs
-from flowerbed.kubernetes.releases import Run, run_loudly, settled
+from flowerbed.kubernetes.verbs.outcome import Tell
 from flowerbed.kubernetes.verbs.remaining import (
-    PAUSE,
+    POLL_INTERVAL,
     Kept,
     Remaining,
-    delete,
-    delete_namespace,
     secrets_of,
     title,
 )
 
-# What receives progress: the party's name, and what is done or waited for now.
-Tell = Callable[[str, str], None]
 Result = Literal["removed", "not installed", "not gone", "failed"]
-WIDTH = 8
 
 
 class Uninstalled(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,9 +50,8 @@ class Uninstalled(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int = 0
 
 
-def uninstall(
-    programs: Programs,
-    parties: Sequence[Party],
+def uninstall_releases(
+    clusters: Sequence[Cluster],
     *,
     purge: bool,
     timeout: float,
@@ -69,27 +65,27 @@ def uninstall(
     A release that does not exist is no failure. What fails is in the result, with its exit code; the other
     parties' releases are removed all the same.
     """
-    work = _Work(programs, purge, timeout, tell, issued)
-    tenants = [party for party in parties if not party.is_coordinator]
-    coordinator = [party for party in parties if party.is_coordinator]
+    work = _Work(purge, timeout, tell, issued)
+    tenants = [cluster for cluster in clusters if not cluster.party.is_coordinator]
+    coordinator = [cluster for cluster in clusters if cluster.party.is_coordinator]
     found: dict[str, Uninstalled] = {}
-    with ThreadPoolExecutor(WIDTH) as pool:
+    with ThreadPoolExecutor(PARALLEL_CLUSTERS) as pool:
         try:
             for group in (tenants, coordinator):
                 found |= {one.party: one for one in pool.map(work.remove, group)}
-            ended = [party for party in (*tenants, *coordinator) if found[party.name].exit_code == 0]
-            for party in ended if purge else ():
-                found[party.name] = work.remove_namespaces(party, found[party.name])
-            done = [found[party.name] for party in parties]
-            return list(pool.map(work.with_kept, parties, done))
+            for cluster in (*tenants, *coordinator) if purge else ():
+                if (done := found[cluster.party.name]).exit_code == 0:
+                    found[cluster.party.name] = work.remove_namespaces(cluster, done)
+            return list(pool.map(work.with_kept, clusters, [found[each.party.name] for each in clusters]))
         except BaseException:
-            programs.end()
+            for cluster in clusters:
+                cluster.end()
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def dry_run(
-    programs: Programs, parties: Sequence[Party], *, purge: bool, timeout: float, issued: str = ""
+def uninstall_commands(
+    clusters: Sequence[Cluster], *, purge: bool, timeout: float, issued: str = ""
 ) -> list[Command]:
     """Return the commands that `uninstall` may run, in their order, without asking any cluster.
 
@@ -97,27 +93,21 @@ def dry_run(
     """
     found: list[Command] = []
     namespaces: list[Command] = []  # these go last: parties may share them
-    for party in sorted(parties, key=lambda party: party.is_coordinator):
-        commands = Commands(programs, party)
+    for cluster in sorted(clusters, key=lambda cluster: cluster.party.is_coordinator):
+        party, commands = cluster.party, cluster.commands
         found.append(commands.uninstall(timeout))
         state = [f"persistentvolumeclaim/{party.release}-state"] if party.is_coordinator else []
         names = [*state, *(f"secret/{name}" for name in secrets_of(party, issued))]
         if purge and names:
-            found.append(delete(commands, party.namespace, names))
-        namespaces += [delete_namespace(commands, name) for name in party.namespaces]
+            found.append(commands.delete(party.namespace, names))
+        namespaces += [commands.delete_namespace(name) for name in party.namespaces]
     return [*found, *namespaces] if purge else found
 
 
-def exit_code(uninstalled: Sequence[Uninstalled]) -> int:
-    """Return the first failure's exit code: 0 if every release is gone."""
-    return next((each.exit_code for each in uninstalled if each.exit_code), 0)
-
-
 class _Work:
-    """Removing and waiting, for one call of `uninstall`."""
+    """Removing and waiting, for one call of `uninstall_releases`."""
 
-    def __init__(self, programs: Programs, purge: bool, timeout: float, tell: Tell, issued: str) -> None:
-        self._programs = programs
+    def __init__(self, purge: bool, timeout: float, tell: Tell, issued: str) -> None:
         self._purge = purge
         self._timeout = timeout
         self._tell = tell
@@ -125,8 +115,9 @@ class _Work:
         # Why a namespace stays, by context and name.
         self._reasons: dict[tuple[str, str], str] = {}
 
-    def remove(self, party: Party) -> Uninstalled:
+    def remove(self, cluster: Cluster) -> Uninstalled:
         """Remove one party's release, and what belongs to it alone."""
+        party = cluster.party
         began = time.monotonic()
         removed: list[str] = []
         unknown = [] if party.bundle.exists() else [_unknown_secrets(party)]
@@ -144,65 +135,62 @@ class _Work:
                 exit_code=code,
             )
 
-        commands = Commands(self._programs, party)
-        run = self._run(commands)
+        run = self._run(cluster)
         try:
             secrets = secrets_of(party, self._issued)
-            installed = self._remove_release(commands, run, began)
+            installed = self._remove_release(cluster, run, began)
             if installed:
                 removed.append(f"Release {party.release}")
-            remaining = self._remaining(commands)
-            self._remove_pods(remaining, commands, run)
+            remaining = self._remaining(cluster)
+            self._remove_pods(remaining, cluster, run)
             if left := self._await_end(remaining, party, began):
                 findings = [self._lasting(party, name) for name in left]
                 return end("not gone", 5, findings)
             if self._purge:
-                removed += self._remove_objects(remaining, commands, run, secrets)
+                removed += self._remove_objects(remaining, cluster, run, secrets)
         except FlowerbedError as error:
             finding = problem(error.what, where=error.where, remedy=error.remedy)
             return end("failed", error.exit_code, [finding])
         self._tell(party.name, "removed" if installed else "nothing to remove" if not removed else "purged")
         return end("removed" if installed else "not installed")
 
-    def _remaining(self, commands: Commands) -> Remaining:
-        return Remaining(self._programs, commands, self._issued)
+    def _remaining(self, cluster: Cluster) -> Remaining:
+        return Remaining(cluster, self._issued)
 
-    def _run(self, commands: Commands) -> Run:
-        name = commands.party.name
-        seconds = self._timeout + LONG
-        return run_loudly(
-            self._programs,
-            commands,
+    def _run(self, cluster: Cluster) -> Run:
+        name = cluster.party.name
+        return printing_runner(
+            cluster,
             lambda text: self._tell(name, text),
             verb="uninstall",
-            seconds=seconds,
+            timeout=self._timeout + RELEASE_TIMEOUT,
         )
 
-    def _remove_release(self, commands: Commands, run: Run, began: float) -> bool:
+    def _remove_release(self, cluster: Cluster, run: Run, began: float) -> bool:
         """Remove the release; return whether it existed."""
-        party = commands.party
-        release = settled(self._programs, commands, lambda text: self._tell(party.name, text))
+        party = cluster.party
+        release = settled(cluster, lambda text: self._tell(party.name, text))
         if release is None:
             self._tell(party.name, f"release {party.release} is not installed")
             return False
         try:
-            run(commands.uninstall(self._timeout))
+            run(cluster.commands.uninstall(self._timeout))
         except UnreachableError:
             # Helm's own words when its time is up are those of a server that does not answer.
             if time.monotonic() - began < self._timeout:
                 raise
         return True
 
-    def _remove_pods(self, remaining: Remaining, commands: Commands, run: Run) -> None:
+    def _remove_pods(self, remaining: Remaining, cluster: Cluster, run: Run) -> None:
         """Delete pods that are not Helm's: those of `helm test`, and those of tasks with their Secrets."""
-        party = commands.party
+        party = cluster.party
         instance = f"{INSTANCE}={party.release}"
         tests = remaining.names(party.namespace, "pods", "--selector", f"{instance},{COMPONENT}=test")
         if tests:
-            run(delete(commands, party.namespace, tests))
+            run(cluster.commands.delete(party.namespace, tests))
         for namespace in party.namespaces[1:]:
             if tasks := remaining.names(namespace, "pods,secrets", "--selector", instance):
-                run(delete(commands, namespace, tasks))
+                run(cluster.commands.delete(namespace, tasks))
 
     def _await_end(self, remaining: Remaining, party: Party, began: float) -> list[str]:
         """Wait until no pod of the release is left; return the names of those that are when time is up."""
@@ -223,7 +211,7 @@ class _Work:
                 if late:
                     raise
                 self._tell(party.name, f"waiting for {error.what}")
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
     def _lasting(self, party: Party, name: str) -> Finding:
         what = f"{name.replace('/', ' ')} has not ended within {self._timeout:.0f} s"
@@ -231,22 +219,22 @@ class _Work:
         return Finding(level="problem", what=what, where=party.where, remedy=remedy)
 
     def _remove_objects(
-        self, remaining: Remaining, commands: Commands, run: Run, secrets: Sequence[str]
+        self, remaining: Remaining, cluster: Cluster, run: Run, secrets: Sequence[str]
     ) -> list[str]:
         """Delete the SuperLink's claim and the Secrets; return what was deleted."""
-        namespace = commands.party.namespace
+        namespace = cluster.party.namespace
         names = [
             *(f"persistentvolumeclaim/{name}" for name, is_state in remaining.claims() if is_state),
             *remaining.existing(secrets),
         ]
         if names:
-            run(delete(commands, namespace, names))
+            run(cluster.commands.delete(namespace, names))
         return [title(name) for name in names]
 
-    def remove_namespaces(self, party: Party, done: Uninstalled) -> Uninstalled:
+    def remove_namespaces(self, cluster: Cluster, done: Uninstalled) -> Uninstalled:
         """Delete a party's namespaces, if `apply` created them and nothing is left in them."""
-        commands = Commands(self._programs, party)
-        run, remaining = self._run(commands), self._remaining(commands)
+        party = cluster.party
+        run, remaining = self._run(cluster), self._remaining(cluster)
         removed = list(done.removed)
         for name in reversed(party.namespaces):
             place = party.context, name
@@ -255,7 +243,7 @@ class _Work:
             try:
                 reason = remaining.reason_to_keep(name, lambda text: self._tell(party.name, text))
                 if reason is None:
-                    run(delete_namespace(commands, name))
+                    run(cluster.commands.delete_namespace(name))
                     removed.append(f"Namespace {name}")
                     reason = ""
             except FlowerbedError as error:
@@ -263,14 +251,14 @@ class _Work:
             self._reasons[place] = reason
         return msgspec.structs.replace(done, removed=tuple(removed))
 
-    def with_kept(self, party: Party, done: Uninstalled) -> Uninstalled:
+    def with_kept(self, cluster: Cluster, done: Uninstalled) -> Uninstalled:
         """Return the outcome with what is left of the party in its cluster, looked up there."""
+        party = cluster.party
         if done.result == "failed":
             return done
-        commands = Commands(self._programs, party)
         try:
             reasons = {name: self._reasons.get((party.context, name), "") for name in party.namespaces}
-            kept = tuple(self._remaining(commands).kept(reasons))
+            kept = tuple(self._remaining(cluster).kept(reasons))
         except FlowerbedError as error:
             what = f"what is left could not be listed: {error.what}"
             finding = Finding(level="warning", what=what, where=error.where, remedy=error.remedy)

@@ -10,13 +10,9 @@ import pytest
 from flowerbed.flower.app.app import load, load_for_run
 from flowerbed.flower.app.moved_imports import from_new_homes
 from flowerbed.flower.app.requirements import this_python
-from support.apps import CLIENT, write_app
+from support.apps import client, write_app
 
 THERE = "; UserConfig is in flwr.app (--fix takes it from there)"
-
-
-def client(code: str) -> dict[str, str]:
-    return {"tiny/client.py": f"{code}\n{CLIENT}"}
 
 
 @pytest.mark.parametrize(

@@ -115,3 +115,5 @@ def test_all_names_are_there() -> None:
     assert hooks.module(hooks.SUPERNODE, hooks.RECEIVE, hooks.SEND, hooks.INSERT, without="") is not None
     state = [f"{hooks.STATE_CLASS}.{name}" for name in (hooks.FINISH, hooks.STORE_ERRORS)]
     assert hooks.module(hooks.NODE_STATE, *state, without="") is not None
+    grid = [f"{hooks.GRID_CLASS}.{name}" for name in (hooks.PUSH, hooks.PULL)]
+    assert hooks.module(hooks.GRID, *grid, without="") is not None

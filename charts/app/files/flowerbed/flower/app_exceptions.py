@@ -55,11 +55,15 @@ class Raised:
             self._open, self._place = True, ""
             self._lines.clear()
         elif line.startswith("Exit Code: "):
-            self._open = False
+            self.end()
         elif self._open and (frame := _FRAME.match(line)):
             self._place = f"{frame[1]}, line {frame[2]}"
         elif self._open and (last := _LAST.match(line)):
             self._lines.append((last[1], shortened(last[2] or "")))
+
+    def end(self) -> None:
+        """Take no more lines as those of the traceback."""
+        self._open = False
 
     def last(self) -> str:
         """Return the exception of the last traceback with its place in the app, "" where there is none."""

@@ -85,13 +85,16 @@ class Replies:
     `training` counts how often a strategy began, `round` is the last that began, `ended` says that the last
     training came to its end.
     `waiting` says for how many nodes the ServerApp waits, as a predicate ("waits for 3 nodes, 2 are online");
-    "" when its last word was another. `raised` has the exception of the ServerApp.
+    "" when its last word was another. `raised` has the exception of the ServerApp. `whole` is what its
+    process counted over the whole run (start/app_replies.py), as one phase of round 0.
     """
 
     def __init__(self) -> None:
         self.waiting = ""
         self.raised = Raised()
         self.phases: list[Phase] = []
+        self.whole: list[Phase] = []
+        self._failed: list[tuple[str, str]] = []
         self.training = self.round = 0
         self.ended = False
         self.kind: Kind = "train"
@@ -117,6 +120,7 @@ class Replies:
 
         A strategy of the app's own may ask nodes by Flower's code and count their replies by its own: then
         nothing is known of a phase, unless it is known that no ClientApp ended in the whole run (`nobody`).
+        Where nothing is known of any phase, the whole run counts as one.
         """
         telling = {(one.training, one.kind) for one in self.phases if one.told}
         known = {one for one, counts in self.counting.items() if counts}
@@ -124,11 +128,14 @@ class Replies:
             one
             for one in self.phases
             if nobody or one.training in known or (one.training, one.kind) in telling
-        ]
+        ] or self.whole
 
     def uncounted(self) -> int:
         """Return how many replies there are of which nothing is known."""
-        known = list(map(id, self.counted()))
+        counted = self.counted()
+        if counted and counted == self.whole:
+            return 0
+        known = list(map(id, counted))
         return sum(one.total for one in self.phases if one.over and id(one) not in known)
 
     def infinite(self) -> list[str]:
@@ -192,6 +199,17 @@ def _fail(replies: Replies, found: re.Match[str]) -> None:
         replies.phases[-1].errors.append((found[1], found[2].strip()))
 
 
+def _fail_in_all(replies: Replies, found: re.Match[str]) -> None:
+    replies._failed.append((found[1], found[2].strip()))
+
+
+def _count_all(replies: Replies, found: re.Match[str]) -> None:
+    asked, good, failed = map(int, found.groups())
+    counted = Phase(replies.training, 0, "train", asked, good, failed, told=True, over=True)
+    counted.errors = replies._failed
+    replies.whole = [counted]
+
+
 def _end(replies: Replies, _: re.Match[str]) -> None:
     replies.end_phase()
     replies.ended = True
@@ -245,6 +263,11 @@ _ACTS: tuple[tuple[re.Pattern[str], Callable[[Replies, re.Match[str]], None]], .
             _count,
         ),
         (r"\t> Received error in reply from node (\d{1,20}): (.*)", _fail),
+        (r"flowerbed: node (\d{1,20}) failed: (.*)", _fail_in_all),
+        (
+            r"flowerbed: (\d{1,9}) messages to nodes: (\d{1,9}) good replies, (\d{1,9}) failed, ",
+            _count_all,
+        ),
         (r"(?:Strategy execution finished in|\[SUMMARY\]$)", _end),
         (r"Waiting for nodes to connect: (\d{1,9}) connected \(minimum required: (\d{1,9})", _wait),
         (r"(?:\t└──> (?:Aggregated )?MetricRecord|Initial global evaluation results): (\{.*)", _figure),

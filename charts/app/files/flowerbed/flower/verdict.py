@@ -202,9 +202,12 @@ def absent(phase: Phase, nodes: Sequence[Node]) -> list[Node]:
 
 
 def _unheard(phase: Phase, nodes: Sequence[Node]) -> list[Node]:
-    """Return those of all nodes that may have sent nothing in a phase; none where only some were asked."""
+    """Return those of all nodes that may have sent nothing in a phase; none where only some were asked.
+
+    Over a whole run (round 0) it is not known how often which were.
+    """
     heard = phase.replied | {node for node, _ in phase.errors}
-    everyone = phase.total == len(nodes)
+    everyone = phase.round > 0 and phase.total == len(nodes)
     return [one for one in nodes if one.node_id not in heard] if everyone else []
 
 
@@ -218,8 +221,8 @@ def _name(node: Node) -> str:
 
 
 def place(phase: Phase) -> str:
-    """Return where in a run a phase is: `round 2 (training)`."""
-    return f"round {phase.round} ({WORDS[phase.kind]})"
+    """Return where in a run a phase is: `round 2 (training)`; of round 0: `the whole run`."""
+    return "the whole run" if not phase.round else f"round {phase.round} ({WORDS[phase.kind]})"
 
 
 def name_of(node: str, nodes: Iterable[Node]) -> str:

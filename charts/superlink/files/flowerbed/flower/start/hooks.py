@@ -30,6 +30,8 @@ SUPERNODE = "flwr.supernode.start_client_internal"
 RECEIVE, SEND, INSERT = "_pull_and_store_message", "_push_messages", "_insert_message"  # in a SuperNode
 NODE_STATE, STATE_CLASS = "flwr.supernode.nodestate.in_memory_nodestate", "InMemoryNodeState"
 FINISH, STORE_ERRORS = "finish_task", "_store_error_replies"  # in that class
+GRID, GRID_CLASS = "flwr.superlink.grid.http_grid", "HttpGrid"  # of a ServerApp
+PUSH, PULL = "push_messages", "pull_messages"  # in that class
 TASK_FAILED = "failed"  # a sub-status
 # Arguments of the processes that run apps.
 ADDRESS, TOKEN, CERTIFICATES = "--runtime-api-address", "--token", "--root-certificates"
