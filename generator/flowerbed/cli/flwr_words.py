@@ -1,4 +1,4 @@
-"""Commands and options that users of Flower's own `flwr` type, and what does the same here."""
+"""Commands and options that users of Flower's own `flwr` type, or guess, and what does the same here."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ COMMANDS = {
     "list": "`flowerbed runs` lists runs",
     "log": "`flowerbed logs RUN` prints a run's log",
     "pull": "`flowerbed artifacts RUN` gets the files that a run gave",
+    "compare": "`flowerbed runs compare RUN RUN` compares runs",
     "new": "`flwr new` writes one from a template; Flowerbed's examples/ has apps to copy",
     "install": "an app needs no installing: `flowerbed submit APP` takes directories, .fab files, addresses",
     "login": "a connection.toml with its certificate is the login: see `flowerbed connection`",
