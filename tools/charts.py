@@ -2,7 +2,8 @@
 
     charts/NAME/values.schema.yaml -> values.schema.json, with closed objects
     charts/NAME/values.yaml        -> the table of values in README.md, between its markers
-    charts/_common/FILE            -> charts/NAME/templates/FILE, with the chart's name in the place of CHART
+    charts/_common/FILE            -> charts/NAME/templates/FILE, with the chart's name in the place of CHART,
+                                      and those of the parts of flower/start in that of START_PARTS
     generator/flowerbed/           -> charts/NAME/files/flowerbed/: its programs (PROGRAMS), and what they
                                       import, at the paths that it has in the package
 
@@ -24,6 +25,7 @@ from typing import Any
 import yaml
 
 from closure import PACKAGE, closure, copied
+from flowerbed.flower.start import PARTS
 from marked import replaced
 from texts import Texts, differing, write
 
@@ -31,10 +33,7 @@ Json = Any  # a schema, a value, or any part of one
 ROOT = Path(__file__).resolve().parent.parent
 CHARTS = sorted(file.parent for file in ROOT.glob("charts/*/values.schema.yaml"))
 # What is added to Flower's processes in pods (see each chart's `_start.tpl`).
-START = tuple(
-    f"flower/start/{name}.py"
-    for name in ("sitecustomize", "hooks", "app_folder", "app_starts", "app_stop", "app_ends", "app_replies")
-)
+START = tuple(f"flower/start/{name}.py" for name in ("sitecustomize", *PARTS))
 LAUNCH = "flower/launch.py"  # runs them by name
 # What each chart's pods run.
 PROGRAMS = {
@@ -123,7 +122,8 @@ def templates(chart: Path) -> Texts:
     for name in (name for name, having in COMMON.items() if chart.name in having):
         note = f"{mark} from charts/_common/{name}. Do not edit. */ -}}}}\n"
         shared = (ROOT / "charts" / "_common" / name).read_text(encoding="utf-8")
-        found[chart / "templates" / name] = note + shared.replace("CHART", chart.name)
+        text = shared.replace("CHART", chart.name).replace("START_PARTS", ", ".join(PARTS))
+        found[chart / "templates" / name] = note + text
     files = (file for file in (chart / "templates").rglob("*") if file.is_file())
     copies = {file for file in files if file.read_text(encoding="utf-8").startswith(mark)}
     return {**dict.fromkeys(sorted(copies - set(found))), **found}

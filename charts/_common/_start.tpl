@@ -3,7 +3,7 @@ What is added to Flower's processes: sitecustomize.py, which Python loads there,
 task pods have it from a ConfigMap in their own namespace.
 */}}
 {{- define "CHART.startParts" -}}
-[hooks, app_folder, app_starts, app_stop, app_ends, app_replies]
+[START_PARTS]
 {{- end -}}
 
 {{/* Takes (list $ name): the name of the ConfigMap. */}}

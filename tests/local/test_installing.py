@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flowerbed.flower.app.requirements import FEDERATION
 from flowerbed.images.processes import uv
 from support.paths import ROOT
 
@@ -22,30 +23,42 @@ HELP = {
 }
 
 
-def compiled(requirements: str) -> subprocess.CompletedProcess[str]:
-    """Resolve Flowerbed together with other requirements; nothing is installed."""
-    command = [
-        uv(),
-        "pip",
-        "compile",
-        "--quiet",
-        "--no-header",
-        "--python-version",
-        "3.11",
-        "pyproject.toml",
-        "-",
-    ]
+# What is common beside Flower: data sets, tracking, a framework.
+BESIDE = "flwr-datasets\nmlflow\ntorch\n"
+
+
+def compiled(requirements: str, *projects: str) -> subprocess.CompletedProcess[str]:
+    """Resolve requirements, together with those of projects; nothing is installed."""
+    options = ("--quiet", "--no-header", "--no-annotate", "--python-version", "3.11")
     return subprocess.run(
-        command, input=requirements, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [uv(), "pip", "compile", *options, *projects, "-"],
+        input=requirements,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 
-def test_it_resolves_with_flowers_own_packages() -> None:
-    """Pip finds versions of Flowerbed and flwr-datasets that agree; what cannot agree is really seen."""
-    done = compiled("flwr-datasets\n")
+def resolved(requirements: str, *projects: str) -> dict[str, str]:
+    """Return the version of each package."""
+    done = compiled(requirements, *projects)
     assert done.returncode == 0, done.stderr
-    assert "flwr-datasets==" in done.stdout
-    assert compiled("flwr-datasets\nclick<8\n").returncode == 1
+    return dict(line.split("==") for line in done.stdout.splitlines() if "==" in line)
+
+
+def test_it_holds_no_package_back() -> None:
+    """Beside Flowerbed each package has the version that it has beside Flower alone, the newest that fits."""
+    flower = resolved(f"flwr{FEDERATION}\n{BESIDE}")
+    assert {"flwr-datasets", "mlflow", "torch", "click"} <= flower.keys()
+    both = resolved(BESIDE, "pyproject.toml")
+    assert {name: both.get(name) for name in flower} == flower
+
+
+def test_what_cannot_agree_is_seen() -> None:
+    """The control: a click that Flower itself does not take."""
+    assert compiled("flwr-datasets\nclick<8\n", "pyproject.toml").returncode == 1
 
 
 @pytest.mark.parametrize("click", ["click==8.1.*", "click==8.3.*", "click<9"])

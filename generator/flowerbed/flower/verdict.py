@@ -105,7 +105,7 @@ def counts(phases: Iterable[Phase]) -> ReplyCounts | None:
 def remarks(replies: Replies, known: Known) -> list[str]:
     """Return what Flower's status does not say: failed replies, missing ones, figures that are not finite."""
     phases = replies.counted(nobody=known.silent)
-    found = [_failed(phases, known), _missing(phases, known.nodes)]
+    found = [_failed(phases, replies.whole, known), _missing(phases, known.nodes)]
     if known.silent and not any(one.total for one in phases):
         found.append("no node replied: nodes took messages of the run, and no ClientApp ended")
     if not phases and not known.silent and (errors := known.errors()):
@@ -126,7 +126,7 @@ def so_far(replies: Replies, nodes: Callable[[], tuple[Node, ...]]) -> str:
     return "; ".join([f"it {replies.waiting}"] * bool(replies.waiting) + told)
 
 
-def _failed(phases: Sequence[Phase], known: Known) -> str:
+def _failed(phases: Sequence[Phase], whole: Sequence[Phase], known: Known) -> str:
     failures, total = sum(one.failures for one in phases), sum(one.total for one in phases)
     if not failures:
         return ""
@@ -142,6 +142,9 @@ def _failed(phases: Sequence[Phase], known: Known) -> str:
                 causes.setdefault(words, []).append(name)
         if len(causes) > 1:
             causes.pop(NOT_LOADED, None)
+    if not causes:  # with the older API the log of the run has them only as its process counted them
+        for node, reason in (error for one in whole for error in one.errors):
+            causes.setdefault(in_words(reason), []).append(name_of(node, known.nodes))
     told = listed(f"{cause} on {listed(sorted(who))}{_note(cause)}" for cause, who in causes.items())
     words = f"{_share(failures, total)} failed{_only(phases)}"
     return f"{words}: {told}" if told else f"{words}; the logs of the nodes say why"

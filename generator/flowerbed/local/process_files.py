@@ -17,6 +17,7 @@ from flowerbed.connection import connection_toml
 from flowerbed.errors import LocalError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
 from flowerbed.flower.programs import kept_revocations
+from flowerbed.flower.start import PARTS
 from flowerbed.identities import Identities, NodeKey, ServerCertificate
 from flowerbed.identities.revocations import key_fingerprint, list_text
 from flowerbed.local.commands import (
@@ -38,10 +39,7 @@ _STAND_IN_DAYS = 365
 # What Flower's processes load at their start, as the charts mount it: what Python finds, and its parts.
 START = {
     "sitecustomize.py": "sitecustomize.py",
-    **{
-        f"{name}.py": f"flowerbed_start/{name}.py"
-        for name in ("hooks", "app_folder", "app_starts", "app_stop", "app_ends", "app_replies")
-    },
+    **{f"{name}.py": f"flowerbed_start/{name}.py" for name in PARTS},
 }
 
 

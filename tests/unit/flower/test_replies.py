@@ -284,6 +284,14 @@ def test_the_count_of_flowers_strategies_comes_first() -> None:
     assert verdict(log + COUNTED.format(9, 1, 8, 0)) == verdict(log)
 
 
+def test_reasons_that_the_log_lacks() -> None:
+    """With the older API Flower counts failures and names no cause; the process has them."""
+    log = phase(1, 2, 0, 2)
+    assert verdict(log).reason == "all 2 replies of nodes failed; the logs of the nodes say why"
+    named = verdict(log + FAILED + COUNTED.format(2, 0, 2, 0), known=Known(nodes=NODES))
+    assert named.reason == "all 2 replies of nodes failed: ValueError" + LOST
+
+
 def test_a_share_of_replies_that_nobody_counts() -> None:
     """An app with a loop of its own: who asked for a share is not told that all is well; nobody else is."""
     own = Known(nodes=NODES, asked=True)

@@ -20,6 +20,7 @@ APPS = {
 # What such a module calls first once it knows its run: its task has begun, and no code of the app was loaded.
 BEGUN = {"flwr-serverapp": "start_log_uploader", "flwr-clientapp": "install_from_fab"}
 INSTALL = "install_from_fab"  # in both; the FAB's bytes are its first argument
+LOAD = "get_load_client_app_fn"  # in that of a ClientApp: returns what loads the app
 HEARTBEAT = "make_task_heartbeat_fn_http"  # in those modules, too
 HEARTBEAT_MODULE, HEARTBEAT_INTERVAL = "flwr.supercore.heartbeat", "HEARTBEAT_DEFAULT_INTERVAL"
 EXECUTOR = (

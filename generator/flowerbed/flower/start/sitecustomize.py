@@ -5,6 +5,7 @@ It lies in a folder on PYTHONPATH, beside the folder `flowerbed_start` with what
     ServerApp, ClientApp   app_folder.py   a working folder for each run
                            app_stop.py     they end when their run was stopped
                            app_ends.py     they say when their task has begun
+    ClientApp              app_loading.py  why it cannot be loaded is in its reply
     ServerApp              app_replies.py  what came back from nodes is told in the run's log
     SuperExec              app_starts.py   few app processes start at once; runs at once are limited
                            app_ends.py     the sudden end of an app process is told at once
@@ -44,6 +45,7 @@ def main() -> None:
         _part("app_starts").begin(program)
         _part("app_ends").begin(program)
         _part("app_replies").count(program)
+        _part("app_loading").reveal(program)
         _part("app_folder").start(program)
         _part("app_stop").watch_app(program)
     elif program == "flower-superexec":

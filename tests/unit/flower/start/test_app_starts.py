@@ -117,3 +117,4 @@ def test_all_names_are_there() -> None:
     assert hooks.module(hooks.NODE_STATE, *state, without="") is not None
     grid = [f"{hooks.GRID_CLASS}.{name}" for name in (hooks.PUSH, hooks.PULL)]
     assert hooks.module(hooks.GRID, *grid, without="") is not None
+    assert hooks.module(hooks.APPS["flwr-clientapp"], hooks.LOAD, without="") is not None
