@@ -155,8 +155,9 @@ def member(cluster: Cluster, name: str) -> Pod:
 def rows(name: str) -> tuple[tuple[str, ...], ...]:
     """Return a table of docs/access.md without its headings."""
     text = PAGE.read_text(encoding="utf-8")
-    lines = text.partition(f"<!-- {name}: begin -->")[2].partition(f"<!-- {name}: end -->")[0].split("\n")
-    return tuple(tuple(cell.strip() for cell in line.strip("| ").split(" | ")) for line in lines[3:] if line)
+    part = text.partition(f"<!-- {name}: begin -->")[2].partition(f"<!-- {name}: end -->")[0]
+    lines = [line for line in part.splitlines() if line.startswith("| ")]
+    return tuple(tuple(cell.strip() for cell in line.strip("| ").split(" | ")) for line in lines[2:])
 
 
 def documented(source: str) -> set[Edge]:
