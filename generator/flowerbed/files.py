@@ -167,7 +167,7 @@ def _tighten(descriptor: int, path: Path, present: int, mode: int) -> int:
 
 
 def _refuse_kind(path: Path, mode: int) -> NoReturn:
-    kind = "a folder" if stat.S_ISDIR(mode) else "no plain file"
+    kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
     raise UnreadableError(f"a file belongs here, but this is {kind}", where=str(path), remedy=_MOVE)
 
 

@@ -155,8 +155,8 @@ def _names() -> Iterator[Hostile]:
 def _kinds() -> Iterator[Hostile]:
     """Yield those with entries that are no files that Flower packs."""
     yield "link", with_entry("l.py", b"/etc/passwd", mode=stat.S_IFLNK | 0o777), "is a symbolic link"
-    yield "device", with_entry("d.py", mode=stat.S_IFCHR | 0o666), "is no ordinary file"
-    yield "pipe", with_entry("p.py", mode=stat.S_IFIFO | 0o666), "is no ordinary file"
+    yield "device", with_entry("d.py", mode=stat.S_IFCHR | 0o666), "is not an ordinary file"
+    yield "pipe", with_entry("p.py", mode=stat.S_IFIFO | 0o666), "is not an ordinary file"
     yield "encrypted", lambda: patched(pack(APP), "tiny/client.py", flags=1), "is encrypted"
     yield "bzip2", with_entry("b.py", method=zipfile.ZIP_BZIP2), "compressed in a way"
     yield "lzma", with_entry("z.py", method=zipfile.ZIP_LZMA), "compressed in a way"
@@ -201,7 +201,7 @@ def _archives() -> Iterator[Hostile]:
     yield "cut short", lambda: pack(APP)[:-40], "not a FAB"
     yield "no manifest", lambda: pack(APP).replace(b".info/CONTENT", b".info/CONTENX"), "of a kind that"
     yield (
-        "manifest that is no text",
+        "manifest that is not text",
         lambda: pack(APP).replace(b"tiny/client.py,", b"\xff\xfe\xff/client.py,"),
         "not",
     )

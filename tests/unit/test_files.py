@@ -111,7 +111,7 @@ def put_in_the_way(path: Path, kind: str) -> None:
         ("link", "symbolic link"),
         ("dangling link", "symbolic link"),
         ("folder", "this is a folder"),
-        ("pipe", "this is no plain file"),
+        ("pipe", "this is not a plain file"),
     ],
 )
 def test_nothing_but_a_plain_file_is_replaced(tmp_path: Path, kind: str, words: str) -> None:

@@ -46,7 +46,9 @@ class FlwrConfig:
         that is somebody else's, for a name that flwr would not take, and for a file that cannot be edited.
         """
         if not NAME.fullmatch(name):
-            raise UsageError(f"{name!r} is no name for a connection", remedy="use letters, digits, - and _")
+            raise UsageError(
+                f"{name!r} is not a name for a connection", remedy="use letters, digits, - and _"
+            )
         text = self._read()
         known = _connections(_parsed(text, self.file)).get(name)
         if known == entry:
@@ -75,7 +77,7 @@ class FlwrConfig:
         try:
             return file.data.decode()
         except UnicodeDecodeError:
-            raise UsageError("this is no text in UTF-8", where=str(self.file)) from None
+            raise UsageError("this is not text in UTF-8", where=str(self.file)) from None
 
     def _replace(self, before: str, after: str, name: str, entry: Entry | None) -> None:
         old = _connections(_parsed(before, self.file))

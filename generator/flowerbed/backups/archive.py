@@ -185,7 +185,7 @@ def verify(path: Path) -> Manifest:
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> IO[bytes]:
     content = archive.extractfile(member) if member.isreg() and not member.issparse() else None
     if content is None:
-        raise _no_backup(path, f"{member.name} is no file")
+        raise _no_backup(path, f"{member.name} is not a file")
     return content
 
 
@@ -201,4 +201,4 @@ def _manifest(data: bytes, path: Path) -> Manifest:
 
 
 def _no_backup(path: Path, why: str) -> UsageError:
-    return UsageError(f"this is no whole backup: {why}", where=str(path), remedy="give another one")
+    return UsageError(f"this is not a whole backup: {why}", where=str(path), remedy="give another one")

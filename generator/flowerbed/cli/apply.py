@@ -58,8 +58,8 @@ def apply_command(
     """Bring the declared federation into its clusters, and wait until every node is online.
 
     Generates the bundles, then per party: namespace, Secrets, Helm release. Run it again after any change or
-    interruption: it goes on from where things are, and changes nothing where nothing changed. Exit 1 also if
-    a party's keys or certificates cannot be used; everything else is brought in.
+    interruption: it continues, and changes nothing where nothing changed. Exit 1 also if a party's keys or
+    certificates cannot be used; everything else is installed.
     """
 
     path, plan, parties = selected(file, option, party)
@@ -78,7 +78,7 @@ def apply_command(
         with Progress() as progress:
             found = apply_releases(clusters, timeout=timeout, tell=progress.tell, exposed=exposed)
     except KeyboardInterrupt:
-        narrate("interrupted; what was done stays, and `flowerbed apply` goes on from there")
+        narrate("interrupted; what was done stays, and `flowerbed apply` continues from there")
         raise
     if json:
         facts = {"troubles": report.troubles, "hand_out": report.hand_out}

@@ -52,7 +52,7 @@ def backup_command(
     local: LocalOption = False,
     json: JsonOption = False,
 ) -> int:
-    """Copy the SuperLink's state into a file: nodes, runs, their logs and models. Runs go on meanwhile.
+    """Copy the SuperLink's state into a file: nodes, runs, logs and models. Runs continue.
 
     Of the local federation while it runs here, otherwise of the one on Kubernetes; --local and --cluster
     choose. Keys and certificates are not in it: keep a copy of the bundles as well.
@@ -88,7 +88,7 @@ def restore_command(
 ) -> int:
     """Put a backup in the place of the SuperLink's state: say --local or --cluster.
 
-    A SuperLink on Kubernetes is stopped for it and started again; runs that go on end, and nodes come back by
+    A SuperLink on Kubernetes is stopped for it and started again; active runs end, and nodes come back by
     themselves. A local federation has to be down. The state that was there stays beside the new one as
     state.db.before-restore until the next restore.
     """
@@ -169,7 +169,7 @@ def _ask(plan: Plan, where: str) -> None:
     if not sys.stdin.isatty():
         what = f"the runs and nodes that {plan.name} has now would be replaced"
         raise UsageError(what, where=where, remedy="say --yes if that is meant")
-    question = f"Replace the runs and nodes of {plan.name}, {where}, and end the runs that go on?"
+    question = f"Replace the runs and nodes of {plan.name}, {where}, and end the active runs?"
     typer.confirm(question, abort=True, err=True)
 
 

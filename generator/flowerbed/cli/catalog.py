@@ -58,7 +58,7 @@ VERBS = {
     ),
     "backup": (
         "backup",
-        "Copy the SuperLink's state into a file: nodes, runs, their logs and models. Runs go on meanwhile.",
+        "Copy the SuperLink's state into a file: nodes, runs, logs and models. Runs continue.",
     ),
     "restore": ("backup", "Put a backup in the place of the SuperLink's state: say --local or --cluster."),
     "submit": ("submit", "Pack an app, start it, print the run's id, follow it, and end with its outcome."),
@@ -76,7 +76,7 @@ VERBS = {
         "does.",
     ),
     "logs": ("logs", "Print a run's log; with --follow to its end, which then gives the exit code."),
-    "stop": ("stop", "Stop a run; one that has finished stays as it is, which is no error."),
+    "stop": ("stop", "Stop a run; one that has finished stays as it is, which is not an error."),
     "report": ("report", "Show the rounds of a run and who took part; -o writes them as one HTML file."),
     "artifacts": (
         "artifacts",
@@ -95,7 +95,7 @@ VERBS = {
         "rotate",
         "Replace a certificate, the CA or node keys, in the bundles; `flowerbed apply` brings them out.",
     ),
-    "revoke": ("rotate", "Shut a tenant, a node or a user out for good; `flowerbed apply` makes it so."),
+    "revoke": ("rotate", "Permanently revoke a tenant, a node or a user; `flowerbed apply` carries it out."),
 }
 
 

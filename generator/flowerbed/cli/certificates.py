@@ -23,8 +23,8 @@ def certificates_command(
 ) -> int:
     """List every certificate that has not ended, with its state and the days that it has left.
 
-    Those at hand come first, then earlier ones, of which copies may exist. Exit 1 if one at hand cannot be
-    used.
+    Those in the bundles come first, then earlier ones, of which copies may exist. Exit 1 if one in
+    the bundles cannot be used.
     """
     path = declaration_file(file, option)
     plan = load_plan(path)

@@ -42,7 +42,7 @@ def diff_command(
 ) -> int:
     """Show what `apply` would change: files of the bundles, and objects in the clusters.
 
-    Ends with 0 when nothing would change, 1 when something would, 2 or 3 when that cannot be told. No data of
+    Ends with 0 when nothing would change, 1 when something would, 2 or 3 when that is unknown. No data of
     a Secret is ever shown.
     """
 

@@ -30,7 +30,7 @@ def up_command(
     file: FileArgument = None,
     option: FileOption = None,
     detach: Annotated[
-        bool, typer.Option("--detach", help="End when all nodes are online; it goes on.")
+        bool, typer.Option("--detach", help="End when all nodes are online; it continues.")
     ] = False,
     timeout: Annotated[
         float, typer.Option("--timeout", min=1, metavar="SECONDS", help="Wait so long for the nodes at most.")

@@ -36,7 +36,8 @@ rotate_command = Verbs(
     help="Replace a certificate, the CA or node keys, in the bundles; `flowerbed apply` brings them out.",
 )
 revoke_command = Verbs(
-    no_args_is_help=True, help="Shut a tenant, a node or a user out for good; `flowerbed apply` makes it so."
+    no_args_is_help=True,
+    help="Permanently revoke a tenant, a node or a user; `flowerbed apply` carries it out.",
 )
 
 NODES = "NODE is `north/0` or the node's full name, `hospitals-north-0`."
@@ -54,7 +55,7 @@ def rotate_certificate(
 ) -> None:
     """Make a new certificate for the gateway or for a user.
 
-    The gateway takes its own by a reload: runs go on. A user's last one goes on as well, until its end or
+    The gateway takes its own by a reload: runs continue. A user's last one is valid, too, until its end or
     --revoke-old.
     """
 

@@ -27,9 +27,7 @@ def load(path: Path) -> Declaration:
     declaration = _converted(document)
     problems = _every_problem(document) if declaration is None else _placed(document, findings(declaration))
     if len(problems) >= MAX_FINDINGS:
-        problems.append(
-            Problem(0, 0, "", "looking ended early", "put right what is listed, then check again")
-        )
+        problems.append(Problem(0, 0, "", "looking ended early", "correct what is listed, then check again"))
     if declaration is None or problems:
         raise DeclarationError(str(path), problems)
     return declaration

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .follow import FollowOptions
 
 EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
-5 timed out (the run goes on), 130 interrupted"""
+5 timed out (the run continues), 130 interrupted"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,9 @@ class FollowFlags:
 
     timeout: str | None = flag("TIME", "follow for so long at most: 90, 90s, 10m, 2h")
     pending_timeout: str | None = flag("TIME", "the same for a run whose ServerApp nobody starts")
-    unreachable_timeout: str = flag("TIME", "bear so long with an absent SuperLink", default="5m")
+    unreachable_timeout: str = flag(
+        "TIME", "keep retrying an unreachable SuperLink for this long", default="5m"
+    )
     on_interrupt: Literal["ask", "leave", "stop"] = flag(
         "",
         "what becomes of the run then; ask: leave it, unless a terminal's user says stop",

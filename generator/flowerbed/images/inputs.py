@@ -71,9 +71,11 @@ def app_requirements(path: Path) -> list[str]:
     except FileNotFoundError:
         raise UsageError("there is no pyproject.toml", where=str(path), remedy=_DECLARED) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, OSError) as error:
-        raise UsageError(f"this is no pyproject.toml: {error}", where=str(file), remedy=_DECLARED) from None
+        raise UsageError(
+            f"this is not a pyproject.toml: {error}", where=str(file), remedy=_DECLARED
+        ) from None
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise UsageError("project.dependencies is no list of texts", where=str(file), remedy=_DECLARED)
+        raise UsageError("project.dependencies is not a list of texts", where=str(file), remedy=_DECLARED)
     return found
 
 
@@ -115,7 +117,7 @@ def _normal(said: str, where: str) -> str:
         requirement = Requirement(said)
     except InvalidRequirement:
         remedy = "write one such as scikit-learn>=1.5,<2"
-        raise UsageError(f"{said!r} is no requirement", where=where, remedy=remedy) from None
+        raise UsageError(f"{said!r} is not a requirement", where=where, remedy=remedy) from None
     requirement.name = canonicalize_name(requirement.name)
     if requirement.url:
         remedy = "put its wheel into a folder and name that as `wheelhouse`"
@@ -135,5 +137,5 @@ def _folder(said: str, folder: Path) -> Path:
 def _wheels(folder: Path) -> dict[str, int]:
     found = {path.name: path.stat().st_size for path in sorted(folder.glob("*.whl"))}
     if not found:
-        raise UsageError("no wheel lies here", where=str(folder), remedy="fill it with `pip download -d`")
+        raise UsageError("no wheel is here", where=str(folder), remedy="fill it with `pip download -d`")
     return found

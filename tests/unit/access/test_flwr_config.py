@@ -67,8 +67,8 @@ def test_an_entry_in_the_middle_is_replaced(tmp_path: Path) -> None:
     [
         (OWN, "lab", "there already"),
         (OWN, "old-one", "there already"),
-        (OWN, "a b", "no name for a connection"),
-        (OWN, 'x"]\n[y', "no name for a connection"),
+        (OWN, "a b", "not a name for a connection"),
+        (OWN, 'x"]\n[y', "not a name for a connection"),
         ("superlink = {lab = {address = 'a:1'}}\n", "mine", "without harm"),
         ("not toml", "mine", "not TOML"),
     ],

@@ -137,7 +137,7 @@ def test_a_damaged_backup_is_refused(damage: str, backup: Path) -> None:
     """What is not whole is no backup; the message names the file."""
     verify(backup)
     DAMAGE[damage](backup)
-    with pytest.raises(UsageError, match="no whole backup") as refused:
+    with pytest.raises(UsageError, match="not a whole backup") as refused:
         verify(backup)
     assert refused.value.where == str(backup)
 
@@ -304,5 +304,5 @@ def test_headers_take_little_memory(kind: bytes, before: bytes, tmp_path: Path) 
     )
     command = [sys.executable, "-c", program, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "refused this is no whole backup: what it says of its entries is too long" in done.stdout
+    assert "refused this is not a whole backup: what it says of its entries is too long" in done.stdout
     assert int(done.stdout.splitlines()[-1]) < 128 * 1024

@@ -36,7 +36,7 @@ def export(repository: Repository, to: Path, *, timeout: float) -> str:
     Links are left out. `timeout` in seconds for all of it. Raises UsageError, UnreachableError.
     """
     if not shutil.which("git"):
-        raise UsageError("git is not installed here, and the app lies in a git repository", "install git")
+        raise UsageError("git is not installed here, and the app is in a git repository", "install git")
     to.mkdir()
     return _export(repository, to, (time.monotonic() + timeout, Budget()), DEEPEST_SUBMODULES)
 

@@ -177,7 +177,7 @@ def _unsafe_kind(entry: zipfile.ZipInfo) -> str:
     if stat.S_ISLNK(mode):
         return "is a symbolic link"
     if stat.S_IFMT(mode) not in {0, stat.S_IFREG}:
-        return "is no ordinary file"
+        return "is not an ordinary file"
     if entry.flag_bits & ENCRYPTED:
         return "is encrypted"
     if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
@@ -192,7 +192,7 @@ def _files_as_folders(names: dict[str, str]) -> Iterator[str]:
         parts = key.split("/")
         above = ("/".join(parts[:count]) for count in range(1, len(parts)))
         if clash := next((names[folder] for folder in above if folder in names), ""):
-            yield f"entry {name!r} lies in {clash!r}, which is a file"
+            yield f"entry {name!r} is in {clash!r}, which is a file"
 
 
 def _overlaps(entries: list[zipfile.ZipInfo], end: int) -> Iterator[str]:

@@ -37,7 +37,7 @@ from . import app_stop, hooks
 
 FOLDERS, FILES, MEGABYTES = "FLOWERBED_RUN_FOLDERS", "FLOWERBED_RUN_FILES", "FLOWERBED_RUN_FOLDERS_MB"
 SERVERAPP = "flwr-serverapp"
-FILES_IN_FAB = ".flowerbed/files/"  # what a run that goes on from another one brings (resume.py)
+FILES_IN_FAB = ".flowerbed/files/"  # what a run that continues from another one brings (resume.py)
 # Marks where a ClientApp's lines begin in the log of its node, which all runs share.
 BEGINS = re.compile(r"flowerbed: a ClientApp of run (\d{1,20}) begins")
 KEPT = 20
@@ -224,7 +224,7 @@ def lines(folder: Path) -> Iterator[str]:
 def _read(file: Path, limit: int) -> bytes:
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise OSError(0, "it is no regular file")
+            raise OSError(0, "it is not a regular file")
         data = opened.read(limit + 1)
     if len(data) > limit:
         raise OSError(0, "it grew while it was read")
