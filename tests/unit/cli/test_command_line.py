@@ -121,7 +121,7 @@ def test_help_and_check_import_nothing_heavy(module: str, tmp_path: Path) -> Non
     "module", ["yaml", "msgspec", "flowerbed.local.start", "flowerbed.images.environment"]
 )
 def test_submit_elsewhere_reads_no_declaration(module: str, tmp_path: Path) -> None:
-    """Until the run's id stands there, `submit --address` loads nothing of what only other federations need."""
+    """Until the run's id stands there, `submit --address` loads nothing that only other federations need."""
     command = ["submit", str(ROOT / "examples" / "digits"), "--address", "localhost:1", "--insecure"]
     code = (
         f"import sys; from flowerbed.cli import main; code = main.run({command!r}); "
