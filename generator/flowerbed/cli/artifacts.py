@@ -24,12 +24,13 @@ def artifacts_command(
     connection: ConnectionOption = None,
     user: UserOption = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Also write the files there.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Also write the files to this directory."),
     ] = None,
     records: RecordsOption = None,
     json: JsonOption = False,
 ) -> int:
-    """List the files of a run, and fetch them; 1 if one is damaged or has a refused name."""
+    """List the files of a run, and download them; exit code 1 if one is damaged or has an invalid name."""
     root = records_folder(records, file)
     run = run_id_of(run, root, file, connection, user)
     record = _known(root, run)

@@ -18,12 +18,16 @@ from flowerbed.runs import records
 
 ConnectionOption = Annotated[
     Path | None,
-    typer.Option("--connection", metavar="FILE", help="The connection.toml of a federation elsewhere."),
+    typer.Option(
+        "--connection",
+        metavar="FILE",
+        help="Path of the connection.toml of a federation that runs elsewhere.",
+    ),
 ]
 COMPLETIONS = 50  # that a shell is given for a RUN
 UserOption = Annotated[
     str | None,
-    typer.Option("--user", metavar="NAME", help="As which declared user (local federation only)."),
+    typer.Option("--user", metavar="NAME", help="Connect as this declared user (local federation only)."),
 ]
 
 

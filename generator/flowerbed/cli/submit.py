@@ -44,7 +44,7 @@ def submit_command(
     machine: LocalFlags,
     kept: RecordFlags,
 ) -> int:
-    """Pack an app, start it, print the run's id, follow it, and end with its outcome."""
+    """Pack an app, start a run, print its id, follow it, and exit with its outcome."""
     called = labels.labels()
     what = SubmitOptions(
         app=source.request(app, start.config, start.settings),

@@ -39,7 +39,7 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
     assert f"flowerbed {verb}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("verb", "words"), [("logs", "The run's id"), ("connection", "A declared user")])
+@pytest.mark.parametrize(("verb", "words"), [("logs", "The run's id"), ("connection", "Declared user")])
 def test_arguments_have_their_help(verb: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A positional argument is explained, with the click that is installed."""
     assert main.run([verb, "--help"]) == 0
