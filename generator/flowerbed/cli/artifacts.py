@@ -57,7 +57,7 @@ def _known(root: Path, run: str) -> Record | None:
 def _copy(root: Path, record: Record, output: Path) -> None:
 
     if not output.is_dir():
-        raise UsageError("there is no such folder", where=str(output), remedy="make it first")
+        raise UsageError("there is no such directory", where=str(output), remedy="make it first")
     for one in record.artifacts:
         kept = read_file(folder_of(root, record.run.run_id) / one.file, 0o600) if one.file else None
         if kept and hashlib.sha256(kept.data).hexdigest() != one.sha256:

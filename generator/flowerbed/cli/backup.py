@@ -172,7 +172,7 @@ def _ask(plan: Plan, where: str) -> None:
     if not sys.stdin.isatty():
         what = f"the runs and nodes that {plan.name} has now would be replaced"
         raise UsageError(what, where=where, remedy="say --yes if that is meant")
-    question = f"Replace the runs and nodes of {plan.name}, {where}, and end the runs that go on?"
+    question = f"Replace the runs and nodes of {plan.name}, {where}, and end its active runs?"
     typer.confirm(question, abort=True, err=True)
 
 

@@ -110,8 +110,8 @@ def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
     if builder:
         raise UsageError("a cluster builds with buildah", remedy="leave --builder out, or --in-cluster")
     if not flags.namespace:
-        remedy = "name one with --namespace; docs/images.md tells how to make it"
-        raise UsageError("a build in a cluster takes a namespace of its own", remedy=remedy)
+        remedy = "name one with --namespace; docs/images.md describes how to create it"
+        raise UsageError("a build in a cluster requires a namespace of its own", remedy=remedy)
     image = flags.builder_image or BUILDER_IMAGE
     try:
         parse_reference(image)
@@ -134,7 +134,7 @@ def _components(plan: Plan, wanted: str | None) -> tuple[Component, ...]:
 
     known = {str(name): name for name in get_args(Component)}
     if wanted and wanted not in known:
-        raise UsageError(f"{wanted} is no component", remedy=f"known are: {', '.join(known)}")
+        raise UsageError(f"{wanted} is not a component", remedy=f"known are: {', '.join(known)}")
     if wanted:
         return (known[wanted],)
     if not plan.images:

@@ -145,4 +145,6 @@ def moment_of(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        raise UsageError(f"{text!r} is no time", remedy="write 90m, 2h, 3d, 2w or 2026-01-31T08:00") from None
+        raise UsageError(
+            f"{text!r} is not a time", remedy="write 90m, 2h, 3d, 2w or 2026-01-31T08:00"
+        ) from None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .follow import FollowOptions
 
 EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
-5 timed out (the run goes on), 130 interrupted"""
+5 timed out (the run continues), 130 interrupted"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,10 +59,10 @@ def resources(declaration: Declaration) -> Iterator[Finding]:
 def _amounts(path: KeyPath, amounts: Mapping[str, str | float]) -> Iterator[Finding]:
     for name, amount in amounts.items():
         if not _RESOURCE.fullmatch(name):
-            message = f"{show(name)} is no resource of Kubernetes"
+            message = f"{show(name)} is not a Kubernetes resource"
             yield Finding((*path, name), message, _RESOURCE_REMEDY, on_key=True)
         elif (size := _size(amount)) is None:
-            yield Finding((*path, name), f"{show(str(amount))} is no quantity", _QUANTITY_REMEDY)
+            yield Finding((*path, name), f"{show(str(amount))} is not a quantity", _QUANTITY_REMEDY)
         elif "/" in name and size != int(size):
             yield Finding((*path, name), f"{name} comes in whole pieces only", "write a whole number")
 
@@ -111,7 +111,7 @@ def placement(declaration: Declaration) -> Iterator[Finding]:
     for path, party in parties(declaration):
         for key, value in party.node_selector.items():
             if not _QUALIFIED.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
-                message = f"{show(key)}: {show(value)} is no label"
+                message = f"{show(key)}: {show(value)} is not a label"
                 yield Finding(
                     (*path, "node-selector", key), message, "write a label of the machines", on_key=True
                 )
@@ -126,7 +126,7 @@ def _toleration(path: KeyPath, toleration: Toleration) -> Iterator[Finding]:
         yield Finding((*path, "key"), "without `key` the operator must be Exists", "write operator: Exists")
     if toleration.key and not _QUALIFIED.fullmatch(toleration.key):
         yield Finding(
-            (*path, "key"), f"{show(toleration.key)} is no key of a taint", "write it as the taint has it"
+            (*path, "key"), f"{show(toleration.key)} is not a taint key", "write it as the taint has it"
         )
     if toleration.toleration_seconds is not UNSET and toleration.effect != "NoExecute":
         message = "`toleration-seconds` goes with the effect NoExecute only"

@@ -37,7 +37,7 @@ def host(path: KeyPath, text: str, *, wildcard: bool = False) -> Iterator[Findin
     address = grammar.ip_address(name)
     if address in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
         yield Finding(
-            path, f"{text} is no address that anybody can dial", "write the address that others use"
+            path, f"{text} is not an address that clients can connect to", "write the address that others use"
         )
     elif not address and not grammar.is_host_name(name):
         yield Finding(
@@ -91,7 +91,7 @@ def _outside(path: KeyPath, exposure: Exposure) -> Iterator[Finding]:
     parts = exposure.class_.split("/", 1 if exposure.type == "gateway-api" else 0)
     if exposure.class_ and not all(map(_DNS_NAME.fullmatch, parts)):
         remedy = "write its NAME, for gateway-api NAMESPACE/NAME"
-        yield Finding((*path, "class"), f"{show(exposure.class_)} is no name of a class", remedy, needs=needs)
+        yield Finding((*path, "class"), f"{show(exposure.class_)} is not a class name", remedy, needs=needs)
     yield from _port(path, exposure)
 
 
@@ -102,7 +102,7 @@ def _port(path: KeyPath, exposure: Exposure) -> Iterator[Finding]:
         remedy = f"write one from {_NODE_PORTS.start} to {_NODE_PORTS.stop - 1}"
         yield Finding((*path, "port"), message, remedy, needs=((*path, "type"),))
     elif exposure.port is not UNSET and exposure.port not in PORTS:
-        yield Finding((*path, "port"), f"{exposure.port} is no port", "write one from 1 to 65535")
+        yield Finding((*path, "port"), f"{exposure.port} is not a port", "write one from 1 to 65535")
 
 
 def networks(declaration: Declaration) -> Iterator[Finding]:
@@ -173,7 +173,7 @@ def contexts(declaration: Declaration) -> Iterator[Finding]:
     for path, context in declared:
         if context.startswith("-") or not context.isprintable() or context != context.strip():
             yield Finding(
-                path, f"{show(context)} is no context", "write one of `kubectl config get-contexts`"
+                path, f"{show(context)} is not a context", "write one of `kubectl config get-contexts`"
             )
 
 

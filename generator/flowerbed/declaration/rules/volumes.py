@@ -80,7 +80,7 @@ def _mount(path: KeyPath, mount: str) -> Iterator[Finding]:
         or posixpath.normpath(mount) != mount
         or ":" in mount
     ):
-        yield Finding(path, f"{show(mount)} is no absolute path in its plain form", "write one such as /data")
+        yield Finding(path, f"{show(mount)} is not a normalized absolute path", "write one such as /data")
     elif not mount.isprintable() or len(mount) > _MOUNT_LIMIT:
         yield Finding(path, f"{show(mount)} is too long or unprintable", "write a path such as /data")
     elif _TAKEN.fullmatch(mount):
@@ -96,7 +96,7 @@ def claims(declaration: Declaration) -> Iterator[Finding]:
     storage = declaration.superlink.storage
     size = grammar.quantity_size(grammar.quantity(storage.size))
     if not size or size < 0:
-        message = f"{show(str(storage.size))} is no size"
+        message = f"{show(str(storage.size))} is not a size"
         yield Finding(("superlink", "storage", "size"), message, "write one such as 10Gi")
     if storage.class_:
         yield from object_name(("superlink", "storage", "class"), storage.class_, "StorageClass")
@@ -132,7 +132,7 @@ def ports(declaration: Declaration) -> Iterator[Finding]:
     for audience, port in declared.items():
         path: KeyPath = ("local", "ports", audience)
         if port not in range(65536):
-            yield Finding(path, f"{port} is no port", "write one from 1 to 65535, or 0 for any free one")
+            yield Finding(path, f"{port} is not a port", "write one from 1 to 65535, or 0 for any free one")
         elif port and (other := seen.setdefault(port, audience)) != audience:
             message = f"{port} is already the port of {other}"
             yield Finding(path, message, "give each its own, or 0 for any free one")

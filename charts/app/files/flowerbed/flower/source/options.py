@@ -65,7 +65,7 @@ class SourceFlags:
                 f"--{(pieces or extra)[0]} makes an app of pieces", "give both --client and --server"
             )
         if not pieces and not app:
-            raise UsageError("which app?", "name an app folder, a .fab file, an archive or an address")
+            raise UsageError("which app?", "name an app directory, a .fab file, an archive or an address")
         return Request(
             app=app or "",
             inline=self._inline(config, settings) if pieces else None,
