@@ -227,7 +227,7 @@ def test_no_client_certificate(federation: Federation, app: Path) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert (done.returncode, done.stdout) == (3, "")
-    assert "the server wants a client certificate" in done.stderr
+    assert "the server requires a client certificate" in done.stderr
 
 
 def test_nodes_are_listed(federation: Federation) -> None:

@@ -71,7 +71,7 @@ def _every_problem(document: Document) -> list[Problem]:
         return list(document.problems)
     if document.data is None:
         remedy = "write a declaration, or let `flowerbed init` write one to start from"
-        return [*document.problems, Problem(1, 1, "", "the file says nothing", remedy)]
+        return [*document.problems, Problem(1, 1, "", "the file declares nothing", remedy)]
     from flowerbed.declaration.schema_check import SchemaCheck
 
     checked = SchemaCheck(document.data, lambda path: document.text.find(document.source, path).raw)

@@ -50,7 +50,7 @@ def _bytes(path: Path) -> bytes:
         remedy = "name it, or write one with `flowerbed init`"
         raise _refused(path, Problem(0, 0, "", "there is no such file", remedy)) from None
     except IsADirectoryError:
-        raise _refused(path, Problem(0, 0, "", "this is a folder", "name the file inside it")) from None
+        raise _refused(path, Problem(0, 0, "", "this is a directory", "name the file inside it")) from None
     except OSError as error:
         raise _refused(
             path, Problem(0, 0, "", f"cannot be read: {error.strerror}", "check its permissions")

@@ -39,7 +39,7 @@ from .verdict import Known, judged, so_far
 POLL = 1.0  # seconds between two looks at a run
 PATIENCE = 60.0  # seconds for which a run may wait for its ServerApp without a word about it
 LONGEST_STEP = 60.0  # seconds that one look can take, connecting and answering; longer was a sleep of our own
-NOBODY = "nobody runs its ServerApp; look at the log of the federation's SuperExec"
+NOBODY = "no SuperExec starts its ServerApp; look at the log of the federation's SuperExec"
 Interrupt = Literal["ask", "leave", "stop"]
 
 
@@ -186,7 +186,7 @@ class Follower:
 
     def detached(self) -> Outcome:
         """Return the outcome of not following at all."""
-        return self._outcome("pending", "started; nobody follows it", COMPLETED)
+        return self._outcome("pending", "started, not followed", COMPLETED)
 
     def interrupted(self, interruption: KeyboardInterrupt) -> Outcome:
         """Return the outcome after an interruption; `on_interrupt` says what becomes of the run."""
@@ -269,7 +269,7 @@ class Follower:
                 self._how.say(f"run {self._run_id} {place}")
         limit, waited = self._how.pending_timeout, time.monotonic() - self._queue.stuck_since
         if limit is not None and waited >= limit:
-            return self._given_up(f"{self._status} for {limit:g} s: {NOBODY}", "the run continues waiting")
+            return self._given_up(f"{self._status} for {limit:g} s: {NOBODY}", "the run keeps waiting")
         if not self._hinted and waited > PATIENCE:
             self._hinted = True
             self._how.say(f"run {self._run_id} has been {self._status} for {PATIENCE:g} s: {NOBODY}")

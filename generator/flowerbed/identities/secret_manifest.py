@@ -119,5 +119,5 @@ def _foreign(path: Path, reason: str) -> IdentityError:
         f"this is not a Secret manifest as flowerbed writes it: {reason}",
         where=str(path),
         remedy="put the file back as it was; where no copy is left, delete it and run `flowerbed generate`"
-        " again, which makes its keys anew",
+        " again, which creates new keys",
     )

@@ -59,7 +59,7 @@ def resources(declaration: Declaration) -> Iterator[Finding]:
 def _amounts(path: KeyPath, amounts: Mapping[str, str | float]) -> Iterator[Finding]:
     for name, amount in amounts.items():
         if not _RESOURCE.fullmatch(name):
-            message = f"{show(name)} is not a resource of Kubernetes"
+            message = f"{show(name)} is not a Kubernetes resource"
             yield Finding((*path, name), message, _RESOURCE_REMEDY, on_key=True)
         elif (size := _size(amount)) is None:
             yield Finding((*path, name), f"{show(str(amount))} is not a quantity", _QUANTITY_REMEDY)
@@ -126,7 +126,7 @@ def _toleration(path: KeyPath, toleration: Toleration) -> Iterator[Finding]:
         yield Finding((*path, "key"), "without `key` the operator must be Exists", "write operator: Exists")
     if toleration.key and not _QUALIFIED.fullmatch(toleration.key):
         yield Finding(
-            (*path, "key"), f"{show(toleration.key)} is not a key of a taint", "write it as the taint has it"
+            (*path, "key"), f"{show(toleration.key)} is not a taint key", "write it as the taint has it"
         )
     if toleration.toleration_seconds is not UNSET and toleration.effect != "NoExecute":
         message = "`toleration-seconds` goes with the effect NoExecute only"

@@ -36,11 +36,9 @@ def proxies(declaration: Declaration) -> Iterator[Finding]:
         for number, text in enumerate(proxy.networks):
             yield from bounding((*path, "networks", number), text, "the proxy's")
         if proxy.secret and not _NAME.fullmatch(proxy.secret):
-            yield Finding(
-                (*path, "secret"), f"{show(proxy.secret)} is not a name of a Secret", "write its name"
-            )
+            yield Finding((*path, "secret"), f"{show(proxy.secret)} is not a Secret name", "write its name")
         if proxy.namespace and not _LABEL.fullmatch(proxy.namespace):
-            message = f"{show(proxy.namespace)} is not a name of a namespace"
+            message = f"{show(proxy.namespace)} is not a namespace name"
             yield Finding((*path, "namespace"), message, "write its name")
         for variable in sorted({"HTTPS_PROXY", "https_proxy", "NO_PROXY"} & set(tenant.env)):
             message = f"`{variable}` is what `proxy` sets"
@@ -55,7 +53,7 @@ def _proxy_address(path: KeyPath, text: str) -> Iterator[Finding]:
         remedy = "write the address without it, and name a Secret by `secret`"
         yield Finding(path, what, remedy)
     elif not (match := _PROXY.fullmatch(text)) or int(match[2]) not in PORTS:
-        yield Finding(path, f"{show(text)} is not an address of an HTTP proxy", _AS_IN)
+        yield Finding(path, f"{show(text)} is not an HTTP proxy address", _AS_IN)
     elif not (grammar.ip_address(match[1].strip("[]")) or grammar.is_host_name(match[1])):
         yield Finding(path, f"{show(match[1])}: no DNS name and no IP address", _AS_IN)
 

@@ -37,7 +37,7 @@ def host(path: KeyPath, text: str, *, wildcard: bool = False) -> Iterator[Findin
     address = grammar.ip_address(name)
     if address in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
         yield Finding(
-            path, f"{text} is not an address that anybody can dial", "write the address that others use"
+            path, f"{text} is not an address that clients can connect to", "write the address that others use"
         )
     elif not address and not grammar.is_host_name(name):
         yield Finding(
@@ -91,9 +91,7 @@ def _outside(path: KeyPath, exposure: Exposure) -> Iterator[Finding]:
     parts = exposure.class_.split("/", 1 if exposure.type == "gateway-api" else 0)
     if exposure.class_ and not all(map(_DNS_NAME.fullmatch, parts)):
         remedy = "write its NAME, for gateway-api NAMESPACE/NAME"
-        yield Finding(
-            (*path, "class"), f"{show(exposure.class_)} is not a name of a class", remedy, needs=needs
-        )
+        yield Finding((*path, "class"), f"{show(exposure.class_)} is not a class name", remedy, needs=needs)
     yield from _port(path, exposure)
 
 

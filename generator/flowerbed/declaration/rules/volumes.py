@@ -80,9 +80,7 @@ def _mount(path: KeyPath, mount: str) -> Iterator[Finding]:
         or posixpath.normpath(mount) != mount
         or ":" in mount
     ):
-        yield Finding(
-            path, f"{show(mount)} is not an absolute path in its plain form", "write one such as /data"
-        )
+        yield Finding(path, f"{show(mount)} is not a normalized absolute path", "write one such as /data")
     elif not mount.isprintable() or len(mount) > _MOUNT_LIMIT:
         yield Finding(path, f"{show(mount)} is too long or unprintable", "write a path such as /data")
     elif _TAKEN.fullmatch(mount):
