@@ -174,8 +174,8 @@ class SuperLink(Party, frozen=True, kw_only=True):
     max_runs: Annotated[
         int | UnsetType,
         Meta(
-            description="How many runs are active at once; the others wait, the oldest first. Default: 4 "
-            "with executor `kubernetes`, else as many as come.",
+            description="How many runs run at once; the others wait, the oldest first. Default: 4 with "
+            "executor `kubernetes`, else as many as come.",
             extra_json_schema={"minimum": 1},
         ),
     ] = UNSET
