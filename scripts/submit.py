@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Submit a Flower app to a SuperLink, follow the run, end with its true outcome: `submit.py --help`.
+"""Submit a Flower app to a SuperLink, follow the run, and exit with its outcome: `submit.py --help`.
 
 It needs this clone and `flwr`, nothing else: the program is `generator/flowerbed/flower/programs/submit.py`.
 """

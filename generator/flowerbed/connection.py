@@ -7,7 +7,7 @@ from flowerbed.names import FLOWER_FEDERATION
 CONNECTION_FILE = "connection.toml"
 _HEADER = (
     "# How to reach the SuperLink: flowerbed submit APP --connection connection.toml\n"
-    "# Paths count from this file's folder.\n"
+    "# Paths are relative to this file's directory.\n"
 )
 
 

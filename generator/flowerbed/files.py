@@ -86,14 +86,14 @@ def make_private_folder(path: Path) -> int:
         mode = path.stat().st_mode
         if not stat.S_ISDIR(mode):
             raise FlowerbedError(
-                "a folder belongs here, but a file is in the way", where=str(path), remedy=_MOVE
+                "a directory is expected here, but this is a file", where=str(path), remedy=_MOVE
             )
         if not mode & 0o077:
             return 0
         path.chmod(mode & FOLDER_MODE)
         return stat.S_IMODE(mode)
     except OSError as error:
-        _refuse(path, "this folder cannot be made private", error)
+        _refuse(path, "the permissions of this directory cannot be restricted", error)
 
 
 _MOVE = "move it away and run the command again"
@@ -167,7 +167,7 @@ def _tighten(descriptor: int, path: Path, present: int, mode: int) -> int:
 
 
 def _refuse_kind(path: Path, mode: int) -> NoReturn:
-    kind = "a folder" if stat.S_ISDIR(mode) else "no plain file"
+    kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
     raise UnreadableError(f"a file belongs here, but this is {kind}", where=str(path), remedy=_MOVE)
 
 

@@ -41,7 +41,7 @@ def test_rounds_appear_until_the_run_is_left(
     shown = terminal.end()
     assert terminal.code == 130
     assert "rounds: " not in shown[before:]
-    assert ("the run goes on" in shown[before:]) is (status == "running")
+    assert ("the run continues" in shown[before:]) is (status == "running")
     assert last_word(told_federation, run_id) == status
     runs.stop(told_federation.connection(), run_id)
 

@@ -101,7 +101,7 @@ def test_timed_out(federation: Federation, app: Path) -> None:
     """A run that outlives --timeout: exit 5, and it goes on."""
     code, output, errors = submit(federation, app, "--timeout", "2s", "--set", "ticks=1000", "--json")
     outcome = json.loads(output.splitlines()[-1])
-    assert (code, outcome["reason"]) == (5, "not finished after 2 s; the run goes on")
+    assert (code, outcome["reason"]) == (5, "not finished after 2 s; the run continues")
     # Pending, where the processes of other runs are starting before it.
     assert last_word(federation, outcome["run_id"]) in {"pending", "starting", "running"}
     assert f"`flwr stop {outcome['run_id']}` stops it" in errors
@@ -122,7 +122,7 @@ def test_detached(federation: Federation, app: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "arguments", "after", "reason"),
     [
-        (signal.SIGINT, [], "running", "interrupted; the run goes on"),
+        (signal.SIGINT, [], "running", "interrupted; the run continues"),
         (signal.SIGTERM, ["--on-interrupt", "stop"], "stopped", "interrupted; the run was stopped"),
     ],
     ids=["SIGINT", "SIGTERM-stop"],
@@ -227,7 +227,7 @@ def test_no_client_certificate(federation: Federation, app: Path) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert (done.returncode, done.stdout) == (3, "")
-    assert "the server wants a client certificate" in done.stderr
+    assert "the server requires a client certificate" in done.stderr
 
 
 def test_nodes_are_listed(federation: Federation) -> None:

@@ -134,7 +134,7 @@ def hostile() -> Iterator[Hostile]:
 
 def _names() -> Iterator[Hostile]:
     """Yield those with names that lead elsewhere, or that nobody can read."""
-    outside = "would be written outside the app's folder"
+    outside = "would be written outside the app's directory"
     for name in (
         "../e.py",
         "/e.py",
@@ -155,8 +155,8 @@ def _names() -> Iterator[Hostile]:
 def _kinds() -> Iterator[Hostile]:
     """Yield those with entries that are no files that Flower packs."""
     yield "link", with_entry("l.py", b"/etc/passwd", mode=stat.S_IFLNK | 0o777), "is a symbolic link"
-    yield "device", with_entry("d.py", mode=stat.S_IFCHR | 0o666), "is no ordinary file"
-    yield "pipe", with_entry("p.py", mode=stat.S_IFIFO | 0o666), "is no ordinary file"
+    yield "device", with_entry("d.py", mode=stat.S_IFCHR | 0o666), "is not a regular file"
+    yield "pipe", with_entry("p.py", mode=stat.S_IFIFO | 0o666), "is not a regular file"
     yield "encrypted", lambda: patched(pack(APP), "tiny/client.py", flags=1), "is encrypted"
     yield "bzip2", with_entry("b.py", method=zipfile.ZIP_BZIP2), "compressed in a way"
     yield "lzma", with_entry("z.py", method=zipfile.ZIP_LZMA), "compressed in a way"
@@ -167,7 +167,7 @@ def _kinds() -> Iterator[Hostile]:
 
 def _doubles() -> Iterator[Hostile]:
     """Yield those with names that stand for two things, or for none."""
-    yield "twice", with_entry("tiny/client.py", CLIENT.encode()), "is there more than once"
+    yield "twice", with_entry("tiny/client.py", CLIENT.encode()), "occurs more than once"
     yield "other case", with_entry("tiny/Client.py"), "is the same name on some disks"
     yield "other accents", lambda: pack({**APP, "é.py": b"", "e\u0301.py": b""}), "is the same name"
     yield "file as folder", with_entry("tiny/client.py/x.py"), "which is a file"

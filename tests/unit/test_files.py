@@ -110,8 +110,8 @@ def put_in_the_way(path: Path, kind: str) -> None:
     [
         ("link", "symbolic link"),
         ("dangling link", "symbolic link"),
-        ("folder", "this is a folder"),
-        ("pipe", "this is no plain file"),
+        ("folder", "this is a directory"),
+        ("pipe", "this is not a regular file"),
     ],
 )
 def test_nothing_but_a_plain_file_is_replaced(tmp_path: Path, kind: str, words: str) -> None:
@@ -240,14 +240,16 @@ def test_a_folder_may_be_a_link_to_one(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to("nowhere")
     files.make_private_folder(tmp_path / "ca")
     assert mode_of(tmp_path / "vault") == 0o700
-    with pytest.raises(FlowerbedError, match="dangling: this folder cannot be made private: No such file"):
+    with pytest.raises(
+        FlowerbedError, match="dangling: the permissions of this directory cannot be restricted: No such file"
+    ):
         files.make_private_folder(tmp_path / "dangling")
 
 
 def test_a_file_in_a_folders_way_is_named(tmp_path: Path) -> None:
     """A file where the folder, or one above it, belongs is refused and stays."""
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(FlowerbedError, match="file: a folder belongs here, but a file is in the way"):
+    with pytest.raises(FlowerbedError, match="file: a directory is expected here, but this is a file"):
         files.make_private_folder(tmp_path / "file")
     with pytest.raises(FlowerbedError, match="Not a directory"):
         files.make_private_folder(tmp_path / "file" / "below")

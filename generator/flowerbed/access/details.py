@@ -65,7 +65,7 @@ def _client(file: Path) -> ClientCertificate:
     try:
         _ = shown.parsed
     except ValueError:
-        raise UsageError("this is no certificate (PEM)", where=str(file)) from None
+        raise UsageError("this is not a certificate (PEM)", where=str(file)) from None
     return shown
 
 
@@ -73,7 +73,7 @@ def _fingerprints(file: Path) -> tuple[str, ...]:
     try:
         return fingerprints_of(_read(file))
     except ValueError:
-        raise UsageError("these are no certificates (PEM)", where=str(file)) from None
+        raise UsageError("these are not certificates (PEM)", where=str(file)) from None
 
 
 def _read(file: Path) -> bytes:

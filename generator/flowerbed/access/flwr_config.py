@@ -46,14 +46,16 @@ class FlwrConfig:
         that is somebody else's, for a name that flwr would not take, and for a file that cannot be edited.
         """
         if not NAME.fullmatch(name):
-            raise UsageError(f"{name!r} is no name for a connection", remedy="use letters, digits, - and _")
+            raise UsageError(
+                f"{name!r} is not a valid connection name", remedy="use letters, digits, - and _"
+            )
         text = self._read()
         known = _connections(_parsed(text, self.file)).get(name)
         if known == entry:
             return False
         if known is not None and not is_ours(known):
             raise UsageError(
-                f"the connection {name!r} is there already, with another meaning",
+                f"the connection {name!r} already exists with other settings",
                 where=str(self.file),
                 remedy="give another name by --name, or remove it there",
             )
@@ -75,7 +77,7 @@ class FlwrConfig:
         try:
             return file.data.decode()
         except UnicodeDecodeError:
-            raise UsageError("this is no text in UTF-8", where=str(self.file)) from None
+            raise UsageError("this is not UTF-8 text", where=str(self.file)) from None
 
     def _replace(self, before: str, after: str, name: str, entry: Entry | None) -> None:
         old = _connections(_parsed(before, self.file))

@@ -84,9 +84,11 @@ def write(path: Path, name: str, facts: Facts, source: IO[bytes], progress: Prog
 def refuse_taken(path: Path) -> None:
     """Raise UsageError where a backup cannot be written: what is in its way nobody could make again."""
     if not path.parent.is_dir():
-        raise UsageError("there is no such folder", where=str(path.parent), remedy="make it, or give another")
+        raise UsageError(
+            "there is no such directory", where=str(path.parent), remedy="make it, or give another"
+        )
     if path.exists() or path.is_symlink():
-        raise UsageError("this file is there already", where=str(path), remedy="give another by --output")
+        raise UsageError("this file already exists", where=str(path), remedy="give another by --output")
 
 
 def _private(path: str, flags: int) -> int:
@@ -185,7 +187,7 @@ def verify(path: Path) -> Manifest:
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> IO[bytes]:
     content = archive.extractfile(member) if member.isreg() and not member.issparse() else None
     if content is None:
-        raise _no_backup(path, f"{member.name} is no file")
+        raise _no_backup(path, f"{member.name} is not a file")
     return content
 
 
@@ -201,4 +203,4 @@ def _manifest(data: bytes, path: Path) -> Manifest:
 
 
 def _no_backup(path: Path, why: str) -> UsageError:
-    return UsageError(f"this is no whole backup: {why}", where=str(path), remedy="give another one")
+    return UsageError(f"this is not a complete backup: {why}", where=str(path), remedy="give another one")

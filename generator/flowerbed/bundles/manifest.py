@@ -117,7 +117,7 @@ def read_manifest(plan: Plan, folder: Path) -> BundleManifest:
         return BundleManifest()
     if document.plan.name != plan.name:
         raise UsageError(
-            f"this folder holds the bundles of {document.plan.name!r}, not of {plan.name!r}",
+            f"this directory contains the bundles of {document.plan.name!r}, not of {plan.name!r}",
             where=str(folder),
             remedy="give another folder",
         )
@@ -137,7 +137,7 @@ def _check_names(parties: dict[str, PartyEntry], path: Path) -> None:
         wrong = [file for file in party.files if not _is_inside(file, name)]
         if wrong or not is_party(name):
             raise UsageError(
-                f"{printable(wrong[0] if wrong else name)!r} is not a file of a party's own folder",
+                f"{printable(wrong[0] if wrong else name)!r} is not a file of a party's own directory",
                 where=str(path),
                 remedy="Flowerbed did not write this. Remove plan.json, then generate again",
             )

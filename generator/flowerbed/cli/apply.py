@@ -39,7 +39,9 @@ def apply_command(
     party: PartyOption = None,
     timeout: Annotated[
         float,
-        typer.Option("--timeout", min=1, metavar="SECONDS", help="Wait so long until all is ready at most."),
+        typer.Option(
+            "--timeout", min=1, metavar="SECONDS", help="Wait at most this long until everything is ready."
+        ),
     ] = 300.0,
     max_removals: Annotated[
         int,
@@ -47,7 +49,7 @@ def apply_command(
             "--max-removals",
             min=0,
             metavar="NUMBER",
-            help="Unregister so many removed nodes at once, even if they are more than half of all nodes.",
+            help="Unregister at most this many removed nodes at once, even more than half of all nodes.",
         ),
     ] = 0,
     dry_run: Annotated[
@@ -55,11 +57,11 @@ def apply_command(
     ] = False,
     json: JsonOption = False,
 ) -> int:
-    """Bring the declared federation into its clusters, and wait until every node is online.
+    """Install or upgrade the federation in its clusters, and wait until every node is online.
 
-    Generates the bundles, then per party: namespace, Secrets, Helm release. Run it again after any change or
-    interruption: it goes on from where things are, and changes nothing where nothing changed. Exit 1 also if
-    a party's keys or certificates cannot be used; everything else is brought in.
+    Generates the bundles, then installs each party: namespace, Secrets, Helm release. Run it again after any
+    change or interruption: it continues where it stopped, and changes nothing that is up to date. The exit
+    code is also 1 if a party's keys or certificates cannot be used; everything else is installed.
     """
 
     path, plan, parties = selected(file, option, party)
@@ -78,7 +80,7 @@ def apply_command(
         with Progress() as progress:
             found = apply_releases(clusters, timeout=timeout, tell=progress.tell, exposed=exposed)
     except KeyboardInterrupt:
-        narrate("interrupted; what was done stays, and `flowerbed apply` goes on from there")
+        narrate("interrupted; what was done is kept, and `flowerbed apply` continues from there")
         raise
     if json:
         facts = {"troubles": report.troubles, "hand_out": report.hand_out}

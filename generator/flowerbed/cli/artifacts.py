@@ -24,12 +24,13 @@ def artifacts_command(
     connection: ConnectionOption = None,
     user: UserOption = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Also write the files there.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Also write the files to this directory."),
     ] = None,
     records: RecordsOption = None,
     json: JsonOption = False,
 ) -> int:
-    """List the files of a run, and fetch them; 1 if one is damaged or has a refused name."""
+    """List the files of a run, and download them; exit code 1 if one is damaged or has an invalid name."""
     root = records_folder(records, file)
     run = run_id_of(run, root, file, connection, user)
     record = _known(root, run)
@@ -56,7 +57,7 @@ def _known(root: Path, run: str) -> Record | None:
 def _copy(root: Path, record: Record, output: Path) -> None:
 
     if not output.is_dir():
-        raise UsageError("there is no such folder", where=str(output), remedy="make it first")
+        raise UsageError("there is no such directory", where=str(output), remedy="make it first")
     for one in record.artifacts:
         kept = read_file(folder_of(root, record.run.run_id) / one.file, 0o600) if one.file else None
         if kept and hashlib.sha256(kept.data).hexdigest() != one.sha256:

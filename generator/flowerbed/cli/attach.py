@@ -27,9 +27,9 @@ def attach_command(
     follow: FollowFlags,
     kept: RecordFlags,
 ) -> int:
-    """Follow a run that was started before, with its log, and end with its outcome and its record.
+    """Follow a run that was started before: print its log, and exit with its outcome.
 
-    Of a run with a complete record the same is printed from that, without a SuperLink.
+    A run with a complete record is printed from that record, without a SuperLink.
     """
     root = records_folder(kept.records, federation.file)
     where = (federation.file, federation.connection, federation.user)

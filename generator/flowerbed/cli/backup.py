@@ -35,8 +35,8 @@ from flowerbed.plan import Plan
 from flowerbed.project import Project
 
 _TELLING = 2.0  # seconds
-LocalOption = Annotated[bool, typer.Option("--local", help="The local federation.")]
-ClusterOption = Annotated[bool, typer.Option("--cluster", help="The federation on Kubernetes.")]
+LocalOption = Annotated[bool, typer.Option("--local", help="Use the local federation.")]
+ClusterOption = Annotated[bool, typer.Option("--cluster", help="Use the federation on Kubernetes.")]
 
 
 def backup_command(
@@ -45,17 +45,20 @@ def backup_command(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="Default: NAME-TIME.backup.tar.gz in this folder."
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write to this file (default: NAME-TIME.backup.tar.gz in this directory).",
         ),
     ] = None,
     cluster: ClusterOption = False,
     local: LocalOption = False,
     json: JsonOption = False,
 ) -> int:
-    """Copy the SuperLink's state into a file: nodes, runs, their logs and models. Runs go on meanwhile.
+    """Copy the SuperLink's state into a file: nodes, runs, their logs and models. Runs continue.
 
-    Of the local federation while it runs here, otherwise of the one on Kubernetes; --local and --cluster
-    choose. Keys and certificates are not in it: keep a copy of the bundles as well.
+    Backs up the local federation if it runs here, otherwise the one on Kubernetes; --local and --cluster
+    choose. The file does not contain keys and certificates: keep a copy of the bundles as well.
     """
     path, plan = _loaded(file, option, cluster=cluster, local=local)
     target = output or Path(default_name(plan.name, datetime.now(UTC)))
@@ -82,24 +85,24 @@ def restore_command(
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Replace the state without asking.")] = False,
     timeout: Annotated[
         float,
-        typer.Option("--timeout", min=1, metavar="SECONDS", help="Wait so long for the SuperLink at most."),
+        typer.Option("--timeout", min=1, metavar="SECONDS", help="Wait at most this long for the SuperLink."),
     ] = 300.0,
     json: JsonOption = False,
 ) -> int:
-    """Put a backup in the place of the SuperLink's state: say --local or --cluster.
+    """Replace the SuperLink's state with a backup; --local or --cluster is required.
 
-    A SuperLink on Kubernetes is stopped for it and started again; runs that go on end, and nodes come back by
-    themselves. A local federation has to be down. The state that was there stays beside the new one as
+    A SuperLink on Kubernetes is stopped and started again: active runs end, and nodes reconnect by
+    themselves. A local federation must be stopped first. The replaced state is kept as
     state.db.before-restore until the next restore.
     """
     path, plan = _loaded(file, None, cluster=cluster, local=local)
     if not (cluster or local):
-        raise UsageError("which federation is to get it?", remedy="say --cluster or --local")
+        raise UsageError("--cluster or --local is required", remedy="name whose state is replaced")
     manifest = verify(source)
     _refuse_foreign(manifest, plan, source)
     narrate(f"{source}: {_described(manifest)}, taken {manifest.taken}")
     if not yes:
-        _ask(plan, "the local federation" if local else _coordinator(plan, path).where)
+        _ask(plan, "use the local federation" if local else _coordinator(plan, path).where)
     if local:
         restore_local(StateDirectory.of(path, plan.name), source)
         code, next_step = 0, "`flowerbed up` runs it"
@@ -169,7 +172,7 @@ def _ask(plan: Plan, where: str) -> None:
     if not sys.stdin.isatty():
         what = f"the runs and nodes that {plan.name} has now would be replaced"
         raise UsageError(what, where=where, remedy="say --yes if that is meant")
-    question = f"Replace the runs and nodes of {plan.name}, {where}, and end the runs that go on?"
+    question = f"Replace the runs and nodes of {plan.name}, {where}, and end its active runs?"
     typer.confirm(question, abort=True, err=True)
 
 

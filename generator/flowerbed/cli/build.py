@@ -27,12 +27,12 @@ class BuildFlags:
     """What becomes of the images."""
 
     push: bool = switch("push to the repository, and record the digest")
-    dry_run: bool = switch("show lock and Containerfile; build and write nothing")
-    update: bool = switch("choose versions and the base image's digest anew")
-    sign: bool = switch("sign what is pushed, with cosign")
-    cosign: str = flag("OPTIONS", "for `cosign sign`: '--key cosign.key'", default="")
+    dry_run: bool = switch("print the lock and the Containerfile; build and write nothing")
+    update: bool = switch("update the locked versions and the base image's digest")
+    sign: bool = switch("sign pushed images with cosign")
+    cosign: str = flag("OPTIONS", "options for `cosign sign`, such as '--key cosign.key'", default="")
     builder: str = flag(
-        "TEXT", "what builds: buildah, podman or docker (default: the first that is here)", default=""
+        "TEXT", "image builder: buildah, podman or docker (default: the first that is installed)", default=""
     )
 
 
@@ -41,14 +41,21 @@ class ClusterBuildFlags:
     """A build that runs in a cluster."""
 
     PANEL: ClassVar[str] = "In a cluster"
-    in_cluster: bool = switch("build and push by a Job in a cluster")
+    in_cluster: bool = switch("build and push in a Job in a cluster")
     context: str = flag("TEXT", "kubeconfig context (default: the current)", default="")
     namespace: str = flag(
-        "TEXT", "namespace of the level `baseline`", words=("-n", "--namespace"), default=""
+        "TEXT",
+        "namespace of the Job, whose Pod Security level allows `baseline`",
+        words=("-n", "--namespace"),
+        default="",
     )
-    registry_secret: str = flag("TEXT", "secret there: the registry's login, and ca.crt", default="")
-    builder_image: str = flag("TEXT", "an image with buildah", default="")
-    unconfined: bool = switch("no seccomp, no AppArmor; level `privileged`")
+    registry_secret: str = flag(
+        "TEXT",
+        "secret in that namespace with the registry's credentials, and ca.crt if it needs one",
+        default="",
+    )
+    builder_image: str = flag("TEXT", "image of the Job's container, which has buildah", default="")
+    unconfined: bool = switch("run without seccomp and AppArmor, at the Pod Security level `privileged`")
 
     @property
     def given(self) -> bool:
@@ -103,8 +110,8 @@ def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
     if builder:
         raise UsageError("a cluster builds with buildah", remedy="leave --builder out, or --in-cluster")
     if not flags.namespace:
-        remedy = "name one with --namespace; docs/images.md tells how to make it"
-        raise UsageError("a build in a cluster takes a namespace of its own", remedy=remedy)
+        remedy = "name one with --namespace; docs/images.md describes how to create it"
+        raise UsageError("a build in a cluster requires a namespace of its own", remedy=remedy)
     image = flags.builder_image or BUILDER_IMAGE
     try:
         parse_reference(image)
@@ -127,7 +134,7 @@ def _components(plan: Plan, wanted: str | None) -> tuple[Component, ...]:
 
     known = {str(name): name for name in get_args(Component)}
     if wanted and wanted not in known:
-        raise UsageError(f"{wanted} is no component", remedy=f"known are: {', '.join(known)}")
+        raise UsageError(f"{wanted} is not a component", remedy=f"known are: {', '.join(known)}")
     if wanted:
         return (known[wanted],)
     if not plan.images:

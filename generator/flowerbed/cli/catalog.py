@@ -14,11 +14,11 @@ from flowerbed.cli.verbs import CLASS, Verb, VerbGroup, Verbs
 VERBS = {
     "init": (
         "declare",
-        "Write a commented declaration to start from; what is there already stays, without --force.",
+        "Write a commented declaration to start from; an existing file is kept without --force.",
     ),
     "check": (
         "declare",
-        "Check a declaration: one line about the federation, or every problem with its place and remedy.",
+        "Validate a declaration, and report every problem with its position and a remedy.",
     ),
     "schema": (
         "declare",
@@ -30,68 +30,73 @@ VERBS = {
     ),
     "generate": (
         "generate",
-        "Write each party's bundle: keys, certificates, values and instructions; what serves is kept.",
+        "Write each party's bundle: keys, certificates, values and instructions; valid ones are kept.",
     ),
     "build": (
         "build",
         "Build the declared images: packages locked with hashes, tagged by content, built only when changed.",
     ),
     "up": ("local", "Run the declared federation as processes on this machine."),
-    "down": ("local", "Take the local federation down."),
+    "down": ("local", "Stop the local federation."),
     "apply": (
         "apply",
-        "Bring the declared federation into its clusters, and wait until every node is online.",
+        "Install or upgrade the federation in its clusters, and wait until every node is online.",
     ),
     "uninstall": (
         "uninstall",
-        "Remove the federation's Helm releases from its clusters; its state and keys stay without --purge.",
+        "Remove the federation's Helm releases from its clusters; state and keys are kept without --purge.",
     ),
     "diff": ("cluster", "Show what `apply` would change: files of the bundles, and objects in the clusters."),
-    "status": ("cluster", "Show how the federation is; exit 0 if all is well, else 1."),
+    "status": (
+        "cluster",
+        "Show the state of the federation; the exit code is 0 if it is healthy, otherwise 1.",
+    ),
     "doctor": (
         "cluster",
-        "Look for what would keep the federation from running, before and after installing it.",
+        "Check for problems that keep the federation from running, before and after installation.",
     ),
     "backup": (
         "backup",
-        "Copy the SuperLink's state into a file: nodes, runs, their logs and models. Runs go on meanwhile.",
+        "Copy the SuperLink's state into a file: nodes, runs, their logs and models. Runs continue.",
     ),
-    "restore": ("backup", "Put a backup in the place of the SuperLink's state: say --local or --cluster."),
-    "submit": ("submit", "Pack an app, start it, print the run's id, follow it, and end with its outcome."),
+    "restore": ("backup", "Replace the SuperLink's state with a backup; --local or --cluster is required."),
+    "submit": ("submit", "Pack an app, start a run, print its id, follow it, and exit with its outcome."),
     "sweep": (
         "sweep",
         "Submit an app once for each combination of run config values, at most N runs at a time.",
     ),
     "attach": (
         "attach",
-        "Follow a run that was started before, with its log, and end with its outcome and its record.",
+        "Follow a run that was started before: print its log, and exit with its outcome.",
     ),
     "retry": (
         "retry",
-        "Run the app of a recorded run once more, with the settings that it had, and follow it as submit "
-        "does.",
+        "Run the app of a recorded run again with the same settings, and follow it as submit does.",
     ),
-    "logs": ("logs", "Print a run's log; with --follow to its end, which then gives the exit code."),
-    "stop": ("stop", "Stop a run; one that has finished stays as it is, which is no error."),
-    "report": ("report", "Show the rounds of a run and who took part; -o writes them as one HTML file."),
+    "logs": ("logs", "Print a run's log; with --follow until the run ends, whose outcome is the exit code."),
+    "stop": ("stop", "Stop a run; stopping a run that has already finished is not an error."),
+    "report": ("report", "Show the rounds of a run and the nodes that took part; -o writes one HTML file."),
     "artifacts": (
         "artifacts",
-        "List the files of a run, and fetch them; 1 if one is damaged or has a refused name.",
+        "List the files of a run, and download them; exit code 1 if one is damaged or has an invalid name.",
     ),
     "certificates": (
         "certificates",
-        "List every certificate that has not ended, with its state and the days that it has left.",
+        "List every certificate that has not expired, with its state and the days until it does.",
     ),
     "connection": (
         "connection",
-        "Show a user's connection; with --flwr, make the stock flwr command work over it.",
+        "Show a user's connection; with --flwr, let the stock flwr command use it.",
     ),
     "runs": ("runs_group", "List the runs, newest first, or compare some of them."),
     "rotate": (
         "rotate",
-        "Replace a certificate, the CA or node keys, in the bundles; `flowerbed apply` brings them out.",
+        "Replace a certificate, the CA or node keys in the bundles; `flowerbed apply` installs them.",
     ),
-    "revoke": ("rotate", "Shut a tenant, a node or a user out for good; `flowerbed apply` makes it so."),
+    "revoke": (
+        "rotate",
+        "Permanently revoke a tenant, a node or a user; `flowerbed apply` puts it into effect.",
+    ),
 }
 
 

@@ -21,10 +21,10 @@ from flowerbed.project import Project
 def certificates_command(
     file: FileArgument = None, option: FileOption = None, json: JsonOption = False
 ) -> int:
-    """List every certificate that has not ended, with its state and the days that it has left.
+    """List every certificate that has not expired, with its state and the days until it does.
 
-    Those at hand come first, then earlier ones, of which copies may exist. Exit 1 if one at hand cannot be
-    used.
+    Certificates in the bundles come first, then earlier ones, of which copies may exist. The exit code is 1
+    if one in the bundles cannot be used.
     """
     path = declaration_file(file, option)
     plan = load_plan(path)

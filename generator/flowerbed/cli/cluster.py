@@ -42,8 +42,8 @@ def diff_command(
 ) -> int:
     """Show what `apply` would change: files of the bundles, and objects in the clusters.
 
-    Ends with 0 when nothing would change, 1 when something would, 2 or 3 when that cannot be told. No data of
-    a Secret is ever shown.
+    The exit code is 0 when nothing would change, 1 when something would, and 2 or 3 when that cannot be
+    determined. The data of Secrets is never shown.
     """
 
     path, plan, _ = selected(file, option, party)
@@ -73,16 +73,19 @@ def status_command(
     file: FileArgument = None,
     option: FileOption = None,
     cluster: Annotated[
-        bool, typer.Option("--cluster", help="The federation on Kubernetes, whatever runs here.")
+        bool,
+        typer.Option("--cluster", help="Use the federation on Kubernetes, even if a local one is running."),
     ] = False,
-    local: Annotated[bool, typer.Option("--local", help="The local federation, running or not.")] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="Use the local federation, even if it is not running.")
+    ] = False,
     party: PartyOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Show how the federation is; exit 0 if all is well, else 1.
+    """Show the state of the federation; the exit code is 0 if it is healthy, otherwise 1.
 
-    The local one (`flowerbed up`) while it runs here, otherwise the one on Kubernetes (`flowerbed apply`);
-    --local and --cluster choose. The first line says which.
+    Shows the local federation (`flowerbed up`) if it runs here, otherwise the one on Kubernetes (`flowerbed
+    apply`); --local and --cluster choose. The first line says which.
     """
     if cluster and local:
         raise typer.BadParameter("--cluster and --local exclude each other")
@@ -122,9 +125,9 @@ def doctor_command(
     party: PartyOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Look for what would keep the federation from running, before and after installing it.
+    """Check for problems that keep the federation from running, before and after installation.
 
-    Ends with 0 if there is no problem, else 1; warnings do not count.
+    The exit code is 0 if there is no problem, otherwise 1; warnings do not count.
     """
 
     path, plan, parties = selected(file, option, party)

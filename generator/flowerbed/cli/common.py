@@ -17,11 +17,15 @@ DEFAULT_FILE = Path("federation.yaml")
 
 FileArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="[FILE]", help="The declaration (default: federation.yaml in this folder)."),
+    typer.Argument(
+        metavar="[FILE]", help="Path of the declaration (default: federation.yaml in this directory)."
+    ),
 ]
 FileOption = Annotated[
     Path | None,
-    typer.Option("-f", "--file", help="The declaration (default: federation.yaml in this folder)."),
+    typer.Option(
+        "-f", "--file", help="Path of the declaration (default: federation.yaml in this directory)."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 

@@ -43,26 +43,28 @@ def compare_command(
     federation: FederationFlags,
     filters: RunFilters,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=2, metavar="N", help="Compare N runs at most; default: all.")
+        int | None, typer.Option("--limit", min=2, metavar="N", help="Compare at most N runs (default: all).")
     ] = None,
     recorded: RecordedOption = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE.html", help="Also write a page with overlaid curves."),
+        typer.Option(
+            "-o", "--output", metavar="FILE.html", help="Also write an HTML page with overlaid curves."
+        ),
     ] = None,
     records: RecordsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare runs: what they are, how their run configs differ, what they reached.
+    """Compare runs: their apps, the differences of their run configs, and their figures.
 
     Name the runs, or choose them with the filters of `flowerbed runs`. The first table has a line for each
-    run; up to 8 runs follow in every detail. Curves and tables by round show the first 8, by --sort.
+    run; up to 8 runs are shown in detail. Curves and tables by round show the first 8, by --sort.
     """
     chosen, root = wanted_runs(filters, limit), records_folder(records, federation.file)
     where = (federation.file, federation.connection, federation.user)
     if wanted and (filters.choose or limit):
         raise UsageError(
-            "runs are named, and filters given", remedy="give one of the two, with --sort or not"
+            "both RUNs and filters are given", remedy="use one of the two, with or without --sort"
         )
     if wanted:
         named = list(dict.fromkeys(run_id_of(one, root, *where) for one in wanted))

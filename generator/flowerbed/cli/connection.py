@@ -54,25 +54,33 @@ def connection_command(
     context: typer.Context,
     user: Annotated[
         str | None,
-        typer.Argument(metavar="[USER]", help="A declared user (default: the first who may submit)."),
+        typer.Argument(metavar="[USER]", help="Declared user (default: the first submitter)."),
     ] = None,
     file: FileOption = None,
     connection: ConnectionOption = None,
     flwr: Annotated[
         bool,
-        typer.Option("--flwr", help="Make the stock flwr command work: until Ctrl-C, or for -- COMMAND."),
+        typer.Option(
+            "--flwr", help="Let the stock flwr command use the connection: until Ctrl-C, or for -- COMMAND."
+        ),
     ] = False,
     name: Annotated[
         str | None,
-        typer.Option("--name", metavar="NAME", help="flwr's name for it (default: the federation's)."),
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="Name of the connection in flwr's configuration (default: the federation's name).",
+        ),
     ] = None,
     port: Annotated[
         int,
-        typer.Option("--port", min=0, max=65535, metavar="N", help="Of the local proxy (default: any free)."),
+        typer.Option(
+            "--port", min=0, max=65535, metavar="N", help="Port of the local proxy (default: any free port)."
+        ),
     ] = 0,
     json: JsonOption = False,
 ) -> int:
-    """Show a user's connection; with --flwr, make the stock flwr command work over it."""
+    """Show a user's connection; with --flwr, let the stock flwr command use it."""
     command = context.meta.get(_COMMAND)
     if command is not None and not (flwr and command):
         raise UsageError(

@@ -26,11 +26,11 @@ from flowerbed.errors import DeclarationError
 from flowerbed.flower import app_helper
 from flowerbed.plan import Endpoint, Plan
 
-ForceOption = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 
 
 def init_command(file: FileArgument = None, force: ForceOption = False) -> None:
-    """Write a commented declaration to start from; what is there already stays, without --force."""
+    """Write a commented declaration to start from; an existing file is kept without --force."""
     path = declaration_file(file)
     write_starter(path, force=force)
     say(str(path))
@@ -38,7 +38,7 @@ def init_command(file: FileArgument = None, force: ForceOption = False) -> None:
 
 
 def check_command(file: FileArgument = None, option: FileOption = None, json: JsonOption = False) -> None:
-    """Check a declaration: one line about the federation, or every problem with its place and remedy.
+    """Validate a declaration, and report every problem with its position and a remedy.
 
     With --json: the plan, or {"file", "problems": [{line, column, key_path, message, remedy}]}.
     """

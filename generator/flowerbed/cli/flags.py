@@ -26,12 +26,14 @@ class FederationFlags:
 
     file: Path | None = flag(
         "PATH",
-        "the declaration (default: federation.yaml in this folder)",
+        "path of the declaration (default: federation.yaml in this directory)",
         words=("-f", "--file"),
         kind=Path,
     )
-    connection: Path | None = flag("FILE", "the connection.toml of a federation elsewhere", kind=Path)
-    user: str | None = flag("NAME", "as which declared user (local federation only)")
+    connection: Path | None = flag(
+        "FILE", "path of the connection.toml of a federation that runs elsewhere", kind=Path
+    )
+    user: str | None = flag("NAME", "connect as this declared user (local federation only)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +45,11 @@ class WhereFlags(ConnectionFlags, FederationFlags):
 class LocalFlags:
     """A federation on this machine for one command."""
 
-    local: bool = switch("run it on this machine, without any declared federation")
-    nodes: int = flag("N", "with --local: that many SuperNodes, 64 at most", kind=int, default=2)
+    local: bool = switch("run it on this machine, without a declared federation")
+    nodes: int = flag("N", "with --local: number of SuperNodes, at most 64", kind=int, default=2)
     packages: tuple[str, ...] = flag(
         "WHAT",
-        "with --local: a requirements.txt, or a package, for the app; repeatable",
+        "with --local: a requirements.txt or a package that the app needs; repeatable",
         words=("--with",),
         repeatable=True,
     )
@@ -58,7 +60,7 @@ class RecordFlags:
     """Where runs are recorded, and how they are shown."""
 
     records: Path | None = flag("DIR", "where runs are recorded (default: runs/ beside -f)", kind=Path)
-    plain: bool = switch("plain lines on a terminal, too: no table of rounds")
+    plain: bool = switch("print plain lines instead of the table of rounds")
 
 
 def flat(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -32,12 +32,12 @@ OutputOption = Annotated[
     typer.Option(
         "-o",
         "--output",
-        help="Folder for the bundles, each in NAME (default: bundles beside the declaration).",
+        help="Write the bundles to NAME in this directory (default: bundles beside the declaration).",
     ),
 ]
 PruneOption = Annotated[
     bool,
-    typer.Option("--prune", help="Remove bundles of parties that are declared no longer, with their keys."),
+    typer.Option("--prune", help="Remove bundles of parties that are no longer declared, with their keys."),
 ]
 
 
@@ -48,11 +48,11 @@ def generate_command(
     prune: PruneOption = False,
     json: JsonOption = False,
 ) -> int:
-    """Write each party's bundle: keys, certificates, values and instructions; what serves is kept.
+    """Write each party's bundle: keys, certificates, values and instructions; valid ones are kept.
 
-    Certificates of the gateway and of users are renewed in the last third of their life. Exit 1 if a party's
-    keys or certificates cannot be used; everything else is written. With --json: the names of all files, by
-    what happened to them.
+    Certificates of the gateway and of users are renewed in the last third of their lifetime. The exit code is
+    1 if a party's keys or certificates cannot be used; everything else is written. With --json: the names of
+    all files, grouped by what happened to them.
     """
     path = declaration_file(file, option)
     plan = load_plan(path)

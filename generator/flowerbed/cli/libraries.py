@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from flowerbed import declaration
 from flowerbed.cli.common import declaration_file, narrate
 from flowerbed.cli.flags import FederationFlags, LocalFlags
-from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError
 from flowerbed.flower.app.requirements import Libraries, declared_images, this_python
-from flowerbed.images.environment import provided
-from flowerbed.local.throwaway import locked
 
 
 def with_packages(packages: Sequence[str]) -> Libraries:
     """Return what apps have beside Flower with `--with`; the environment is made. Raises FlowerbedError."""
+    from flowerbed.local.throwaway import locked  # a run elsewhere starts nothing here
+
     return replace(declared_images(locked(packages, narrate)), where="--with gives")
 
 
@@ -32,9 +32,11 @@ def libraries_of(where: FederationFlags, machine: LocalFlags) -> Libraries | Non
     if elsewhere and not where.file:
         return None
 
+    from flowerbed.images.environment import provided  # a run elsewhere reads no declaration
+
     try:
-        declaration = declaration_file(where.file)
-        locked = provided(load_plan(declaration), declaration)
+        path = declaration_file(where.file)
+        locked = provided(declaration.load_plan(path), path)
     except FlowerbedError:  # a wrong declaration is told by whoever needs it
         return None
     if locked:

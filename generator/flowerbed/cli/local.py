@@ -30,13 +30,15 @@ def up_command(
     file: FileArgument = None,
     option: FileOption = None,
     detach: Annotated[
-        bool, typer.Option("--detach", help="End when all nodes are online; it goes on.")
+        bool,
+        typer.Option("--detach", help="Return once all nodes are online; keep running in the background."),
     ] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=1, metavar="SECONDS", help="Wait so long for the nodes at most.")
+        float,
+        typer.Option("--timeout", min=1, metavar="SECONDS", help="Wait at most this long for the nodes."),
     ] = 120.0,
     no_gateway: Annotated[
-        bool, typer.Option("--no-gateway", help="Do without HAProxy: no users, no roles.")
+        bool, typer.Option("--no-gateway", help="Run without HAProxy: no users, no roles.")
     ] = False,
     json: JsonOption = False,
 ) -> int:
@@ -57,7 +59,7 @@ def up_command(
 
 
 def down_command(file: FileArgument = None, option: FileOption = None) -> int:
-    """Take the local federation down."""
+    """Stop the local federation."""
     path = declaration_file(file, option)
     ended = down_all(path)
     nothing = (

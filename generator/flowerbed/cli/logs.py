@@ -23,13 +23,15 @@ def logs_command(
     file: FileOption = None,
     connection: ConnectionOption = None,
     user: UserOption = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Read on until the run ends.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="With the lines that carry the app's files.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Follow the log until the run ends.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Include the lines that contain the app's files.")
+    ] = False,
     records: RecordsOption = None,
 ) -> int:
-    """Print a run's log; with --follow to its end, which then gives the exit code.
+    """Print a run's log; with --follow until the run ends, whose outcome is the exit code.
 
-    A run with a complete record needs no SuperLink; a record that was left incomplete is completed.
+    A run with a complete record needs no SuperLink; an incomplete record is completed.
     """
 
     def show(text: str) -> None:

@@ -45,7 +45,7 @@ def root(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show a traceback on failure.")] = False,
 ) -> None:
-    """Deploy and run Flower federations: one declaration, real TLS, real node identities, honest outcomes."""
+    """Deploy and run Flower federations on Kubernetes, or as processes on this machine."""
     if verbose:
         os.environ["FLOWERBED_VERBOSE"] = "1"
 

@@ -13,10 +13,9 @@ from flowerbed.cli.common import declaration_file, narrate
 from flowerbed.errors import FlowerbedError
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.labels import Labels
-from flowerbed.flower.recording import submission
 from flowerbed.flower.text import printable
 from flowerbed.project import Project
-from flowerbed.runs.records import ARTIFACTS, begin, capture, folder_of, load
+from flowerbed.runs import records
 
 if TYPE_CHECKING:
     from flowerbed.flower.app.app import App
@@ -30,9 +29,9 @@ RecordsOption = Annotated[
 ]
 
 
-def records_folder(records: Path | None, file: Path | None) -> Path:
+def records_folder(directory: Path | None, file: Path | None) -> Path:
     """Return the folder of all records: the one named, else `runs` beside the declaration or here."""
-    return records or Project(declaration_file(file)).records
+    return directory or Project(declaration_file(file)).records
 
 
 class Keeper:
@@ -51,12 +50,11 @@ class Keeper:
     def started(self, run_id: int, app: App, source: Source, overrides: dict[str, Scalar]) -> None:
         """Write what is known when the run's id is."""
         took = time.monotonic() - self._began
-        made = submission(
-            app, source, overrides, took, self._labels or Labels(), ["flowerbed", *sys.argv[1:]]
-        )
+        command = ["flowerbed", *sys.argv[1:]]
+        made = records.submission(app, source, overrides, took, self._labels or Labels(), command)
         self._run_id = str(run_id)
         try:
-            begin(self._connection, run_id, self._root, made)
+            records.begin(self._connection, run_id, self._root, made)
         except FlowerbedError as error:
             narrate(f"warning: no record of the run: {error}")
 
@@ -65,23 +63,23 @@ class Keeper:
         if not self._run_id:
             return
         try:
-            record = capture(self._connection, self._run_id, self._root) if ask else None
-            record = record or load(self._root, self._run_id)
+            record = records.capture(self._connection, self._run_id, self._root) if ask else None
+            record = record or records.load(self._root, self._run_id)
         except FlowerbedError as error:
             narrate(f"warning: the record is not complete: {error}")
             return
         if record:
             rest = "" if record.complete else f" (`flowerbed attach {self._run_id}` completes it)"
-            folder = folder_of(self._root, self._run_id)
+            folder = records.folder_of(self._root, self._run_id)
             narrate(f"record: {folder}{rest}")
             if given := [printable(one.name) for one in record.artifacts if one.file]:
                 more = f" and {len(given) - NAMED} more" if len(given) > NAMED else ""
-                narrate(f"files: {', '.join(given[:NAMED])}{more} in {folder / ARTIFACTS}")
+                narrate(f"files: {', '.join(given[:NAMED])}{more} in {folder / records.ARTIFACTS}")
 
     def resume(self) -> None:
         """Complete a record that was left incomplete; where none was begun, begin none."""
         try:
-            record = load(self._root, self._run_id)
+            record = records.load(self._root, self._run_id)
         except FlowerbedError as error:
             narrate(f"warning: {error}")
             return

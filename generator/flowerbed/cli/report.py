@@ -25,14 +25,14 @@ def report_command(
     user: UserOption = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE.html", help="Also write a page with curves."),
+        typer.Option("-o", "--output", metavar="FILE.html", help="Also write an HTML page with curves."),
     ] = None,
     records: RecordsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the rounds of a run and who took part; -o writes them as one HTML file.
+    """Show the rounds of a run and the nodes that took part; -o writes one HTML file.
 
-    A run with a complete record needs no SuperLink; the record of another is written on the way.
+    A run with a complete record needs no SuperLink; otherwise the record is completed first.
     """
     root = records_folder(records, file)
     found, log = recorded(

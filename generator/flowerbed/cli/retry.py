@@ -21,11 +21,11 @@ from flowerbed.runs.records.again import again
 class RetryFlags:
     """What is another than in the run before."""
 
-    resume: bool = switch("begin with the files that the run left in the ServerApp's working folder")
+    resume: bool = switch("start with the files that the run left in the ServerApp's working directory")
     settings: tuple[str, ...] = flag(
         "KEY=VALUE", "override run config; repeatable", words=("--set",), repeatable=True
     )
-    detach: bool = switch("end when the run is started")
+    detach: bool = switch("return once the run has started")
 
 
 def retry_command(
@@ -38,15 +38,15 @@ def retry_command(
     machine: LocalFlags,
     kept: RecordFlags,
 ) -> int:
-    """Run the app of a recorded run once more, with the settings that it had, and follow it as submit does.
+    """Run the app of a recorded run again with the same settings, and follow it as submit does.
 
-    The record has the app as it was sent, so later changes of its folder do not count.
+    The record contains the app as it was sent, so later changes of its directory have no effect.
     """
     root = records_folder(kept.records, None if machine.local else where.file)
     run_id = run_id_of(run, root, where.file, where.connection, where.user)
     before = again(root, run_id, resume=change.resume)
     for lost in before.missing:
-        narrate(f"warning: {printable(lost)} of run {run_id} is not in its record, and does not come along")
+        narrate(f"warning: {printable(lost)} of run {run_id} is not in its record and is left out")
     if change.resume:
         named = ", ".join(map(printable, before.files)) or "none"
         narrate(f"files of run {run_id}: {named}")

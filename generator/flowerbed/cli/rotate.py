@@ -33,10 +33,11 @@ from flowerbed.project import Project
 
 rotate_command = Verbs(
     no_args_is_help=True,
-    help="Replace a certificate, the CA or node keys, in the bundles; `flowerbed apply` brings them out.",
+    help="Replace a certificate, the CA or node keys in the bundles; `flowerbed apply` installs them.",
 )
 revoke_command = Verbs(
-    no_args_is_help=True, help="Shut a tenant, a node or a user out for good; `flowerbed apply` makes it so."
+    no_args_is_help=True,
+    help="Permanently revoke a tenant, a node or a user; `flowerbed apply` puts it into effect.",
 )
 
 NODES = "NODE is `north/0` or the node's full name, `hospitals-north-0`."
@@ -45,21 +46,24 @@ NODES = "NODE is `north/0` or the node's full name, `hospitals-north-0`."
 @rotate_command.command("certificate")
 def rotate_certificate(
     file: FileOption = None,
-    user: Annotated[str | None, typer.Option("--user", help="Of this user.")] = None,
-    server: Annotated[bool, typer.Option("--server", help="Of the gateway.")] = False,
+    user: Annotated[str | None, typer.Option("--user", help="Rotate the certificate of this user.")] = None,
+    server: Annotated[bool, typer.Option("--server", help="Rotate the certificate of the gateway.")] = False,
     revoke_old: Annotated[
-        bool, typer.Option("--revoke-old", help="End a user's last one now, instead of letting it run out.")
+        bool,
+        typer.Option(
+            "--revoke-old", help="Revoke the user's previous certificate instead of letting it expire."
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Make a new certificate for the gateway or for a user.
+    """Issue a new certificate for the gateway or for a user.
 
-    The gateway takes its own by a reload: runs go on. A user's last one goes on as well, until its end or
-    --revoke-old.
+    The gateway reloads its certificate while runs continue. A user's previous certificate remains valid
+    until it expires, or until --revoke-old.
     """
 
     if bool(user) == server or (revoke_old and server):
-        raise typer.BadParameter("say --server, or --user NAME (with --revoke-old, if the last one must end)")
+        raise typer.BadParameter("--server or --user NAME is required; --revoke-old is for --user")
     plan, folder = _loaded(file)
     if plan.insecure or (server and plan.superlink.tls.source != "generated"):
         raise UsageError("that certificate is not made here", where=plan.name)
@@ -81,14 +85,14 @@ def rotate_certificate(
 def rotate_ca(
     file: FileOption = None,
     distributed: Annotated[
-        bool, typer.Option("--distributed", help="Every party runs with what the last step gave it.")
+        bool, typer.Option("--distributed", help="Confirm that every party has installed the previous step.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Replace the CA, in three steps: run it three times, with `flowerbed apply` after each.
 
-    1: everybody trusts the old and a new one. 2: the new one signs. 3: the old one is dropped. Steps 2 and 3
-    would shut out whoever did not get the step before, so they want --distributed.
+    Step 1: every party trusts the old and a new CA. Step 2: the new CA signs. Step 3: the old CA is removed.
+    Steps 2 and 3 would lock out a party that has not installed the previous step: they need --distributed.
     """
 
     plan, folder = _loaded(file)
@@ -104,7 +108,7 @@ def rotate_key(
     file: FileOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Give nodes new keys. Each is out for seconds while it restarts; its last key never counts again."""
+    """Give nodes new keys. Each node restarts, offline for seconds; its old key is never accepted again."""
 
     plan, folder = _loaded(file)
     tenant, nodes = _nodes(plan, target)
@@ -125,7 +129,7 @@ def revoke_tenant(
     file: FileOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Shut all nodes of a tenant out. Their keys never count again: `rotate key` is the way back."""
+    """Revoke all nodes of a tenant. Their keys are never accepted again: `rotate key` readmits them."""
     plan, folder = _loaded(file)
     if "/" in name:
         raise UsageError(
@@ -141,7 +145,7 @@ def revoke_node(
     file: FileOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Shut one node out. Its key never counts again: `rotate key` is the way back."""
+    """Revoke one node. Its key is never accepted again: `rotate key` readmits it."""
     plan, folder = _loaded(file)
     if "/" not in name:
         owner = next((each for each in plan.tenants if any(node.name == name for node in each.nodes)), None)
@@ -157,7 +161,7 @@ def revoke_node(
 def revoke_user(
     name: Annotated[str, typer.Argument(metavar="USER")], file: FileOption = None, json: JsonOption = False
 ) -> None:
-    """Shut a user out. The certificate never counts again: `rotate certificate --user` makes another."""
+    """Revoke a user. The certificate is never accepted again: `rotate certificate --user` issues another."""
 
     plan, folder = _loaded(file)
     if name not in {user.name for user in plan.users}:

@@ -43,16 +43,16 @@ class RunFilters:
     """Which runs."""
 
     status: tuple[Outcome, ...] = flag(
-        "", "only runs with this one; repeatable", kind=Outcome, repeatable=True
+        "", "only runs with this status; repeatable", kind=Outcome, repeatable=True
     )
     app: str = flag("NAME", "only runs of this app: NAME or PUBLISHER/NAME", default="")
     since: str | None = flag("TIME", "submitted since: 90m, 2h, 3d, 2w, or 2026-01-31[T08:00]")
     where: tuple[str, ...] = flag(
         "CONDITION",
-        "only runs for which it holds: name=sweep-*, tag=paper, lr=0.1, loss<0.5; repeatable",
+        "only runs that match: name=sweep-*, tag=paper, lr=0.1, loss<0.5; repeatable",
         repeatable=True,
     )
-    sort: str | None = flag("KEY[:max]", "sort by it, the smallest first: loss, accuracy:max, lr")
+    sort: str | None = flag("KEY[:max]", "sort by this key, the smallest first: loss, accuracy:max, lr")
 
     @property
     def choose(self) -> bool:
@@ -60,7 +60,9 @@ class RunFilters:
         return any([self.status, self.app, self.since, self.where])
 
 
-RecordedOption = Annotated[bool, typer.Option("--recorded", help="Use the records alone; ask no SuperLink.")]
+RecordedOption = Annotated[
+    bool, typer.Option("--recorded", help="Use only the records; do not query the SuperLink.")
+]
 runs_command = Verbs(
     invoke_without_command=True, help="List the runs, newest first, or compare some of them."
 )
@@ -73,7 +75,9 @@ def list_them(
     *,
     federation: FederationFlags,
     filters: RunFilters,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show so many at most.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, metavar="N", help="Show at most this many runs.")
+    ] = 20,
     recorded: RecordedOption = False,
     records: RecordsOption = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with all run config and figures.")] = False,
@@ -140,4 +144,6 @@ def moment_of(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        raise UsageError(f"{text!r} is no time", remedy="write 90m, 2h, 3d, 2w or 2026-01-31T08:00") from None
+        raise UsageError(
+            f"{text!r} is not a time", remedy="write 90m, 2h, 3d, 2w or 2026-01-31T08:00"
+        ) from None

@@ -9,33 +9,32 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.cli.common import (
-    DEFAULT_FILE,
-    declaration_file,
-    narrate,
-)
+from flowerbed import declaration, local
+from flowerbed.cli.common import DEFAULT_FILE, declaration_file, narrate
 from flowerbed.cli.records import records_folder
-from flowerbed.declaration import load_plan
 from flowerbed.errors import LocalError, UnreachableError, UsageError
 from flowerbed.flower.connection import Connection
-from flowerbed.local import StateDirectory
-from flowerbed.runs.records.selecting import candidates, run_of
+from flowerbed.runs import records
 
 ConnectionOption = Annotated[
     Path | None,
-    typer.Option("--connection", metavar="FILE", help="The connection.toml of a federation elsewhere."),
+    typer.Option(
+        "--connection",
+        metavar="FILE",
+        help="Path of the connection.toml of a federation that runs elsewhere.",
+    ),
 ]
 COMPLETIONS = 50  # that a shell is given for a RUN
 UserOption = Annotated[
     str | None,
-    typer.Option("--user", metavar="NAME", help="As which declared user (local federation only)."),
+    typer.Option("--user", metavar="NAME", help="Connect as this declared user (local federation only)."),
 ]
 
 
 def _recorded(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the RUN arguments that begin so, from the records alone: a shell waits for them."""
     given = context.params
-    found = candidates(records_folder(given.get("records"), given.get("file")))
+    found = records.candidates(records_folder(given.get("records"), given.get("file")))
     words = [("latest", str(found[0]))] if found else []
     words += [(one.name, str(one)) for one in found if one.name]
     words += [(one.run_id, str(one)) for one in found]
@@ -62,7 +61,7 @@ def run_id_of(
 
     Raises UsageError, and where the SuperLink has to be asked what `find_connection` does.
     """
-    found = run_of(run, root, connector(file, connection, user), everywhere=everywhere)
+    found = records.run_of(run, root, connector(file, connection, user), everywhere=everywhere)
     if found != run:
         narrate(f"run {found} ({run})")
     return found
@@ -105,9 +104,8 @@ def connection_reader(
 
 def _local_connection(file: Path | None, user: str | None) -> Path:
     """Return the connection file of the declared federation that runs on this machine."""
-
-    declaration = declaration_file(file)
-    directory = StateDirectory.of(declaration, load_plan(declaration).name)
+    path = declaration_file(file)
+    directory = local.StateDirectory.of(path, declaration.load_plan(path).name)
     try:
         return directory.connection_file(user)
     except LocalError as error:

@@ -18,7 +18,7 @@ def stop_command(
     records: RecordsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Stop a run; one that has finished stays as it is, which is no error."""
+    """Stop a run; stopping a run that has already finished is not an error."""
     root = records_folder(records, file)
     run = run_id_of(run, root, file, connection, user, everywhere=True)
     if kept := ended(root, run):

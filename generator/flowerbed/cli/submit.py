@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from flowerbed import runs
 from flowerbed.cli.common import DEFAULT_FILE, narrate
 from flowerbed.cli.flags import FederationFlags, LocalFlags, RecordFlags, WhereFlags
 from flowerbed.cli.libraries import libraries_of
@@ -24,8 +25,6 @@ from flowerbed.flower.runs import INTERRUPTED, UNREACHABLE
 from flowerbed.flower.source.options import APP_HELP, SourceFlags
 from flowerbed.flower.submission import Reload, Reporting, SubmitOptions, checked_first, dry_run
 from flowerbed.local.node_logs import client_errors
-from flowerbed.local.throwaway import throwaway
-from flowerbed.runs.control import load_connection
 from flowerbed.runs.live.terminal import watcher
 
 GOES_ON = "`flowerbed stop RUN` stops it, `flowerbed attach RUN` follows it again"
@@ -45,7 +44,7 @@ def submit_command(
     machine: LocalFlags,
     kept: RecordFlags,
 ) -> int:
-    """Pack an app, start it, print the run's id, follow it, and end with its outcome."""
+    """Pack an app, start a run, print its id, follow it, and exit with its outcome."""
     called = labels.labels()
     what = SubmitOptions(
         app=source.request(app, start.config, start.settings),
@@ -92,6 +91,7 @@ def _submit_locally(
     machine: LocalFlags,
     kept: RecordFlags,
 ) -> int:
+    from flowerbed.local.throwaway import throwaway  # a run elsewhere starts nothing here
 
     refuse_federation(where, "run", detach=what.detach)
     # A run on a federation that ends with this command cannot go on.
@@ -99,7 +99,7 @@ def _submit_locally(
 
     def run(checked: SubmitOptions) -> int:
         with throwaway(machine.nodes, narrate, wait=False, packages=machine.packages) as federation:
-            connection = load_connection(federation.connection())
+            connection = runs.load_connection(federation.connection())
             keeper = Keeper(connection, records_folder(kept.records, None), labels=labels)
             return _recorded(keeper, connection, checked, how, reporting, None)
 

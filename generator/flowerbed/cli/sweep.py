@@ -45,20 +45,22 @@ class SweepFlags:
         repeatable=True,
     )
     config: Path | None = flag("FILE", "TOML file that overrides run config", kind=Path)
-    parallel: int = flag("N", "have N unfinished runs at most", kind=int, default=1, least=1)
-    best: str | None = flag("KEY[:max]", "name the run whose figure is the smallest, or largest")
-    max_runs: int = flag("N", "allow N runs", kind=int, default=1000, least=1)
-    timeout: str | None = flag("TIME", "stop a run that runs longer: 90s, 10m, 2h")
+    parallel: int = flag("N", "have at most N unfinished runs at a time", kind=int, default=1, least=1)
+    best: str | None = flag(
+        "KEY[:max]", "report the run whose figure is the smallest, or with :max the largest"
+    )
+    max_runs: int = flag("N", "refuse a sweep of more than N runs", kind=int, default=1000, least=1)
+    timeout: str | None = flag("TIME", "stop a run that takes longer: 90s, 10m, 2h")
     unreachable_timeout: str = shared(FollowFlags, "unreachable_timeout")
     on_interrupt: Literal["ask", "leave", "stop"] = shared(FollowFlags, "on_interrupt")
     min_replies: str | None = shared(FollowFlags, "min_replies")
     require_all_replies: bool = shared(FollowFlags, "require_all_replies")
     json: bool = switch("print one JSON document on stdout")
-    name: str | None = flag("NAME", "the sweep's name, its runs' tag; default: the app's")
+    name: str | None = flag("NAME", "name of the sweep, and tag of its runs (default: the app's name)")
     tags: tuple[str, ...] = shared(LabelFlags, "tags")
     note: str | None = shared(LabelFlags, "note")
-    retry: bool = switch("also run again what ended, and did not complete")
-    restart: bool = switch("begin the sweep anew, finished runs included")
+    retry: bool = switch("also repeat runs that ended without completing")
+    restart: bool = switch("start the sweep from the beginning, including finished runs")
 
     def limits(self) -> Limits:
         """Return how the runs are worked off. Raises UsageError."""

@@ -86,7 +86,7 @@ def _interrupted(
     ids = ", ".join(point.run_id for point in going)
     asked = how == "ask" and signal.SIGTERM not in why.args and sys.stdin.isatty() and sys.stderr.isatty()
     if asked and going:
-        narrate(f"stop {ids}? y stops them, anything else lets them go on")
+        narrate(f"stop {ids}? y stops them, anything else lets them continue")
         with contextlib.suppress(KeyboardInterrupt):
             how = "stop" if sys.stdin.readline().strip().lower() in {"y", "yes"} else "leave"
     if how == "stop":
@@ -100,7 +100,7 @@ def _interrupted(
                 given_up(root, point)
     left = queue.going
     if left:
-        narrate(f"interrupted; these runs go on: {', '.join(point.run_id for point in left)}")
+        narrate(f"interrupted; these runs continue: {', '.join(point.run_id for point in left)}")
     else:
         narrate(f"interrupted; {f'stopped: {ids}' if ids else 'no run is under way'}")
     narrate(f"  the same command resumes {state.name}, with {len(queue.waiting)} runs to start")

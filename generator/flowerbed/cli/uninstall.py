@@ -48,10 +48,10 @@ def uninstall_command(
     ] = False,
     json: JsonOption = False,
 ) -> int:
-    """Remove the federation's Helm releases from its clusters; its state and keys stay without --purge.
+    """Remove the federation's Helm releases from its clusters; state and keys are kept without --purge.
 
-    Tenants go first, then the coordinator; runs that are going on end. A release that is not installed is no
-    error. At the end it prints what stays and the commands that delete it. Keys and bundles on this machine
+    Removes the tenants first, then the coordinator; active runs end. A release that is not installed is not
+    an error. Prints at the end what is left and the commands that delete it. Keys and bundles on this machine
     are never deleted: `flowerbed apply` installs the federation again.
     """
 
@@ -69,7 +69,7 @@ def uninstall_command(
                 clusters, purge=purge, timeout=timeout, tell=progress.tell, issued=issued
             )
     except KeyboardInterrupt:
-        narrate("interrupted; what was removed stays so, and `flowerbed uninstall` goes on from there")
+        narrate("interrupted; what was removed stays removed, and `flowerbed uninstall` continues from there")
         raise
     code = exit_code(found)
     if json:

@@ -62,7 +62,7 @@ def parties(plan: Plan, bundles: Path, names: Sequence[str] = ()) -> tuple[Party
     for name in names:
         if name not in known:
             raise UsageError(
-                f"{name!r} is no party of {plan.name}", remedy=f"a party is one of: {', '.join(known)}"
+                f"{name!r} is not a party of {plan.name}", remedy=f"a party is one of: {', '.join(known)}"
             )
     return tuple(party for party in every if not names or party.name in names)
 

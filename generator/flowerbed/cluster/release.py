@@ -134,7 +134,7 @@ def printing_runner(
             cluster.check_output(command, timeout=timeout)
         except FlowerbedError as error:
             if not error.remedy:
-                error.remedy = f"put it right and run `flowerbed {verb}` again: it goes on from here"
+                error.remedy = f"put it right and run `flowerbed {verb}` again: it continues from here"
             raise
 
     return run

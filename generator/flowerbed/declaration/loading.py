@@ -83,7 +83,7 @@ def _every_problem(document: Document) -> list[Problem]:
         return list(document.problems)
     if document.data is None:
         remedy = "write a declaration, or let `flowerbed init` write one to start from"
-        return [*document.problems, Problem(1, 1, "", "the file says nothing", remedy)]
+        return [*document.problems, Problem(1, 1, "", "the file declares nothing", remedy)]
     from flowerbed.declaration.schema_check import SchemaCheck
 
     checked = SchemaCheck(document.data, lambda path: document.text.find(document.source, path).raw)
@@ -139,7 +139,7 @@ def _bytes(path: Path) -> bytes:
         remedy = "name it, or write one with `flowerbed init`"
         raise _refused(path, Problem(0, 0, "", "there is no such file", remedy)) from None
     except IsADirectoryError:
-        raise _refused(path, Problem(0, 0, "", "this is a folder", "name the file inside it")) from None
+        raise _refused(path, Problem(0, 0, "", "this is a directory", "name the file inside it")) from None
     except OSError as error:
         raise _refused(
             path, Problem(0, 0, "", f"cannot be read: {error.strerror}", "check its permissions")

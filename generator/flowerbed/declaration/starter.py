@@ -45,12 +45,12 @@ users:
 def write_starter(path: Path, *, force: bool = False) -> None:
     """Write the starting file whole, or not at all.
 
-    Raises UsageError if there is something already and `force` is not set, or if there is no such folder.
+    Raises UsageError if there is something already and `force` is not set, or if there is no such directory.
     """
     if not path.parent.is_dir():
-        raise UsageError("there is no such folder", where=str(path.parent), remedy="make it first")
+        raise UsageError("there is no such directory", where=str(path.parent), remedy="make it first")
     if path.is_dir():
-        raise UsageError("this is a folder", where=str(path), remedy="name a file in it")
+        raise UsageError("this is a directory", where=str(path), remedy="name a file in it")
     if not force and (path.exists() or path.is_symlink()):
         remedy = "choose another name, or write over it with --force"
         raise UsageError("there is a file already", where=str(path), remedy=remedy)

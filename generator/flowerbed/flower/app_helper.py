@@ -52,7 +52,7 @@ def save_artifact(name: str, data: bytes | str) -> Path:
     OSError where the file cannot be written.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no plain file name: use letters, digits, '.', '_' and '-'")
+        raise ValueError(f"{name!r} is not a plain file name: use letters, digits, '.', '_' and '-'")
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data.encode() if isinstance(data, str) else data)

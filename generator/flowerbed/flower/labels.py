@@ -16,7 +16,7 @@ LONGEST_NOTE = 4000  # characters
 # No spaces or commas, so that a word names a run on a command line and a list of them is one argument.
 _WORD = re.compile(r"[^\W_][\w.+:@/=-]{0,99}")
 _HELP = "up to 100 letters, digits and . _ + : @ / = -, beginning with a letter or digit"
-NAME_HELP = "name of the run, kept in its record: RUN in other commands"
+NAME_HELP = "name of the run, kept in its record; other commands accept it as RUN"
 TAG_HELP = "tag of the run, kept in its record; repeatable"
 NOTE_HELP = "note on the run, kept in its record"
 

@@ -18,19 +18,21 @@ if TYPE_CHECKING:
     from .follow import FollowOptions
 
 EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
-5 timed out (the run goes on), 130 interrupted"""
+5 timed out (the run continues), 130 interrupted"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionFlags:
     """Where a SuperLink is, and how to show who one is; they override what a connection file says."""
 
-    address: str | None = flag("HOST:PORT", "the SuperLink's control address")
-    root_certificates: Path | None = flag("FILE", "CA to trust; default: the system's", kind=Path)
+    address: str | None = flag("HOST:PORT", "address of the SuperLink's Control API")
+    root_certificates: Path | None = flag(
+        "FILE", "CA certificates to trust (default: the system's)", kind=Path
+    )
     client_certificate: Path | None = flag("FILE", "your certificate (PEM)", kind=Path)
-    client_key: Path | None = flag("FILE", "its key (PEM, not encrypted)", kind=Path)
-    insecure: bool = switch("plain HTTP")
-    federation: str | None = flag("NAME", "default: the SuperLink's only one")
+    client_key: Path | None = flag("FILE", "your private key (PEM, not encrypted)", kind=Path)
+    insecure: bool = switch("connect without TLS (plain HTTP)")
+    federation: str | None = flag("NAME", "federation on the SuperLink (default: its only one)")
 
     def overrides(self) -> dict[str, Any]:
         """Return those that are given, by the fields of a Connection."""
@@ -46,9 +48,9 @@ class StartFlags:
         "KEY=VALUE", "override run config; repeatable", words=("--set",), repeatable=True
     )
     config: Path | None = flag("FILE", "TOML file that overrides run config", kind=Path)
-    key: str | None = flag("NAME", "attach to the run that this key has started, if any")
-    ci: bool = switch("the same without a name: one run of this app, config and user")
-    detach: bool = switch("end when the run is started")
+    key: str | None = flag("NAME", "attach to the run that this key started, if there is one")
+    ci: bool = switch("like --key, with a key made from the app, its config and the user")
+    detach: bool = switch("return once the run has started")
 
     def run_key(self) -> str | None:
         """Return the key of the submission, with `--ci` an empty one. Raises UsageError."""
@@ -63,12 +65,14 @@ class StartFlags:
 class FollowFlags:
     """How long a run is followed, and what its outcome has to be."""
 
-    timeout: str | None = flag("TIME", "follow for so long at most: 90, 90s, 10m, 2h")
-    pending_timeout: str | None = flag("TIME", "the same for a run whose ServerApp nobody starts")
-    unreachable_timeout: str = flag("TIME", "bear so long with an absent SuperLink", default="5m")
+    timeout: str | None = flag("TIME", "stop following after this time: 90, 90s, 10m, 2h")
+    pending_timeout: str | None = flag("TIME", "stop following after this time if no ServerApp is started")
+    unreachable_timeout: str = flag(
+        "TIME", "keep retrying an unreachable SuperLink for this long", default="5m"
+    )
     on_interrupt: Literal["ask", "leave", "stop"] = flag(
         "",
-        "what becomes of the run then; ask: leave it, unless a terminal's user says stop",
+        "what to do with the run on Ctrl-C: leave it, stop it, or ask on a terminal (elsewhere leave it)",
         default="ask",
         choices=("ask", "leave", "stop"),
     )

@@ -17,8 +17,8 @@ from flowerbed.plan import Plan
 ROTATE = "replace it in three steps, beginning with `flowerbed rotate ca`"
 _EXPIRED = f"{ROTATE}; until the second step nothing new is signed"
 _REMEDY = (
-    "put the right file back; where there is none, delete the folder ca and run `flowerbed generate` again:"
-    " that makes a new CA and new certificates, and every party then needs its new bundle"
+    "put the right file back; where there is none, delete the directory ca and run `flowerbed generate` "
+    "again: that makes a new CA and new certificates, and every party then needs its new bundle"
 )
 
 

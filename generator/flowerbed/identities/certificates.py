@@ -167,7 +167,7 @@ def parse_certificate(pem: bytes, place: KeyPairLocation) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
     except ValueError:
-        what = f"a {place.what} belongs here, and this is no certificate in PEM"
+        what = f"a {place.what} belongs here, and this is not a PEM certificate"
         raise IdentityError(what, where=place.certificate, remedy=place.remedy) from None
 
 
@@ -180,7 +180,7 @@ def parse_private_key(pem: bytes, place: KeyPairLocation) -> ec.EllipticCurvePri
         what = f"{what}, without a passphrase"
         raise IdentityError(what, where=place.private_key, remedy=place.remedy) from None
     except (ValueError, UnsupportedAlgorithm):
-        what = f"{what}, and this is no private key in PEM"
+        what = f"{what}, and this is not a PEM private key"
         raise IdentityError(what, where=place.private_key, remedy=place.remedy) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         what = f"{what}, and this one is not an EC key"

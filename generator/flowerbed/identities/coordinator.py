@@ -116,7 +116,7 @@ def _path(folder: Path) -> Path:
 
 
 def _place(path: Path) -> KeyPairLocation:
-    remedy = "delete this file and run `flowerbed generate` again, which makes all of it anew"
+    remedy = "delete this file and run `flowerbed generate` again, which creates all of it again"
     return KeyPairLocation("server certificate", f"{path}: tls.crt", f"{path}: tls.key", remedy)
 
 

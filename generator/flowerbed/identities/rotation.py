@@ -77,7 +77,7 @@ def _switch(plan: Plan, folder: Path, tell: Tell) -> None:
         assert halves is not None  # noqa: S101  (the step says that the certificate is there)
         new = CertificateAuthority.checked(*halves, place)
         if new.federation != plan.name or not new.may_sign():
-            what = "this is no CA of this federation"
+            what = "this is not a CA of this federation"
             raise IdentityError(what, where=place.certificate, remedy=place.remedy)
         write_atomic(home / PREVIOUS, current, durable=True)
         write_halves(new, authority_location(folder), durable=True)
@@ -98,5 +98,5 @@ def _finish(_: Plan, folder: Path, tell: Tell) -> None:
 
 def _next_place(folder: Path) -> KeyPairLocation:
     home = folder / "ca"
-    remedy = f"put the right file back, or delete {NEXT} and next.key there to begin anew"
+    remedy = f"put the right file back, or delete {NEXT} and next.key there to start again"
     return KeyPairLocation("next CA certificate", str(home / NEXT), str(home / "next.key"), remedy)

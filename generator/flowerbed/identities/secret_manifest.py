@@ -78,7 +78,7 @@ def _secret(document: yaml.Node, path: Path) -> Secret:
     if tuple(top) != _KEYS:
         raise _foreign(path, f"a manifest in it does not consist of {', '.join(_KEYS)}")
     if (_text(top["apiVersion"], path), _text(top["kind"], path)) != ("v1", "Secret"):
-        raise _foreign(path, "a manifest in it is no v1 Secret")
+        raise _foreign(path, "a manifest in it is not a v1 Secret")
     metadata = _mapping(top["metadata"], path, "metadata")
     if tuple(metadata) != ("name", "namespace"):
         raise _foreign(path, "metadata does not consist of name and namespace")
@@ -91,7 +91,7 @@ def _secret(document: yaml.Node, path: Path) -> Secret:
 
 def _mapping(node: yaml.Node, path: Path, what: str) -> dict[str, yaml.Node]:
     if not isinstance(node, yaml.MappingNode):
-        raise _foreign(path, f"{what} is no mapping")
+        raise _foreign(path, f"{what} is not a mapping")
     nodes: dict[str, yaml.Node] = {}
     for key, value in node.value:
         name = _text(key, path)
@@ -119,5 +119,5 @@ def _foreign(path: Path, reason: str) -> IdentityError:
         f"this is not a Secret manifest as flowerbed writes it: {reason}",
         where=str(path),
         remedy="put the file back as it was; where no copy is left, delete it and run `flowerbed generate`"
-        " again, which makes its keys anew",
+        " again, which creates new keys",
     )

@@ -97,7 +97,7 @@ def _held(descriptor: int, kind: int, folder: Path) -> Iterator[None]:
             if time.monotonic() > end:
                 remedy = "wait for it to end, or end it, and run the command again"
                 raise IdentityError(
-                    "another flowerbed is at work in this folder", where=str(folder), remedy=remedy
+                    "another flowerbed process is working in this directory", where=str(folder), remedy=remedy
                 )
             time.sleep(_LOCK_POLL_INTERVAL)
         yield

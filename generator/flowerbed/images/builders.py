@@ -196,7 +196,7 @@ class Builder:
 def find_builder(wanted: str = "") -> Builder:
     """Return the builder that is asked for, or the first that is here. Raises UsageError."""
     if wanted and wanted not in BUILDERS:
-        raise UsageError(f"{wanted} is no builder", remedy=f"known are: {', '.join(BUILDERS)}")
+        raise UsageError(f"{wanted} is not a builder", remedy=f"known are: {', '.join(BUILDERS)}")
     for name in (wanted,) if wanted else BUILDERS:
         if _works(name):
             return Builder(name)

@@ -163,7 +163,7 @@ class ClusterBuilder:
             if time.monotonic() > limit and not (pod and _downloads(pod)):
                 why = f": {told}" if told else ""
                 what = f"the build's pod did not start within {_START_TIMEOUT:.0f} s{why}"
-                remedy = f"`kubectl --namespace {self._settings.namespace} get events` tells more"
+                remedy = f"`kubectl --namespace {self._settings.namespace} get events` shows more"
                 raise FlowerbedError(what, where=self._settings.where, remedy=remedy)
             time.sleep(_POLL_INTERVAL)
 

@@ -73,7 +73,7 @@ def read_images_lock(declaration: Path, federation: str) -> ImagesLock:
         raise UsageError(
             f"these images belong to the federation {record.federation}, not to {federation}",
             where=str(path),
-            remedy="keep each federation's declaration in a folder of its own",
+            remedy="keep each federation's declaration in a directory of its own",
         )
     return record
 

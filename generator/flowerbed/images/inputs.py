@@ -71,13 +71,15 @@ def app_requirements(path: Path) -> list[str]:
     except FileNotFoundError:
         raise UsageError("there is no pyproject.toml", where=str(path), remedy=_DECLARED) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, OSError) as error:
-        raise UsageError(f"this is no pyproject.toml: {error}", where=str(file), remedy=_DECLARED) from None
+        raise UsageError(
+            f"this is not a valid pyproject.toml: {error}", where=str(file), remedy=_DECLARED
+        ) from None
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise UsageError("project.dependencies is no list of texts", where=str(file), remedy=_DECLARED)
+        raise UsageError("project.dependencies is not a list of strings", where=str(file), remedy=_DECLARED)
     return found
 
 
-_DECLARED = "correct the path in `images`; it counts from the declaration's folder"
+_DECLARED = "correct the path in `images`; it is relative to the declaration's directory"
 
 
 def _declared(plan: Plan, component: Component, folder: Path) -> Iterable[str]:
@@ -115,10 +117,10 @@ def _normal(said: str, where: str) -> str:
         requirement = Requirement(said)
     except InvalidRequirement:
         remedy = "write one such as scikit-learn>=1.5,<2"
-        raise UsageError(f"{said!r} is no requirement", where=where, remedy=remedy) from None
+        raise UsageError(f"{said!r} is not a requirement", where=where, remedy=remedy) from None
     requirement.name = canonicalize_name(requirement.name)
     if requirement.url:
-        remedy = "put its wheel into a folder and name that as `wheelhouse`"
+        remedy = "put its wheel into a directory and set that as `wheelhouse`"
         raise UsageError(f"{requirement.name}: an address has no version to lock", where=where, remedy=remedy)
     if requirement.name == "flwr":
         requirement.extras.discard("simulation")  # apps ask for it to run alone; no SuperNode simulates
@@ -128,12 +130,14 @@ def _normal(said: str, where: str) -> str:
 def _folder(said: str, folder: Path) -> Path:
     path = folder / said
     if not path.is_dir():
-        raise UsageError("there is no such folder", where=str(path), remedy=_DECLARED)
+        raise UsageError("there is no such directory", where=str(path), remedy=_DECLARED)
     return path.resolve()
 
 
 def _wheels(folder: Path) -> dict[str, int]:
     found = {path.name: path.stat().st_size for path in sorted(folder.glob("*.whl"))}
     if not found:
-        raise UsageError("no wheel lies here", where=str(folder), remedy="fill it with `pip download -d`")
+        raise UsageError(
+            "there is no wheel in this directory", where=str(folder), remedy="fill it with `pip download -d`"
+        )
     return found

@@ -142,7 +142,9 @@ def _failure(inputs: Inputs, said: str) -> FlowerbedError:
         remedy = "check the address and the network, or name a `wheelhouse`"
         return FlowerbedError(f"the package index does not answer: {reason}", where=where, remedy=remedy)
     if _NO_WHEEL.search(said):
-        remedy = "build its wheel with `pip wheel` where a compiler is, and name that folder as `wheelhouse`"
+        remedy = (
+            "build its wheel with `pip wheel` where a compiler is, and set that directory as `wheelhouse`"
+        )
         return UsageError(f"a package has no wheel: {reason}", where=where, remedy=remedy)
     remedy = "loosen what is asked for"
     if re.search(r"\bflwr\b", said):

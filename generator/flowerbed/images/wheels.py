@@ -108,7 +108,7 @@ def download_failure(inputs: Inputs, said: str) -> FlowerbedError:
         found = re.search(r"^\s*(\S+==\S+|\S+) from .*:$", said, re.MULTILINE)
         package = found[1] if found else "a package"
         remedy = (
-            "do not build with it; if the index really has new files, lock anew: `flowerbed build --update`"
+            "do not build with it; if the index really has new files, lock again: `flowerbed build --update`"
         )
         return UsageError(
             f"{package} is not what was locked: its hash does not match", where=where, remedy=remedy
@@ -117,7 +117,9 @@ def download_failure(inputs: Inputs, said: str) -> FlowerbedError:
         found = re.search(r"No matching distribution found for (\S+)", said)
         package = found[1] if found else "a package"
         target = f"Python {inputs.image.python} on {inputs.image.platform}"
-        remedy = "build its wheel with `pip wheel` where a compiler is, and name that folder as `wheelhouse`"
+        remedy = (
+            "build its wheel with `pip wheel` where a compiler is, and set that directory as `wheelhouse`"
+        )
         return UsageError(f"{package} has no wheel for {target}", where=where, remedy=remedy)
     if "No module named pip" in said:
         return UsageError("downloading wheels needs pip", where=where, remedy="python -m ensurepip")

@@ -57,7 +57,9 @@ def _of_tenant(tenant: Tenant, *, insecure: bool) -> list[str]:
     ]
     sentences = [_not_here(f"tenant {tenant.name}", ignored)] if ignored else []
     if tenant.keys == "brought" and not insecure:
-        sentences.append(f"tenant {tenant.name} brings its keys: stand-ins made here take their place")
+        sentences.append(
+            f"tenant {tenant.name} brings its keys: keys generated here replace them on this machine"
+        )
     return sentences
 
 

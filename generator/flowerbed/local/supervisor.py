@@ -60,7 +60,7 @@ class StopRequests:
         if self.signals:
             return "interrupted" if self.signals[0] == signal.SIGINT else "asked to end"
         if self.parent is not None and os.getppid() != self.parent:
-            return "the process that started it is gone"
+            return "the process that started it has ended"
         return ""
 
     def is_hurried(self) -> bool:

@@ -60,7 +60,7 @@ def locked(packages: Sequence[str], tell: Callable[[str], None] = _silent) -> Ma
     """Return the versions by name that apps will have with these packages; their environment is made.
 
     A federation that this process then starts with the same packages has the same versions.
-    Raises UsageError for what is no requirement, FlowerbedError where no index answers.
+    Raises UsageError for what is not a requirement, FlowerbedError where no index answers.
     """
     from flowerbed.images.environment import environments, provided
 

@@ -65,10 +65,10 @@ def test_an_entry_in_the_middle_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "words"),
     [
-        (OWN, "lab", "there already"),
-        (OWN, "old-one", "there already"),
-        (OWN, "a b", "no name for a connection"),
-        (OWN, 'x"]\n[y', "no name for a connection"),
+        (OWN, "lab", "already exists"),
+        (OWN, "old-one", "already exists"),
+        (OWN, "a b", "not a valid connection name"),
+        (OWN, 'x"]\n[y', "not a valid connection name"),
         ("superlink = {lab = {address = 'a:1'}}\n", "mine", "without harm"),
         ("not toml", "mine", "not TOML"),
     ],

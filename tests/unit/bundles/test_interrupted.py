@@ -139,7 +139,7 @@ def test_a_folder_that_another_keeps_is_refused_in_the_end(
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
-    with pytest.raises(IdentityError, match="another flowerbed is at work in this folder"):
+    with pytest.raises(IdentityError, match="another flowerbed process is working in this directory"):
         generate(FRESH, folder)
     assert files(folder) == {".lock"}
     process.communicate("done\n", timeout=60)

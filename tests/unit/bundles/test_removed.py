@@ -129,7 +129,7 @@ def test_pruning_believes_no_record_that_leads_elsewhere(name: str, tmp_path: Pa
     document["parties"]["tenants/south"]["texts"]["files"][name] = {"size": 4}
     record.write_text(json.dumps(document))
     before = {path for path in folder.rglob("*") if path.is_file()}
-    with pytest.raises(UsageError, match="not a file of a party's own folder"):
+    with pytest.raises(UsageError, match="not a file of a party's own directory"):
         generate(WITHOUT, folder, prune=True)
     assert victim.read_text() == "mine"
     assert {path for path in folder.rglob("*") if path.is_file()} == before

@@ -39,7 +39,7 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
     assert f"flowerbed {verb}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("verb", "words"), [("logs", "The run's id"), ("connection", "A declared user")])
+@pytest.mark.parametrize(("verb", "words"), [("logs", "The run's id"), ("connection", "Declared user")])
 def test_arguments_have_their_help(verb: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A positional argument is explained, with the click that is installed."""
     assert main.run([verb, "--help"]) == 0
@@ -115,6 +115,22 @@ def test_help_and_check_import_nothing_heavy(module: str, tmp_path: Path) -> Non
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "module", ["yaml", "msgspec", "flowerbed.local.start", "flowerbed.images.environment"]
+)
+def test_submit_elsewhere_reads_no_declaration(module: str, tmp_path: Path) -> None:
+    """Until the run's id stands there, `submit --address` loads nothing that only other federations need."""
+    command = ["submit", str(ROOT / "examples" / "digits"), "--address", "localhost:1", "--insecure"]
+    code = (
+        f"import sys; from flowerbed.cli import main; code = main.run({command!r}); "
+        f"sys.exit(code * 10 + ({module!r} in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 30, done.stderr  # unreachable, and not loaded
 
 
 def test_the_catalog_has_each_verbs_own_help() -> None:

@@ -71,7 +71,7 @@ def test_a_record_that_was_left(capsys: pytest.CaptureFixture[str]) -> None:
         ([], "no runs to compare"),
         (["sweep-0"], "one run to compare"),
         (["--where", "name=x"], "no run to compare"),
-        (["sweep-0", "sweep-2", "--where", "lr=1"], "runs are named, and filters given"),
+        (["sweep-0", "sweep-2", "--where", "lr=1"], "both RUNs and filters are given"),
         (["sweep-0", "sweep-2", "--sort", "los"], "no run has 'los'"),
         ([f"{10**18}", "9999999999999999999", "--recorded"], "there is no record of run 9999999999999999999"),
     ],

@@ -59,7 +59,9 @@ def test_init_never_writes_over_a_file(folder: Path, capsys: pytest.CaptureFixtu
     assert [path.name for path in folder.iterdir()] == ["mine.yaml"]
 
 
-@pytest.mark.parametrize(("name", "says"), [("missing/a.yaml", "no such folder"), (".", "this is a folder")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("missing/a.yaml", "no such directory"), (".", "this is a directory")]
+)
 def test_init_needs_a_place(folder: Path, name: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder that is missing, or is the name itself, is a usage error."""
     assert main.run(["init", name]) == 2

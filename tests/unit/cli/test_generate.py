@@ -118,7 +118,7 @@ def test_another_federations_folder_is_refused(file: Path, tmp_path: Path, capsy
     capsys.readouterr()
     assert main.run(["generate", str(file)]) == 2
     error = capsys.readouterr().err
-    assert "holds the bundles of 'hospitals', not of 'clinics'" in error
+    assert "contains the bundles of 'hospitals', not of 'clinics'" in error
     assert "give another folder" in error
 
 

@@ -56,7 +56,7 @@ def test_a_party_that_is_not_there_is_refused_with_those_there_are(federation: P
         "coordinator",
         "north",
     ]
-    with pytest.raises(UsageError, match="'nord' is no party of hospitals") as refused:
+    with pytest.raises(UsageError, match="'nord' is not a party of hospitals") as refused:
         parties(plan, tmp_path, ["nord"])
     assert "coordinator, north" in refused.value.remedy
 

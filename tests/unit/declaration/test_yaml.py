@@ -192,7 +192,7 @@ def test_columns_count_characters(tmp_path: Path) -> None:
         (GOOD.encode("utf-16"), (1, 1), "the file is UTF-16"),
         (GOOD.encode() + b"# \x07\n", (4, 3), "the control character U+0007"),
         (b"a: \x00", (1, 4), "the control character U+0000"),
-        (b"", (1, 1), "the file says nothing"),
+        (b"", (1, 1), "the file declares nothing"),
         (b"x" * (MAX_BYTES + 1), (0, 0), "larger than 10 MB"),
         (b"-\n" * 500_000, (0, 0), "more than 400000 lines and values"),
         (b"just text", (1, 1), "a mapping is expected here"),
@@ -203,7 +203,7 @@ def test_columns_count_characters(tmp_path: Path) -> None:
 def test_files_that_are_no_declaration(
     tmp_path: Path, data: bytes, place: tuple[int, int], says: str
 ) -> None:
-    """Bytes that are no text, or text that is no mapping, get one problem with its place."""
+    """Bytes that are no text, or text that is not a mapping, get one problem with its place."""
     file = tmp_path / "federation.yaml"
     file.write_bytes(data)
     problem = refusal(file)
@@ -222,7 +222,7 @@ def test_paths_that_are_no_file(tmp_path: Path) -> None:
     """A missing file, a folder, and a path through a file are refused by what they are."""
     (tmp_path / "file").write_text(GOOD)
     assert "no such file" in refusal(tmp_path / "federation.yaml").message
-    assert "this is a folder" in refusal(tmp_path).message
+    assert "this is a directory" in refusal(tmp_path).message
     assert "cannot be read: Not a directory" in refusal(tmp_path / "file" / "federation.yaml").message
     assert text_of(tmp_path / "file") == GOOD
 

@@ -56,10 +56,10 @@ def test_tls_under_a_wrong_name(tmp_path: Path) -> None:
 
 
 def test_a_client_certificate_is_shown(pki: Pki) -> None:
-    """A server that wants a client certificate gets it; without it, one sentence says so."""
+    """A server that requires a client certificate gets it; without it, one sentence says so."""
     with serving(well, pki.context(users=True)) as server:
         assert ask(pki.connection(server, **pki.client)) == "noon"
-        with pytest.raises(UnreachableError, match="wants a client certificate"):
+        with pytest.raises(UnreachableError, match="requires a client certificate"):
             ask(pki.connection(server))
 
 

@@ -128,12 +128,12 @@ def test_damaged_entries_of_a_manifest_are_named(folder: Path) -> None:
         (
             "coordinator/secrets.yaml",
             "BEGIN PRIVATE KEY",
-            r"secrets\.yaml: tls\.key: .*no private key in PEM",
+            r"secrets\.yaml: tls\.key: .*not a PEM private key",
         ),
         (
             "coordinator/secrets.yaml",
             "BEGIN CERTIFICATE",
-            r"secrets\.yaml: tls\.crt: .*no certificate in PEM",
+            r"secrets\.yaml: tls\.crt: .*not a PEM certificate",
         ),
     ):
         text = (folder / path).read_text()

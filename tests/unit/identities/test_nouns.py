@@ -243,11 +243,11 @@ def test_a_pair_must_be_a_pair(authority: CertificateAuthority) -> None:
         ),
         (server.certificate, locked, "x.key: .* without a passphrase"),
         (server.certificate, encoded(ed25519.Ed25519PrivateKey.generate(), ""), "x.key: .* not an EC key"),
-        (server.certificate, b"", "x.key: .* no private key in PEM"),
-        (server.certificate, server.certificate, "x.key: .* no private key in PEM"),
-        (server.certificate[:300], server.private_key, "x.crt: .* no certificate in PEM"),
-        (server.private_key, server.private_key, "x.crt: .* no certificate in PEM"),
-        (b"\xff\x00", server.private_key, "x.crt: .* no certificate in PEM"),
+        (server.certificate, b"", "x.key: .* not a PEM private key"),
+        (server.certificate, server.certificate, "x.key: .* not a PEM private key"),
+        (server.certificate[:300], server.private_key, "x.crt: .* not a PEM certificate"),
+        (server.private_key, server.private_key, "x.crt: .* not a PEM certificate"),
+        (b"\xff\x00", server.private_key, "x.crt: .* not a PEM certificate"),
     ]
     for certificate, key, words in cases:
         with pytest.raises(IdentityError, match=words) as refusal:

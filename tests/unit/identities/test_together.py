@@ -142,7 +142,7 @@ def test_whoever_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
     with held_by_another(folder):
         for act in (ensure_authority, identities.load):
-            with pytest.raises(IdentityError, match="another flowerbed is at work in this folder"):
+            with pytest.raises(IdentityError, match="another flowerbed process"):
                 act(federation(), folder)
     assert ensure_authority(federation(), folder)
 
@@ -155,7 +155,7 @@ def in_another_thread(act: Callable[[], object]) -> str:
             act()
             answers.append("done")
         except IdentityError as error:
-            answers.append("at work" if "at work" in error.what else str(error))
+            answers.append("busy" if "another flowerbed process" in error.what else str(error))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -171,7 +171,7 @@ def test_whoever_holds_the_folder_goes_on_holding_it(tmp_path: Path, monkeypatch
         assert ensure_authority(federation(), folder)
         with pytest.raises(IdentityError, match="not made yet: the coordinator"):
             identities.load(federation(), folder)
-        assert in_another_thread(lambda: ensure_authority(federation(), folder)) == "at work"
+        assert in_another_thread(lambda: ensure_authority(federation(), folder)) == "busy"
     assert in_another_thread(lambda: ensure_authority(federation(), folder)) == "done"
 
 
@@ -180,7 +180,11 @@ def test_readers_do_not_keep_each_other_waiting(tmp_path: Path, monkeypatch: pyt
     folder = tmp_path / "hospitals"
     ensure_authority(federation(), folder)
     monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
-    with store.shared(folder), store.shared(folder), pytest.raises(IdentityError, match="at work"):
+    with (
+        store.shared(folder),
+        store.shared(folder),
+        pytest.raises(IdentityError, match="another flowerbed process"),
+    ):
         ensure_authority(federation(), folder)
 
 

@@ -121,10 +121,10 @@ def test_packages_come_from_every_place(tmp_path: Path) -> None:
     [
         ("{all: {requirements: none.txt}}", "cannot be read"),
         ("{all: {requirements: options.txt}}", "the option -r is not read"),
-        ("{all: {requirements: junk.txt}}", "is no requirement"),
+        ("{all: {requirements: junk.txt}}", "is not a requirement"),
         ("{all: {app: none}}", "there is no pyproject.toml"),
-        ("{all: {wheelhouse: none}}", "there is no such folder"),
-        ("{all: {wheelhouse: .}}", "no wheel lies here"),
+        ("{all: {wheelhouse: none}}", "there is no such directory"),
+        ("{all: {wheelhouse: .}}", "there is no wheel in this directory"),
         ("{supernode: {}}", "no image is declared for superexec"),
     ],
 )

@@ -118,7 +118,7 @@ def test_a_port_that_the_system_forbids_is_told_from_a_taken_one() -> None:
 
 
 def test_ports_are_remembered(tmp_path: Path) -> None:
-    """What was written is read; nothing, or nonsense, is no ports."""
+    """What was written is read; nothing, or nonsense, is not a ports."""
     state = StateDirectory(tmp_path)
     assert state.read_ports() == {}
     state.keep_ports({"fleet": 9092})

@@ -55,7 +55,7 @@ def insecure_has_no_keys(declaration: Declaration) -> Iterator[Violation]:
             message = "`insecure: true` has no node keys, so none can be brought"
             yield Violation(("tenants", index, "keys"), message, "write insecure: false", needs=_INSECURE)
     if declaration.users:
-        message = "`insecure: true` has no client certificates, so users cannot be told apart"
+        message = "`insecure: true` has no client certificates, so users cannot be distinguished"
         yield Violation(("users",), message, "remove the users, or write insecure: false", needs=_INSECURE)
 
 

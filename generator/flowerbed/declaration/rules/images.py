@@ -43,18 +43,18 @@ def references(declaration: Declaration) -> Iterator[Violation]:
                 reference = parse_reference(text)
             except ValueError as error:
                 remedy = "write one such as registry.example.org/team/flower"
-                yield Violation((*path, key), f"{show(text)} is no image: {error}", remedy)
+                yield Violation((*path, key), f"{show(text)} is not an image reference: {error}", remedy)
                 continue
             if key == "repository" and (reference.tag or reference.digest):
                 message = "the tag is the hash of what is built, and Flowerbed's to choose"
                 yield Violation((*path, key), message, f"write {reference.name}")
         if image.pull_secret and not _DNS_NAME.fullmatch(image.pull_secret):
-            message = f"{show(image.pull_secret)} is no name of a Secret"
+            message = f"{show(image.pull_secret)} is not a Secret name"
             yield Violation((*path, "pull-secret"), message, "use small letters, digits, - and .")
         if image.python and not _PYTHON.fullmatch(image.python):
             yield Violation(
                 (*path, "python"),
-                f"{show(image.python)} is no Python that flwr runs on",
+                f"{show(image.python)} is not a Python version that flwr supports",
                 'write one such as "3.13"',
             )
 
@@ -75,14 +75,14 @@ def _dependency(text: str, release: str) -> tuple[str, str] | None:
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
-        return f"{show(text)} is no requirement", "write one such as scikit-learn>=1.5,<2"
+        return f"{show(text)} is not a requirement", "write one such as scikit-learn>=1.5,<2"
     if requirement.url:
         return (
             "an address has no version to lock",
-            "put its wheel into a folder and name that as `wheelhouse`",
+            "put its wheel into a directory and set that as `wheelhouse`",
         )
     if canonicalize_name(requirement.name) == "flwr" and release and release not in requirement.specifier:
-        return f"the federation runs flwr {release}, which this leaves out", "remove it: flwr is there anyway"
+        return f"the federation runs flwr {release}, which this leaves out", "remove it: every image has flwr"
     return None
 
 
@@ -94,7 +94,7 @@ def indexes(declaration: Declaration) -> Iterator[Violation]:
         for where, url in urls:
             match = _URL.fullmatch(url)
             if not match:
-                yield Violation(where, "this is no http or https address", "write https://HOST/simple")
+                yield Violation(where, "this is not an http or https address", "write https://HOST/simple")
             elif match["user"]:
                 yield Violation(
                     where, "credentials do not belong here", "put them into ~/.netrc and leave them out"
@@ -131,9 +131,9 @@ def _instruction(text: str) -> tuple[str, str] | None:
     word, _, rest = text.strip().partition(" ")
     if word.upper() not in _WORDS or not rest.strip():
         first = show(word)
-        return f"{first} is no instruction that is allowed here", f"known are: {', '.join(_WORDS)}"
+        return f"{first} is not an allowed instruction", f"known are: {', '.join(_WORDS)}"
     if word.upper() == "COPY" and not rest.strip().startswith("--from="):
-        return "there is no folder to copy from", "write COPY --from=IMAGE, or download it in a RUN"
+        return "there is no directory to copy from", "write COPY --from=IMAGE, or download it in a RUN"
     if _OPEN_END.search(text) or text.rstrip().endswith("\\"):
         return (
             "this is more than one instruction",
@@ -146,11 +146,11 @@ def _instruction(text: str) -> tuple[str, str] | None:
 
 def _secret(secret: BuildSecret) -> tuple[str, str] | None:
     if not _SECRET_ID.fullmatch(secret.id):
-        return f"{show(secret.id)} is no id of a secret", "use letters, digits, _, . and -"
+        return f"{show(secret.id)} is not a secret id", "use letters, digits, _, . and -"
     if bool(secret.env) == bool(secret.file):
         return "a secret comes from a variable or from a file", "write one of `env` and `file`"
     if secret.env and not _ENV_NAME.fullmatch(secret.env):
-        return f"{show(secret.env)} is no name of a variable", "use letters, digits and _"
+        return f"{show(secret.env)} is not a variable name", "use letters, digits and _"
     return None
 
 

@@ -32,7 +32,7 @@ def label(path: KeyPath, text: str, *, on_key: bool = False) -> Iterator[Violati
     elif len(text) > names.DNS_LABEL_LIMIT:
         yield Violation(path, f"{show(text)} has {len(text)} characters", "63 are the most", on_key)
     else:
-        message = f"{show(text)} is no name here: it may hold a-z, 0-9 and -, with no - at its ends"
+        message = f"{show(text)} is not a valid name: use a-z, 0-9 and -, with no - at either end"
         yield Violation(path, message, remedy, on_key)
 
 

@@ -58,7 +58,8 @@ def _config(path: KeyPath, config: Mapping[str, Scalar]) -> Iterator[Violation]:
             message = f"`{key}` is given by Flowerbed: the node's ordinal and the number of nodes"
             yield Violation((*path, key), message, "remove it, or use another key", on_key=True)
         elif not _CONFIG_KEY.fullmatch(key):
-            message = f"{show(key)} is no key for Flower: letters, digits, - and _, in parts joined by dots"
+            allowed = "letters, digits, - and _, in parts joined by dots"
+            message = f"{show(key)} is not a key that Flower accepts: {allowed}"
             yield Violation((*path, key), message, "write it with these alone", on_key=True)
         elif "." in key and (outer := _outer_key(key, config)):
             message = f"`{outer}` cannot be a value and hold `{key}` as well"

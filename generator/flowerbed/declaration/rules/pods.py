@@ -68,10 +68,10 @@ def resources(declaration: Declaration) -> Iterator[Violation]:
 def _amounts(path: KeyPath, amounts: Mapping[str, str | float]) -> Iterator[Violation]:
     for name, amount in amounts.items():
         if not _RESOURCE.fullmatch(name):
-            message = f"{show(name)} is no resource of Kubernetes"
+            message = f"{show(name)} is not a Kubernetes resource"
             yield Violation((*path, name), message, _RESOURCE_REMEDY, on_key=True)
         elif (size := _size(amount)) is None:
-            yield Violation((*path, name), f"{show(str(amount))} is no quantity", _QUANTITY_REMEDY)
+            yield Violation((*path, name), f"{show(str(amount))} is not a quantity", _QUANTITY_REMEDY)
         elif "/" in name and size != int(size):
             yield Violation((*path, name), f"{name} comes in whole pieces only", "write a whole number")
 
@@ -120,7 +120,7 @@ def placement(declaration: Declaration) -> Iterator[Violation]:
     for path, party in parties(declaration):
         for key, value in party.node_selector.items():
             if not _QUALIFIED.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
-                message = f"{show(key)}: {show(value)} is no label"
+                message = f"{show(key)}: {show(value)} is not a label"
                 yield Violation(
                     (*path, "node-selector", key), message, "write a label of the machines", on_key=True
                 )
@@ -135,7 +135,7 @@ def _toleration(path: KeyPath, toleration: Toleration) -> Iterator[Violation]:
         yield Violation((*path, "key"), "without `key` the operator must be Exists", "write operator: Exists")
     if toleration.key and not _QUALIFIED.fullmatch(toleration.key):
         yield Violation(
-            (*path, "key"), f"{show(toleration.key)} is no key of a taint", "write it as the taint has it"
+            (*path, "key"), f"{show(toleration.key)} is not a taint key", "write it as the taint has it"
         )
     if toleration.toleration_seconds is not UNSET and toleration.effect != "NoExecute":
         message = "`toleration-seconds` goes with the effect NoExecute only"
@@ -205,9 +205,7 @@ def _mount(path: KeyPath, mount: str) -> Iterator[Violation]:
         or posixpath.normpath(mount) != mount
         or ":" in mount
     ):
-        yield Violation(
-            path, f"{show(mount)} is no absolute path in its plain form", "write one such as /data"
-        )
+        yield Violation(path, f"{show(mount)} is not a normalized absolute path", "write one such as /data")
     elif not mount.isprintable() or len(mount) > _MOUNT_LIMIT:
         yield Violation(path, f"{show(mount)} is too long or unprintable", "write a path such as /data")
     elif _TAKEN.fullmatch(mount):
@@ -223,7 +221,7 @@ def claims(declaration: Declaration) -> Iterator[Violation]:
     storage = declaration.superlink.storage
     size = grammar.quantity_size(grammar.quantity(storage.size))
     if not size or size < 0:
-        message = f"{show(str(storage.size))} is no size"
+        message = f"{show(str(storage.size))} is not a size"
         yield Violation(("superlink", "storage", "size"), message, "write one such as 10Gi")
     if storage.class_:
         yield from object_name(("superlink", "storage", "class"), storage.class_, "StorageClass")
@@ -259,7 +257,7 @@ def ports(declaration: Declaration) -> Iterator[Violation]:
     for audience, port in declared.items():
         path: KeyPath = ("local", "ports", audience)
         if port not in range(65536):
-            yield Violation(path, f"{port} is no port", "write one from 1 to 65535, or 0 for any free one")
+            yield Violation(path, f"{port} is not a port", "write one from 1 to 65535, or 0 for any free one")
         elif port and (other := seen.setdefault(port, audience)) != audience:
             message = f"{port} is already the port of {other}"
             yield Violation(path, message, "give each its own, or 0 for any free one")

@@ -42,7 +42,7 @@ def host(path: KeyPath, text: str, *, wildcard: bool = False) -> Iterator[Violat
     address = grammar.ip_address(name)
     if address in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
         yield Violation(
-            path, f"{text} is no address that anybody can dial", "write the address that others use"
+            path, f"{text} is not an address that clients can connect to", "write the address that others use"
         )
     elif not address and not grammar.is_host_name(name):
         yield Violation(
@@ -96,9 +96,7 @@ def _outside(path: KeyPath, exposure: Exposure) -> Iterator[Violation]:
     parts = exposure.class_.split("/", 1 if exposure.type == "gateway-api" else 0)
     if exposure.class_ and not all(map(_DNS_NAME.fullmatch, parts)):
         remedy = "write its NAME, for gateway-api NAMESPACE/NAME"
-        yield Violation(
-            (*path, "class"), f"{show(exposure.class_)} is no name of a class", remedy, needs=needs
-        )
+        yield Violation((*path, "class"), f"{show(exposure.class_)} is not a class name", remedy, needs=needs)
     yield from _port(path, exposure)
 
 
@@ -109,7 +107,7 @@ def _port(path: KeyPath, exposure: Exposure) -> Iterator[Violation]:
         remedy = f"write one from {_NODE_PORTS.start} to {_NODE_PORTS.stop - 1}"
         yield Violation((*path, "port"), message, remedy, needs=((*path, "type"),))
     elif exposure.port is not UNSET and exposure.port not in PORTS:
-        yield Violation((*path, "port"), f"{exposure.port} is no port", "write one from 1 to 65535")
+        yield Violation((*path, "port"), f"{exposure.port} is not a port", "write one from 1 to 65535")
 
 
 def networks(declaration: Declaration) -> Iterator[Violation]:
@@ -182,7 +180,7 @@ def contexts(declaration: Declaration) -> Iterator[Violation]:
     for path, context in declared:
         if context.startswith("-") or not context.isprintable() or context != context.strip():
             yield Violation(
-                path, f"{show(context)} is no context", "write one of `kubectl config get-contexts`"
+                path, f"{show(context)} is not a context", "write one of `kubectl config get-contexts`"
             )
 
 
@@ -213,11 +211,9 @@ def proxies(declaration: Declaration) -> Iterator[Violation]:
         for number, text in enumerate(proxy.networks):
             yield from bounding((*path, "networks", number), text, "the proxy's")
         if proxy.secret and not _DNS_NAME.fullmatch(proxy.secret):
-            yield Violation(
-                (*path, "secret"), f"{show(proxy.secret)} is no name of a Secret", "write its name"
-            )
+            yield Violation((*path, "secret"), f"{show(proxy.secret)} is not a Secret name", "write its name")
         if proxy.namespace and not _LABEL.fullmatch(proxy.namespace):
-            message = f"{show(proxy.namespace)} is no name of a namespace"
+            message = f"{show(proxy.namespace)} is not a namespace name"
             yield Violation((*path, "namespace"), message, "write its name")
         for variable in sorted({"HTTPS_PROXY", "https_proxy", "NO_PROXY"} & set(tenant.env)):
             message = f"`{variable}` is what `proxy` sets"
@@ -232,7 +228,7 @@ def _proxy_address(path: KeyPath, text: str) -> Iterator[Violation]:
         remedy = "write the address without it, and name a Secret by `secret`"
         yield Violation(path, what, remedy)
     elif not (match := _PROXY.fullmatch(text)) or int(match[2]) not in PORTS:
-        yield Violation(path, f"{show(text)} is no address of an HTTP proxy", _AS_IN)
+        yield Violation(path, f"{show(text)} is not an HTTP proxy address", _AS_IN)
     elif not (grammar.ip_address(match[1].strip("[]")) or grammar.is_host_name(match[1])):
         yield Violation(path, f"{show(match[1])}: no DNS name and no IP address", _AS_IN)
 

@@ -50,7 +50,7 @@ def well_formed(declaration: Declaration) -> Iterator[Violation]:
     if tls.secret:
         yield from object_name((*_TLS, "secret"), tls.secret, "Secret")
     if tls.issuer and not _ISSUER.fullmatch(tls.issuer):
-        message = f"{show(tls.issuer)} is no issuer"
+        message = f"{show(tls.issuer)} is not an issuer"
         yield Violation((*_TLS, "issuer"), message, "write NAME, Issuer/NAME or ClusterIssuer/NAME")
     if tls.ca:
         try:

@@ -65,7 +65,7 @@ def load(path: Path, libraries: Libraries | None = None) -> App:
         here = frozenset(opened.sizes)
         config = checked(path, opened.read)
     else:
-        raise UsageError(f"{path}: no such app", "name an app folder, or a .fab file")
+        raise UsageError(f"{path}: no such app", "name an app directory, or a .fab file")
     files = Files(packed=opened.sizes, here=here, read=opened.read, reason=reason)
     app = _app(path, fab, config, files, libraries)
     return replace(app, warnings=(*app.warnings, *unread_patterns(path)))

@@ -79,7 +79,7 @@ class TooDeepError(ValueError):
     """TOML that is nested deeper than any app needs, or whose keys would take all memory."""
 
     def __init__(self) -> None:
-        super().__init__(f"its tables or lists lie more than {DEEPEST_KEY} deep")
+        super().__init__(f"its tables or lists are nested more than {DEEPEST_KEY} deep")
 
 
 def bounded_toml(text: str) -> dict[str, Any]:

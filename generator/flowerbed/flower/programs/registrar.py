@@ -196,7 +196,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--superlink", required=True, metavar="HOST:PORT", help="the SuperLink itself")
     parser.add_argument("--root-certificates", type=Path, metavar="FILE", help="the SuperLink's CA")
-    parser.add_argument("--insecure", action="store_true", help="plain HTTP")
+    parser.add_argument("--insecure", action="store_true", help="connect without TLS (plain HTTP)")
     parser.add_argument("--admission", choices=("listed", "open"), default="listed")
     parser.add_argument("--interval", type=float, default=60.0, metavar="SECONDS", help="default: 60")
     parser.add_argument("--once", action="store_true", help="compare once: exit 0 when the lists agree")

@@ -1,4 +1,4 @@
-"""Submit a Flower app to a SuperLink, follow the run, end with its true outcome.
+"""Submit a Flower app to a SuperLink, follow the run, and exit with its outcome.
 
 Needs the package around it, the standard library and `flwr`: it runs on a laptop and, mounted as files, on a
 plain Flower image. The run's id goes to stdout as soon as it is known; all else goes to stderr.

@@ -159,7 +159,7 @@ def _check(new: Path) -> None:
             said = source.execute("PRAGMA quick_check(1)").fetchone()[0]
             source.execute("SELECT count(*) FROM run")
     except sqlite3.Error as error:
-        raise StateError(f"this is no SuperLink's state: {error}") from None
+        raise StateError(f"this is not a SuperLink's state: {error}") from None
     if said != "ok":
         raise StateError(f"the state is damaged: {said}")
 

@@ -110,7 +110,7 @@ def untar(stream: IO[bytes], to: Path, budget: Budget) -> None:
                 to.joinpath(*parts).mkdir(parents=True, exist_ok=True)
             elif not member.isreg() or member.issparse():
                 raise UsageError(
-                    f"entry {member.name!r} is neither a file nor a folder", "pack the app alone"
+                    f"entry {member.name!r} is neither a file nor a directory", "pack the app alone"
                 )
             else:
                 measured.allowance = member.size + tarfile.RECORDSIZE
@@ -138,7 +138,7 @@ def _unzip(file: Any, to: Path, budget: Budget) -> None:  # noqa: ANN401  (of th
             elif kind == 0o12:
                 check_link(entry.filename, _target(archive, entry, budget))
             elif kind not in {0, 0o10}:
-                raise UsageError(f"entry {entry.filename!r} is neither a file nor a folder")
+                raise UsageError(f"entry {entry.filename!r} is neither a file nor a directory")
             else:
                 with archive.open(entry) as content:
                     _write(content, to, parts, budget)
@@ -168,7 +168,7 @@ def _write(content: IO[bytes], to: Path, parts: list[str], budget: Budget) -> No
                 budget.take(len(piece))
                 file.write(piece)
     except FileExistsError:
-        raise UsageError(f"entry {'/'.join(parts)!r} is there more than once") from None
+        raise UsageError(f"entry {'/'.join(parts)!r} occurs more than once") from None
 
 
 def safe_parts(name: str) -> list[str]:
@@ -177,7 +177,7 @@ def safe_parts(name: str) -> list[str]:
     outside = name.startswith("/") or ".." in parts or "\\" in name or (name[1:2] == ":")
     if outside:
         raise UsageError(
-            f"path {plain(name)!r} leads out of its folder", "write paths with slashes, without .."
+            f"path {plain(name)!r} leads out of its directory", "write paths with slashes, without .."
         )
     if not name.isprintable() or any(len(part.encode()) > 255 for part in parts) or len(parts) > DEEPEST:
         raise UsageError(f"path {plain(name)[:200]!r} has control characters, or is too long or too deep")
@@ -189,7 +189,7 @@ def check_link(name: str, target: str, *, hard: bool = False) -> None:
     base = "" if hard else posixpath.dirname(name)
     led = posixpath.normpath(posixpath.join(base, target))
     if target.startswith("/") or led == ".." or led.startswith("../"):
-        raise UsageError(f"link {plain(name)!r} leads out of its folder, to {plain(target)!r}")
+        raise UsageError(f"link {plain(name)!r} leads out of its directory, to {plain(target)!r}")
 
 
 def app_folder(unpacked: Path, path: str) -> Path:
@@ -201,7 +201,7 @@ def app_folder(unpacked: Path, path: str) -> Path:
     folder = next((folder for folder in found if folder.is_dir()), None)
     if folder is None:
         known = ", ".join(sorted(plain(entry.name) for entry in entries)[:10]) or "nothing"
-        raise UsageError(f"it has no folder {plain(path)!r}", f"at its top there is: {known}")
+        raise UsageError(f"it has no directory {plain(path)!r}", f"at its top there is: {known}")
     return folder
 
 

@@ -192,7 +192,7 @@ def _left_beside(inline: Inline, folder: Path) -> Iterator[str]:
             with contextlib.suppress(CompileError):
                 for item in imports(compiled((folder / piece.name).read_bytes())):
                     if item.certain and not item.level and (module := _beside(piece, item.module, folder)):
-                        what = f"imports {item.module}, which is no piece of the app"
+                        what = f"imports {item.module}, which is not part of the app"
                         yield f"{piece}:{item.line}: {what}: add --module {module}"
 
 
@@ -232,7 +232,7 @@ def _requirements(said: Path | tuple[str, ...]) -> tuple[list[str], list[str]]:
             found += [str(Requirement(text))] if text else []
         except InvalidRequirement:
             wrong.append(
-                f"{where}{number}: {text!r} is no requirement such as `numpy>=2`; options are not taken"
+                f"{where}{number}: {text!r} is not a requirement such as `numpy>=2`; options are not accepted"
             )
     own = any(re.match(r"flwr\b", text) for text in found)
     return (found if own else [FLOWER, *found]), wrong

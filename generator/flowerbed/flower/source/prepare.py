@@ -84,10 +84,10 @@ def _is_repository(folder: Path) -> bool:
 
 def _local(request: Request) -> Prepared:
     app, parts = Path(request.app), archives.safe_parts(request.path)
-    refuse_useless(request, "a folder or file that is here", "ref", "submodules", *SECRETS)
+    refuse_useless(request, "a local directory or file", "ref", "submodules", *SECRETS)
     if not app.exists():
         raise UsageError(
-            f"{request.app}: no such app", "name an app folder, a .fab file, an archive or an address"
+            f"{request.app}: no such app", "name an app directory, a .fab file, an archive or an address"
         )
     if app.is_dir():
         refuse_useless(request, "a folder", "sha256")

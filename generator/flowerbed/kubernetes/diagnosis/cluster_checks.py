@@ -224,7 +224,7 @@ def _ahead(server: str) -> float:
     finally:
         connection.close()
     if not said:
-        raise ValueError("it tells no time")
+        raise ValueError("it reports no time")
     # The header is cut to whole seconds: half a second is its mean error.
     return (datetime.now(UTC) - parsedate_to_datetime(said)).total_seconds() - 0.5
 

@@ -48,7 +48,7 @@ _PROBE = re.compile(r"(?:Readiness|Startup) probe failed: (.*)", re.DOTALL)
 # What the charts' `observer.py` says of a node that was online: that is over a minute ago.
 _LOST = "no heartbeat for"
 # Whatever else keeps such a node from being ready, nothing of it will ever matter.
-REVOKED = "its key was revoked for good"
+REVOKED = "its key is permanently revoked"
 # What `flower/programs/registrar.py` says of a list as a whole, until it says that it is over.
 _OF_LISTS = {
     DAMAGED,

@@ -45,7 +45,7 @@ OTHER = Symptom(
     words=(),
     example="",
     cause="not among the known ones",
-    remedy="`kubectl describe pod` and `kubectl logs` of the pod that is named tell more",
+    remedy="`kubectl describe pod` and `kubectl logs` of the named pod show more",
 )
 
 

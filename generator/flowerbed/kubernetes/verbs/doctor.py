@@ -46,7 +46,7 @@ def _helm(cluster: Cluster) -> Iterator[Finding]:
     done = cluster.run([helm, "version", "--template", "{{.Version}}"])
     match = re.search(r"v(\d+)\.(\d+)", done.out)
     if not match:
-        yield problem(error_message(done.err) or "does not tell its version", where=helm)
+        yield problem(error_message(done.err) or "does not report its version", where=helm)
     elif (int(match[1]), int(match[2])) < HELM_OLDEST:
         remedy = "install Helm 3.22 or newer"
         yield problem(f"is of version {done.out.strip()}", where=helm, remedy=remedy)

@@ -148,7 +148,10 @@ def _of_release(release: Release | None, party: Party, objects: Objects) -> list
 
 def _modes(plan: Plan, manifest: BundleManifest, answers: Answers) -> list[Finding]:
     if plan.insecure:
-        what = "INSECURE: nothing is encrypted; whoever reaches the control address runs code on every node"
+        what = (
+            "INSECURE: nothing is encrypted; anyone who can reach the control address can run code on every "
+            "node"
+        )
         return [Finding(level="warning", what=what, remedy="for anything but tests drop `insecure: true`")]
     shared = [Finding(level="warning", what=each.what, remedy=each.remedy) for each in cautions(plan)]
     if plan.admission == "open":

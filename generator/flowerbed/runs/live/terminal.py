@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from flowerbed.flower.watcher import Watcher
-from flowerbed.runs.live.clock import Progress
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -36,6 +35,8 @@ class RoundsTable(Watcher):
     """
 
     def __init__(self) -> None:
+        from flowerbed.runs.live.clock import Progress
+
         self._progress = Progress()
         self._live: Live | None = None
         self._width = 80

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowerbed.flower.artifacts import Artifact, artifacts
+    from flowerbed.flower.recording import submission
     from flowerbed.runs.records.capturing import Submitted, begin, capture
     from flowerbed.runs.records.model import ArtifactRecord, Record
     from flowerbed.runs.records.reporting import ended, outcome_of, recorded, report_of
     from flowerbed.runs.records.run_files import read_files
-    from flowerbed.runs.records.selecting import run_of
+    from flowerbed.runs.records.selecting import candidates, run_of
     from flowerbed.runs.records.store import ARTIFACTS, folder_of, load, load_log, schema_text
     from flowerbed.runs.report import SourceRecord
 
@@ -31,6 +32,7 @@ _HOMES = {
     "Submitted": "runs.records.capturing",
     "artifacts": "flower.artifacts",
     "begin": "runs.records.capturing",
+    "candidates": "runs.records.selecting",
     "capture": "runs.records.capturing",
     "ended": "runs.records.reporting",
     "folder_of": "runs.records.store",
@@ -42,6 +44,7 @@ _HOMES = {
     "report_of": "runs.records.reporting",
     "run_of": "runs.records.selecting",
     "schema_text": "runs.records.store",
+    "submission": "flower.recording",
 }
 
 __all__ = [
@@ -53,6 +56,7 @@ __all__ = [
     "Submitted",
     "artifacts",
     "begin",
+    "candidates",
     "capture",
     "ended",
     "folder_of",
@@ -64,6 +68,7 @@ __all__ = [
     "report_of",
     "run_of",
     "schema_text",
+    "submission",
 ]
 
 

@@ -68,7 +68,7 @@ class _Index(msgspec.Struct, frozen=True):
 
 
 def listing(root: Path) -> Listing:
-    """Return what the records in a folder say in short; an empty listing where there is no such folder."""
+    """Return what the records in a folder say in short; an empty listing where there is no such directory."""
     known, found, files = _read(root), {}, _files(root)
     for run_id, stamp in files.items():
         kept = known.get(run_id)

@@ -102,7 +102,7 @@ def _opened(folder: Path, name: str) -> BinaryIO:
     opened = os.fdopen(file, "rb")
     if not stat.S_ISREG(os.fstat(file).st_mode):
         opened.close()
-        raise OSError(f"{name} is no plain file")
+        raise OSError(f"{name} is not a plain file")
     return opened
 
 

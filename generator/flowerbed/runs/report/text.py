@@ -53,7 +53,7 @@ def _lasted(seconds: float | None) -> str:
 def _rounds(report: Report) -> str:
     metrics = report.metrics
     if not metrics.rounds:
-        return "The log tells of no rounds."
+        return "The log contains no rounds."
     all_columns = columns(metrics)
     shown = all_columns[:COLUMN_LIMIT]
     table = [

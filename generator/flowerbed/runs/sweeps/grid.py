@@ -47,7 +47,7 @@ def axes(settings: Iterable[str], most: int = MOST_RUNS) -> list[Axis]:
             problems.append(f'--set {setting}: a value is empty; write "" for an empty string')
         elif len(set(values)) < len(values):
             twice = next(value for value in values if values.count(value) > 1)
-            problems.append(f"--set {setting}: {twice} is there twice")
+            problems.append(f"--set {setting}: {twice} occurs twice")
         elif any(axis.key == key for axis in found):
             problems.append(f"--set {setting}: {key} is set before; write all its values in one --set")
         else:

@@ -101,7 +101,7 @@ def opened(
         raise UsageError(
             f"the sweep {name} was begun with another app, --config or --set",
             where=str(file),
-            remedy="--name NAME begins another sweep, --restart this one anew",
+            remedy="--name NAME starts another sweep, --restart starts this one again",
         )
     return sweep, True
 

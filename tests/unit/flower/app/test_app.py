@@ -213,10 +213,10 @@ def test_a_ready_fab_is_the_same_app(tmp_path: Path) -> None:
         ({"tiny/more.py": b""}, "its files are not those that .info/CONTENT lists"),
         ({"tiny/client.py": None}, "its files are not those that .info/CONTENT lists"),
         ({".info/CONTENT": None}, "its files are not those that .info/CONTENT lists"),
-        ({"../evil.py": b""}, "entry '../evil.py' would be written outside the app's folder"),
-        ({"/etc/evil.py": b""}, "entry '/etc/evil.py' would be written outside the app's folder"),
-        ({"a\\..\\evil.py": b""}, "would be written outside the app's folder"),
-        ({"c:evil.py": b""}, "would be written outside the app's folder"),
+        ({"../evil.py": b""}, "entry '../evil.py' would be written outside the app's directory"),
+        ({"/etc/evil.py": b""}, "entry '/etc/evil.py' would be written outside the app's directory"),
+        ({"a\\..\\evil.py": b""}, "would be written outside the app's directory"),
+        ({"c:evil.py": b""}, "would be written outside the app's directory"),
     ],
 )
 def test_a_changed_fab_is_refused(tmp_path: Path, changes: dict[str, bytes | None], message: str) -> None:
@@ -225,7 +225,7 @@ def test_a_changed_fab_is_refused(tmp_path: Path, changes: dict[str, bytes | Non
 
 
 def test_links_and_doubles_in_a_fab_are_refused(tmp_path: Path) -> None:
-    """An entry that is a symbolic link, and an entry that is there twice, are named."""
+    """An entry that is a symbolic link, and an entry that occurs twice, are named."""
     file = fab(tmp_path)
     link = zipfile.ZipInfo("tiny/link.py")
     link.external_attr = 0o120777 << 16
@@ -235,7 +235,7 @@ def test_links_and_doubles_in_a_fab_are_refused(tmp_path: Path) -> None:
             archive.writestr("tiny/client.py", "")
     message = refusal(file)
     assert "entry 'tiny/link.py' is a symbolic link" in message
-    assert "entry 'tiny/client.py' is there more than once" in message
+    assert "entry 'tiny/client.py' occurs more than once" in message
 
 
 def test_a_bomb_is_refused_without_unpacking_it(tmp_path: Path) -> None:

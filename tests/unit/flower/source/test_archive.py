@@ -112,9 +112,9 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "tar symlink out": (lambda: tarred(odd("a", tarfile.SYMTYPE, "../x")), "leads out"),
     "tar symlink absolute": (lambda: tarred(odd("a", tarfile.SYMTYPE, "/etc/passwd")), "leads out"),
     "tar hard link out": (lambda: tarred(odd("a/b", tarfile.LNKTYPE, "../x")), "leads out"),
-    "tar device": (lambda: tarred(odd("a", tarfile.CHRTYPE)), "neither a file nor a folder"),
-    "tar fifo": (lambda: tarred(odd("a", tarfile.FIFOTYPE)), "neither a file nor a folder"),
-    "tar sparse": (lambda: tarred(odd("a", tarfile.GNUTYPE_SPARSE)), "neither a file nor a folder"),
+    "tar device": (lambda: tarred(odd("a", tarfile.CHRTYPE)), "neither a file nor a directory"),
+    "tar fifo": (lambda: tarred(odd("a", tarfile.FIFOTYPE)), "neither a file nor a directory"),
+    "tar sparse": (lambda: tarred(odd("a", tarfile.GNUTYPE_SPARSE)), "neither a file nor a directory"),
     "tar twice": (lambda: tarred(("a", b"1"), ("a", b"2")), "more than once"),
     "tar file below a file": (lambda: tarred(("a", b"1"), ("a/b", b"2")), "cannot be unpacked"),
     "tar control characters": (lambda: tarred(("a\x1b[31m", b"")), "control characters"),
@@ -131,7 +131,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "zip drive": (lambda: zipped(("C:/x.py", b"")), "leads out"),
     "zip symlink out": (lambda: zipped((moded("a", stat.S_IFLNK), b"/etc/passwd")), "leads out"),
     "zip link too long": (lambda: zipped((moded("a", stat.S_IFLNK), b"x" * 4097)), "path of more than"),
-    "zip device": (lambda: zipped((moded("a", stat.S_IFBLK), b"")), "neither a file nor a folder"),
+    "zip device": (lambda: zipped((moded("a", stat.S_IFBLK), b"")), "neither a file nor a directory"),
     "zip lzma": (lambda: zipped(("a", b"1"), method=zipfile.ZIP_LZMA), "unusual way"),
     "zip cut": (lambda: zipped(*FILES.items())[:-30], "cannot be unpacked"),
     "zip wrong sum": (
@@ -267,7 +267,7 @@ def test_the_apps_folder(tmp_path: Path, files: list[str], path: str, found: str
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """The error says what is there."""
     (tmp_path / "apps").mkdir()
-    with pytest.raises(UsageError, match=r"no folder 'app'\n  at its top there is: apps"):
+    with pytest.raises(UsageError, match=r"no directory 'app'\n  at its top there is: apps"):
         app_folder(tmp_path, "app")
     with pytest.raises(UsageError, match="leads out"):
         app_folder(tmp_path, "../x")

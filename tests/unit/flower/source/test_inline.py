@@ -109,7 +109,7 @@ def test_the_project(pieces: Path) -> None:
         ({"modules": (Path("random.py"), Path("flwr"))}, "random.py: would hide"),
         ({"modules": (Path("my-module.py"),)}, "my-module.py: its name cannot be imported"),
         ({"modules": (Path("kit/deep/client.py"),)}, "there is another client.py already"),
-        ({"requirements": ("-r other.txt",)}, "1: '-r other.txt' is no requirement"),
+        ({"requirements": ("-r other.txt",)}, "1: '-r other.txt' is not a requirement"),
         ({"requirements": Path("none.txt")}, "none.txt: No such file"),
         ({"name": "../x"}, "project.name"),
         ({"publisher": "a/b"}, "publisher"),

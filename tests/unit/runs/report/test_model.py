@@ -108,7 +108,7 @@ def test_the_text_of_runs_that_went_wrong() -> None:
         in failing
     )
     assert "  eval_loss is infinite from round 1 on" in failing
-    assert "The log tells of no rounds." in render_text(build(runs.record(), "nothing to see"))
+    assert "The log contains no rounds." in render_text(build(runs.record(), "nothing to see"))
 
 
 def test_the_text_is_harmless() -> None:

@@ -53,7 +53,7 @@ def test_the_order_is_that_of_the_options() -> None:
         (["lr="], "a value is empty"),
         (["lr"], "write KEY=VALUE"),
         (["lr=0.1,,0.2"], "a value is empty"),
-        (["lr=0.1,0.1"], "0.1 is there twice"),
+        (["lr=0.1,0.1"], "0.1 occurs twice"),
         (["lr=0.1", "lr=0.2"], "lr is set before"),
         (["lr=0.1..0.5"], "a range has two integers"),
         (["seed=3..1"], "ends before it begins"),

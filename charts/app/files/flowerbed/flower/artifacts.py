@@ -114,7 +114,7 @@ def _finish(name: str, draft: _Draft) -> Artifact:
         return Artifact(name, draft.sha256, None, f"{missing} of {draft.parts} parts are missing")
     data = b"".join(draft.pieces[part] for part in sorted(draft.pieces))
     if hashlib.sha256(data).hexdigest() != draft.sha256:
-        return Artifact(name, draft.sha256, None, "its SHA-256 is not the one that was told")
+        return Artifact(name, draft.sha256, None, "its SHA-256 differs from the announced one")
     return Artifact(name, draft.sha256, data)
 
 

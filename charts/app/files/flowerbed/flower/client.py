@@ -278,7 +278,7 @@ def _tls_reason(error: ssl.SSLError) -> str:
     reason = error.reason or str(error)
     words = reason.lower().replace("_", " ")
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        return "the server wants a client certificate"
+        return "the server requires a client certificate"
     if "ALERT" in reason:
         return f"the server refused this client certificate ({words})"
     if "EOF" in reason:

@@ -42,7 +42,7 @@ NOT_BEGUN, GOING = frozenset({"pending", "starting"}), frozenset({"starting", "r
 POLL = 1.0  # seconds between two looks at a run
 PATIENCE = 60.0  # seconds for which a run may wait for its ServerApp without a word about it
 LONGEST_STEP = 60.0  # seconds that one look can take, connecting and answering; longer was a sleep of our own
-NOBODY = "nobody runs its ServerApp; look at the log of the federation's SuperExec"
+NOBODY = "no SuperExec starts its ServerApp; look at the log of the federation's SuperExec"
 Interrupt = Literal["ask", "leave", "stop"]
 
 
@@ -189,20 +189,20 @@ class Follower:
 
     def detached(self) -> Outcome:
         """Return the outcome of not following at all."""
-        return self._outcome("pending", "started; nobody follows it", COMPLETED)
+        return self._outcome("pending", "started, not followed", COMPLETED)
 
     def interrupted(self, interruption: KeyboardInterrupt) -> Outcome:
         """Return the outcome after an interruption; `on_interrupt` says what becomes of the run."""
         if self._final:  # it had ended; only the rest of its log was interrupted
             return self._final
-        reason = "interrupted; the run goes on"
+        reason = "interrupted; the run continues"
         if self._to_be_stopped(by_hand=signal.SIGTERM not in interruption.args):
             try:
                 if not stop(self._client, self._run_id) and (finished := self._look()):
                     return finished
                 self._status, reason = "stopped", "interrupted; the run was stopped"
             except FlowerbedError as error:
-                reason = f"interrupted; the run goes on, it could not be stopped: {error.what}"
+                reason = f"interrupted; the run continues, it could not be stopped: {error.what}"
         return self._outcome(self._status, reason, INTERRUPTED)
 
     def _to_be_stopped(self, *, by_hand: bool) -> bool:
@@ -210,7 +210,7 @@ class Follower:
         how = self._how.on_interrupt
         if how != "ask" or not by_hand or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return how == "stop"
-        self._how.say(f"stop run {self._run_id}? y stops it, anything else lets it go on")
+        self._how.say(f"stop run {self._run_id}? y stops it, anything else lets it continue")
         with contextlib.suppress(KeyboardInterrupt):
             return sys.stdin.readline().strip().lower() in {"y", "yes"}
         return False
@@ -249,7 +249,7 @@ class Follower:
             reason = "the SuperLink no longer knows the run: it was restarted without its database"
             return self._outcome("unknown", reason, FAILED)
         if not passing(error):
-            return self._outcome("unknown", f"{error.what}; the run goes on", error.exit_code)
+            return self._outcome("unknown", f"{error.what}; the run continues", error.exit_code)
         # A laptop that slept finds its connections broken: sleep is no absence, and one miss says nothing.
         self._misses += 1
         now = time.monotonic()
@@ -272,7 +272,7 @@ class Follower:
                 self._how.say(f"run {self._run_id} {place}")
         limit, waited = self._how.pending_timeout, time.monotonic() - self._queue.stuck_since
         if limit is not None and waited >= limit:
-            return self._given_up(f"{self._status} for {limit:g} s: {NOBODY}", "the run goes on waiting")
+            return self._given_up(f"{self._status} for {limit:g} s: {NOBODY}", "the run keeps waiting")
         if not self._hinted and waited > PATIENCE:
             self._hinted = True
             self._how.say(f"run {self._run_id} has been {self._status} for {PATIENCE:g} s: {NOBODY}")
@@ -283,7 +283,7 @@ class Follower:
         if limit is None or time.monotonic() - self._started < limit:
             return None
         told = so_far(self._reader.replies, self._nodes)
-        return self._given_up(f"not finished after {limit:g} s{': ' * bool(told)}{told}", "the run goes on")
+        return self._given_up(f"not finished after {limit:g} s{': ' * bool(told)}{told}", "the run continues")
 
     def _given_up(self, why: str, what: str) -> Outcome:
         """Return the outcome at a limit: `what` becomes of the run, or it is stopped with its federation."""

@@ -39,10 +39,10 @@ class Started:
 def keyed(app: App, key: str, user: str, config: dict[str, Scalar]) -> App:
     """Return the app with a key in its FAB. User, run config and app are part of it. Raises UsageError."""
     if not key.isprintable() or len(key) > LONGEST_KEY:
-        raise UsageError("this is no key", f"a key has at most {LONGEST_KEY} printable characters")
+        raise UsageError("this is not a key", f"a key has at most {LONGEST_KEY} printable characters")
     if not app.fab.endswith(_NO_COMMENT):
         raise UsageError(
-            "this .fab ends with a comment of its own", "submit the app's folder, or without a key"
+            "this .fab ends with a comment of its own", "submit the app's directory, or submit without a key"
         )
     text = json.dumps([key, user, config], sort_keys=True, separators=(",", ":"))
     comment = b"flowerbed " + hashlib.sha256(text.encode()).hexdigest().encode()

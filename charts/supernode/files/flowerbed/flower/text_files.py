@@ -40,4 +40,4 @@ def read_toml(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"{file}: not TOML: {error}") from None
     except RecursionError:
-        raise UsageError(f"{file}: its lists or tables lie too deep", "make it flatter") from None
+        raise UsageError(f"{file}: its lists or tables are nested too deeply", "make it flatter") from None

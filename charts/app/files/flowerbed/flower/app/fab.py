@@ -152,7 +152,7 @@ def _unsafe_entries(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
         key = unicodedata.normalize("NFC", entry.filename).casefold()
         if key in names:
             other = "" if names[key] == entry.filename else f": {names[key]!r} is the same name on some disks"
-            yield f"entry {shown} is there more than once{other}"
+            yield f"entry {shown} occurs more than once{other}"
         names.setdefault(key, entry.filename)
     yield from _files_as_folders(names)
 
@@ -164,7 +164,7 @@ def _shown(entry: zipfile.ZipInfo) -> str:
 def _unsafe_name(entry: zipfile.ZipInfo) -> str:
     name = entry.filename
     if name.startswith("/") or "\\" in name or ":" in name or {"", ".", ".."} & set(name.split("/")):
-        return "would be written outside the app's folder"
+        return "would be written outside the app's directory"
     if not name.isascii() and not entry.flag_bits & UTF_8:
         return "has a name that is not UTF-8"
     if not name.isprintable() or len(name.encode("utf-8", "replace")) > LONGEST_NAME:
@@ -177,7 +177,7 @@ def _unsafe_kind(entry: zipfile.ZipInfo) -> str:
     if stat.S_ISLNK(mode):
         return "is a symbolic link"
     if stat.S_IFMT(mode) not in {0, stat.S_IFREG}:
-        return "is no ordinary file"
+        return "is not a regular file"
     if entry.flag_bits & ENCRYPTED:
         return "is encrypted"
     if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:

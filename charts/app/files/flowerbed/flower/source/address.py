@@ -46,7 +46,7 @@ class Repository:
 
     def __post_init__(self) -> None:
         if self.ref and not REF.fullmatch(self.ref):
-            raise UsageError(f"{plain(self.ref)!r} is no branch, tag or commit")
+            raise UsageError(f"{plain(self.ref)!r} is not a branch, tag or commit")
 
     @property
     def scheme(self) -> str:

@@ -37,7 +37,7 @@ def export(repository: Repository, to: Path, *, timeout: float) -> str:
     Links are left out. `timeout` in seconds for all of it. Raises UsageError, UnreachableError.
     """
     if not shutil.which("git"):
-        raise UsageError("git is not installed here, and the app lies in a git repository", "install git")
+        raise UsageError("git is not installed here, and the app is in a git repository", "install git")
     to.mkdir()
     return _export(repository, to, (time.monotonic() + timeout, Budget()), DEEPEST_SUBMODULES)
 
@@ -55,7 +55,7 @@ def _export(repository: Repository, to: Path, limits: tuple[float, Budget], dept
         if parts and git.ask("cat-file", "-t", tree, bad_is_empty=True) != "tree":
             known = ", ".join(git.ask("ls-tree", "--name-only", commit).splitlines()[:10])
             raise UsageError(
-                f"{repository.url}: commit {commit[:12]} has no folder {repository.path!r}",
+                f"{repository.url}: commit {commit[:12]} has no directory {repository.path!r}",
                 f"at its top there is: {plain(known)}",
             )
         links = _listed_links(git, tree)

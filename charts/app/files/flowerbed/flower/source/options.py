@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .inline import Inline
     from .request import Request
 
-APP_HELP = "app folder, .fab, zip or tar archive, https://…, git+https://HOST/PATH@REF#subdirectory=FOLDER"
+APP_HELP = "app directory, .fab, zip or tar archive, https://…, git+https://HOST/PATH@REF#subdirectory=FOLDER"
 _PIECES = ("client", "server")
 _OF_PIECES = (*_PIECES, "module", "requirements", "app_name", "publisher", "app_version")
 
@@ -23,32 +23,32 @@ class SourceFlags:
     """Where an app lies, or of which pieces it is made, and what happens to it before it is sent."""
 
     ref: str | None = flag("REF", "branch, tag or commit of a repository (default: its default branch)")
-    path: str | None = flag("FOLDER", "the app's folder in the repository, archive or folder")
-    sha256: str | None = flag("HEX", "that the archive or .fab must have")
+    path: str | None = flag("FOLDER", "the app's directory in the repository, archive or directory")
+    sha256: str | None = flag("HEX", "SHA-256 that the archive or .fab must have")
     submodules: bool = switch("fetch the repository's submodules too")
     token_file: Path | None = flag("FILE", "token or password of a private archive or repository", kind=Path)
-    username: str | None = flag("NAME", "its user, where the server wants one")
-    ssh_key: Path | None = flag("FILE", "private key for git+ssh (default: your ssh's own)", kind=Path)
+    username: str | None = flag("NAME", "user name for it, if the server requires one")
+    ssh_key: Path | None = flag("FILE", "private key for git+ssh (default: as ssh is configured)", kind=Path)
     known_hosts: Path | None = flag(
-        "FILE", "keys that the host may have, for git+ssh (default: your ssh's own)", kind=Path
+        "FILE", "known host keys for git+ssh (default: as ssh is configured)", kind=Path
     )
-    fetch_timeout: str | None = flag("TIME", "how long fetching may take (default: 5m)")
+    fetch_timeout: str | None = flag("TIME", "time limit for fetching (default: 5m)")
     source_record: Path | None = flag(
-        "FILE", "JSON that says where an app was fetched from before", kind=Path
+        "FILE", "JSON file that says where the app was fetched from earlier", kind=Path
     )
     client: str | None = flag(
-        "CODE", "instead of APP: FILE.py, FILE.py:OBJECT, MODULE:OBJECT, OBJECT, or code"
+        "CODE", "ClientApp, instead of APP: FILE.py, FILE.py:OBJECT, MODULE:OBJECT, OBJECT, or code"
     )
-    server: str | None = flag("CODE", "the same for the server")
+    server: str | None = flag("CODE", "ServerApp, in the same forms as --client")
     module: tuple[Path, ...] = flag(
-        "FILE", "a helper module or package for them; repeatable", kind=Path, repeatable=True
+        "FILE", "helper module or package for --client and --server; repeatable", kind=Path, repeatable=True
     )
-    requirements: Path | None = flag("FILE", "requirements list for them", kind=Path)
+    requirements: Path | None = flag("FILE", "requirements file for --client and --server", kind=Path)
     app_name: str | None = flag("NAME", "the app's name (default: inline)")
     publisher: str | None = flag("NAME", "the app's publisher (default: local)")
     app_version: str | None = flag("VERSION", "the app's version (default: 1.0.0)")
-    fix: bool = switch("submit a corrected copy of an app, and show what is changed")
-    dry_run: bool = switch("show what would be sent, and send nothing")
+    fix: bool = switch("submit a corrected copy of the app, and show the changes")
+    dry_run: bool = switch("show what would be sent; send nothing")
 
     def request(self, app: str | None, config: Path | None = None, settings: tuple[str, ...] = ()) -> Request:
         """Return what the flags ask for; an app of pieces gets its run config. Raises UsageError."""
@@ -65,7 +65,7 @@ class SourceFlags:
                 f"--{(pieces or extra)[0]} makes an app of pieces", "give both --client and --server"
             )
         if not pieces and not app:
-            raise UsageError("which app?", "name an app folder, a .fab file, an archive or an address")
+            raise UsageError("which app?", "name an app directory, a .fab file, an archive or an address")
         return Request(
             app=app or "",
             inline=self._inline(config, settings) if pieces else None,

@@ -178,5 +178,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object's entries. Raises ValueError for a doubled name: JSON would drop all but the last."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name is there twice")
+        raise ValueError("a name occurs twice")
     return found

@@ -40,9 +40,8 @@ def main(arguments: Sequence[str]) -> int:
     except FlowerbedError as error:
         said = str(error)
     else:
-        said = (
-            f"{connection.address} answered a call that nobody signed: this is no SuperLink's fleet address"
-        )
+        what = "answered an unsigned call: this is not a SuperLink's fleet address"
+        said = f"{connection.address} {what}"
     write(sys.stdout, f"{said}\n")
     return 1
 

@@ -224,7 +224,7 @@ def lines(folder: Path) -> Iterator[str]:
 def _read(file: Path, limit: int) -> bytes:
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise OSError(0, "it is no regular file")
+            raise OSError(0, "it is not a regular file")
         data = opened.read(limit + 1)
     if len(data) > limit:
         raise OSError(0, "it grew while it was read")

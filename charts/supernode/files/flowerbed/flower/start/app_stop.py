@@ -32,7 +32,7 @@ ended = threading.Event()  # in an app process whose run was stopped
 
 def watch_app(program: str) -> None:
     """In an app process: end it once its heartbeats are refused."""
-    without = "this app goes on when its run is stopped"
+    without = "this app keeps running when its run is stopped"
     module = hooks.module(hooks.APPS[program], hooks.HEARTBEAT, without=without)
     beats = hooks.module(
         hooks.HEARTBEAT_MODULE,
@@ -138,7 +138,7 @@ class Work:
 def watch_node() -> None:
     """In a SuperNode: give up what it computes for a run that was stopped."""
     names = (hooks.RECEIVE, hooks.SEND, hooks.INSERT)
-    without = "ClientApps go on when their run is stopped"
+    without = "ClientApps keep running when their run is stopped"
     if (module := hooks.module(hooks.SUPERNODE, *names, without=without)) is not None:
         work = Work(module)
         hooks.replace(module, hooks.RECEIVE, work.receiving)
