@@ -20,7 +20,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Flowerbed needs Python 3.11 or newer; set PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 	@echo "installing into $(VENV) (a minute or so)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev,docs]'
 	@touch $@
 
 .PHONY: setup
@@ -94,7 +94,7 @@ test-charts: $(READY) ## The charts' pods as processes here, with a real Flower;
 	@$(BIN)/pytest -n auto -m pods tests/charts $(PYTEST)
 
 .PHONY: test-cluster
-test-cluster: $(READY) ## The charts on a real Kubernetes (a context, kind, or one built here; see docs/cluster-tests.md)
+test-cluster: $(READY) ## The charts on a real Kubernetes (a context, kind, or one built here; see docs/contributing/cluster-tests.md)
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder tests/cluster $(PYTEST)
 
 .PHONY: packages packages-quick packages-all
@@ -134,6 +134,20 @@ cluster: $(READY) ## Start a cluster; prints how to use it, and it runs until cl
 .PHONY: cluster-down
 cluster-down: $(READY) ## End that cluster, and remove what killed ones left
 	@cd tests/cluster && $(CURDIR)/$(BIN)/python -m harness down $(NAME)
+
+##@ Documentation
+.PHONY: picture
+picture: ## Take the picture in README.md from the report of the demo (Chromium)
+	@tools/picture
+
+.PHONY: docs
+docs: $(READY) ## Build the documentation site into .cache/site; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "built: .cache/site/index.html"
+
+.PHONY: docs-serve
+docs-serve: $(READY) ## Show the site on http://127.0.0.1:8000, and rebuild it when a page changes
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 ##@ Keeping house
 .PHONY: generated

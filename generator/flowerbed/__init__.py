@@ -16,7 +16,7 @@ What the command line does, from Python:
         report = flowerbed.build_report(record, log, flowerbed.list_nodes(analyst), plan)
         Path("report.html").write_text(flowerbed.render_page(report), encoding="utf-8")
 
-Objects for notebooks and programs (docs/python.md):
+Objects for notebooks and programs (docs/reference/python.md):
 
     hospitals = flowerbed.Federation.load("federation.yaml")     # or a connection.toml
     run = hospitals.submit("my-app", settings={"num-server-rounds": 3})

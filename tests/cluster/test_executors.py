@@ -142,7 +142,7 @@ def test_nobody_but_the_node_mounts_its_key(federation: Federation) -> None:
 def test_the_table_of_what_apps_read_is_true(
     federation: Federation, cluster: Cluster, folder: Path, tmp_path: Path, record_property: Record
 ) -> None:
-    """Wherever apps run: what docs/access.md says is what an app found there, beside another run."""
+    """Wherever apps run: what access.md says is what an app found there, beside another run."""
     other = other_app(tmp_path / "other")
     found, seconds = looked(federation, other)
     record_property("a run of one round, ServerApp by kubernetes", f"{seconds:.1f} s")
@@ -156,7 +156,7 @@ def test_the_table_of_what_apps_read_is_true(
         record_property(f"a run of one round, ServerApp by {executor}", f"{seconds:.1f} s")
         servers[f"ServerApp, {executor}"] = beside["server"]
     written = table(["what can be read", *servers, *columns], rows({**servers, **columns}))
-    assert_generated("docs/access.md", "reads", written)
+    assert_generated("docs/reference/access.md", "reads", written)
     assert not any((servers["ServerApp, kubernetes"] | columns["ClientApp, kubernetes"]).values())
 
 

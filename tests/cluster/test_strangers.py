@@ -1,4 +1,4 @@
-"""A stranger's pod in every namespace, and what it gets: nothing but what docs/access.md says.
+"""A stranger's pod in every namespace, and what it gets: nothing but what docs/reference/access.md says.
 
 The members of the federation ask the same from their own pods, and reach what they are meant to.
 """
@@ -23,7 +23,7 @@ from parties import ROOT, Federation, declare
 
 from flowerbed.bundles import read_manifest
 
-PAGE = ROOT / "docs" / "access.md"
+PAGE = ROOT / "docs" / "reference" / "access.md"
 PROBE = Path(probe.__file__)
 CONTROL = 31994
 SPACE, TASKS, TENANT, ELSEWHERE = "guarded", "guarded-tasks", "guarded-near", "guarded-elsewhere"
@@ -60,7 +60,7 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """The federation, its pods by the names of docs/access.md, and the strangers."""
+    """The federation, its pods by the names of docs/reference/access.md, and the strangers."""
 
     federation: Federation
     members: dict[str, Pod]
@@ -144,7 +144,7 @@ def manifest(namespace: str, name: str, labels: dict[str, str]) -> dict[str, Any
 
 
 def member(cluster: Cluster, name: str) -> Pod:
-    """Return the pod that docs/access.md calls by a name."""
+    """Return the pod that docs/reference/access.md calls by a name."""
     namespace, label = MEMBERS[name]
     (pod,) = cluster.get("pods", "-n", namespace, "-l", label)["items"]
     component = label.partition("=")[2]
@@ -153,7 +153,7 @@ def member(cluster: Cluster, name: str) -> Pod:
 
 @cache
 def rows(name: str) -> tuple[tuple[str, ...], ...]:
-    """Return a table of docs/access.md without its headings."""
+    """Return a table of docs/reference/access.md without its headings."""
     text = PAGE.read_text(encoding="utf-8")
     part = text.partition(f"<!-- {name}: begin -->")[2].partition(f"<!-- {name}: end -->")[0]
     lines = [line for line in part.splitlines() if line.startswith("| ")]
@@ -161,7 +161,7 @@ def rows(name: str) -> tuple[tuple[str, ...], ...]:
 
 
 def documented(source: str) -> set[Edge]:
-    """Return which members' ports docs/access.md gives to a pod."""
+    """Return which members' ports docs/reference/access.md gives to a pod."""
     return {
         (target, int(port.removesuffix("/TCP")))
         for who, target, port, _ in rows("connections")
@@ -199,7 +199,7 @@ def test_a_label_is_no_pass(reached: dict[str, set[Edge]]) -> None:
 
 @pytest.mark.parametrize("name", [*MEMBERS, "app run"])
 def test_a_member_reaches_what_is_written(reached: dict[str, set[Edge]], name: str) -> None:
-    """The same ports, asked from a member's own pod: those of docs/access.md answer, and no other."""
+    """The same ports, asked from a member's own pod: those of access.md answer, and no other."""
     # The SuperLink alone dials nobody.
     assert bool(documented(name)) == (name != "superlink superlink")
     assert reached[name] == documented(name)
@@ -225,7 +225,7 @@ def service(audience: str, port: int) -> tuple[str, int]:
 
 
 def test_every_route_answers_as_written(guarded: Guarded, cluster: Cluster) -> None:
-    """Each route of docs/access.md at each listener: by strangers, by users from outside, and by members."""
+    """Each route of access.md at each listener: by strangers, by users from outside, and by members."""
     superlink = guarded.members["superlink superlink"]
     paths = openapi(superlink)
     assert [f"`{path}`" for path in paths] == [row[0] for row in rows("routes")]

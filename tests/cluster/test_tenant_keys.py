@@ -1,4 +1,4 @@
-"""Keys that a tenant makes itself, as docs/identities.md says: only their public halves travel."""
+"""Keys that a tenant makes itself, as identities.md says: only their public halves travel."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def documented(page: str, mark: str) -> str:
 def tenant(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the pairs in a folder that is the tenant's alone, by the documented commands."""
     folder = tmp_path_factory.mktemp("clinic")
-    script = documented("identities.md", "own keys").replace("hospitals-north", "own-clinic")
+    script = documented("explanation/identities.md", "own keys").replace("hospitals-north", "own-clinic")
     subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, check=True, timeout=60)
     return folder
 

@@ -24,7 +24,7 @@ from flowerbed.identities.certificates import KeyPairLocation
 from flowerbed.kubernetes.diagnosis.findings import symptom_of
 from support.json_shapes import assert_shape
 
-PAGE = ROOT / "docs" / "troubleshooting.md"
+PAGE = ROOT / "docs" / "reference" / "troubleshooting.md"
 SPACE, TENANTS = "ailing", "ailing-nodes"
 TEXT = """
 version: 1

@@ -1,4 +1,4 @@
-"""A local federation's state is copied while it works, lost, and put back, as docs/backups.md says."""
+"""A local federation's state is copied while it works, lost, and put back, as docs/how-to/backups.md says."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def file(tmp_path: Path) -> Iterator[Path]:
 
 def commands(folder: Path) -> dict[str, list[str]]:
     """Return the page's commands for a local federation by their verbs, with the file in a folder."""
-    page = (ROOT / "docs" / "backups.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "backups.md").read_text()
     block = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)[1]
     lines = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
     return {

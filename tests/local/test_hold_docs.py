@@ -1,4 +1,4 @@
-"""The table in docs/access.md of who can hold what, and for how long, is what a real gateway bears."""
+"""The table in access.md of who can hold what, and for how long, is what a real gateway bears."""
 
 from __future__ import annotations
 
@@ -39,4 +39,4 @@ def test_the_table_of_holds_is_true(hospitals: Federation, hello: Path) -> None:
             runs.stop(Connection.load(hospitals.connection("sam")), run_id)
         probing.result()
     assert not failed
-    assert_generated("docs/access.md", "holds", found)
+    assert_generated("docs/reference/access.md", "holds", found)

@@ -1,4 +1,4 @@
-"""Each way that a run can end, for real: exit code, outcome, record; docs/outcomes.md says what was seen."""
+"""Each way that a run can end, for real: exit code, outcome, record; outcomes.md says what was seen."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ def test_an_outcome(seen: dict[str, Seen], name: str) -> None:
 def test_the_table_of_outcomes_is_true(seen: dict[str, Seen]) -> None:
     """What is written is what was seen, the reasons word for word."""
     assert set(seen) == set(EXPECTED)
-    assert_generated("docs/outcomes.md", "outcomes", outcomes(seen))
+    assert_generated("docs/reference/outcomes.md", "outcomes", outcomes(seen))

@@ -1,4 +1,4 @@
-"""docs/python.md, run as it stands against a real federation; what a notebook shows."""
+"""docs/reference/python.md, run as it stands against a real federation; what a notebook shows."""
 
 from __future__ import annotations
 

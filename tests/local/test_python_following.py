@@ -110,4 +110,4 @@ def test_a_notebook(hospitals: Federation, app: Path) -> None:
     assert "status='completed'" in wait[-1].data["text/plain"]
     assert "'server.accuracy': 0.875" in rows[-1].data["text/plain"]
     assert rounds[-1].data["text/plain"] == "[1, 2, 3]"
-    assert_generated("docs/python.md", "notebook", shown(cells))
+    assert_generated("docs/reference/python.md", "notebook", shown(cells))

@@ -1,4 +1,4 @@
-"""Every way that a run can end, in the order of docs/outcomes.md, and what is expected of each."""
+"""Every way that a run can end, in the order of docs/reference/outcomes.md, and what is expected of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/python.md: the page, the app that its blocks submit, and the tables that a notebook shows."""
+"""python.md: the page, the app that its blocks submit, and the tables that a notebook shows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support.paths import ROOT
 
-DOCUMENT = ROOT / "docs" / "python.md"
+DOCUMENT = ROOT / "docs" / "reference" / "python.md"
 PYPROJECT = """\
 [project]
 name = "told"

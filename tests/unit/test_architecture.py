@@ -33,6 +33,7 @@ LAYERS = [
     "plan",
     "cluster",
     "images",
+    "starters",
     "declaration",
     "identities",
     "connection",

@@ -1,4 +1,4 @@
-"""docs/access.md: who may dial whom, by the NetworkPolicies that Helm renders."""
+"""docs/reference/access.md: who may dial whom, by the NetworkPolicies that Helm renders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/declaration.md: the fields of the model, and the table of wrong declarations."""
+"""docs/reference/declaration.md: the fields of the model, and the table of wrong declarations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/access.md: who can hold what of a real gateway, and for how long."""
+"""docs/reference/access.md: who can hold what of a real gateway, and for how long."""
 
 from __future__ import annotations
 

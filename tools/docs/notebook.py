@@ -1,4 +1,4 @@
-"""docs/python.md: the cells of a notebook, and what a real kernel shows below them."""
+"""docs/reference/python.md: the cells of a notebook, and what a real kernel shows below them."""
 
 from __future__ import annotations
 

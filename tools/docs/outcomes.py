@@ -1,4 +1,4 @@
-"""docs/outcomes.md: what is seen of a run, for each way that it can end."""
+"""docs/reference/outcomes.md: what is seen of a run, for each way that it can end."""
 
 from __future__ import annotations
 

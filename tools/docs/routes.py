@@ -1,4 +1,4 @@
-"""docs/access.md: which route a real gateway gives to whom."""
+"""docs/reference/access.md: which route a real gateway gives to whom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""README.md: the targets of make."""
+"""CONTRIBUTING.md: the targets of make."""
 
 from __future__ import annotations
 

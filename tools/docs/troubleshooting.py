@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md: every known cause of trouble, in the words of the program."""
+"""docs/reference/troubleshooting.md: every known cause of trouble, in the words of the program."""
 
 from __future__ import annotations
 

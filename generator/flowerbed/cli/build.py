@@ -110,7 +110,7 @@ def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
     if builder:
         raise UsageError("a cluster builds with buildah", remedy="leave --builder out, or --in-cluster")
     if not flags.namespace:
-        remedy = "name one with --namespace; docs/images.md describes how to create it"
+        remedy = "name one with --namespace; docs/how-to/images.md describes how to create it"
         raise UsageError("a build in a cluster requires a namespace of its own", remedy=remedy)
     image = flags.builder_image or BUILDER_IMAGE
     try:

@@ -28,6 +28,10 @@ VERBS = {
         "declare",
         "Print a Python file to copy into an app, with log_metrics, log_config and save_artifact.",
     ),
+    "new": (
+        "new",
+        "Create a small Flower app to start from, with metrics and artifacts; it trains at once.",
+    ),
     "generate": (
         "generate",
         "Write each party's bundle: keys, certificates, values and instructions; valid ones are kept.",

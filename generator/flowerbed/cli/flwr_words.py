@@ -16,7 +16,6 @@ COMMANDS = {
     "log": "`flowerbed logs RUN` prints a run's log",
     "pull": "`flowerbed artifacts RUN` gets the files that a run gave",
     "compare": "`flowerbed runs compare RUN RUN` compares runs",
-    "new": "`flwr new` writes one from a template; Flowerbed's examples/ has apps to copy",
     "install": "an app needs no installing: `flowerbed submit APP` takes directories, .fab files, addresses",
     "login": "a connection.toml with its certificate is the login: see `flowerbed connection`",
     "supernode": "`flowerbed status` lists the nodes; `federation.yaml` declares them",

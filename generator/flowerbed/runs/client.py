@@ -72,9 +72,9 @@ class Federation:
     ) -> Run:
         """Start a run of an app, begin its record, and return it at once.
 
-        `app` is a path or an address (docs/sources.md), pieces of code, or a request that says more.
-        `settings` override the TOML file `config`, which overrides the app's own run config. The same `key`,
-        app and run config give the same run again. `name`, `tags` and `note` are kept in the record.
+        `app` is a path or an address (docs/reference/sources.md), pieces of code, or a request that says
+        more. `settings` override the TOML file `config`, which overrides the app's own run config. The same
+        `key`, app and run config give the same run again. `name`, `tags` and `note` are kept in the record.
         With `fix`, an app that Flower would refuse is submitted as a corrected copy; a warning has the diff.
         Raises UsageError with every problem of the app or of a setting, before anything is sent.
         """
@@ -151,7 +151,7 @@ class Run:
         """Return the run config as far as it is known: what was set for this run, whoever submitted it.
 
         Flower keeps no defaults of an app; those that the app prints in its log are here as well
-        (docs/report.md).
+        (docs/how-to/report.md).
         """
         return self.figures().config
 

@@ -39,9 +39,9 @@ def submit(
 ) -> str:
     """Pack an app, start a run of it, and return the run's id without waiting for more.
 
-    `app` is a path or an address (docs/sources.md), pieces of code, or a request that says more. `settings`
-    ("key=value") override the run config in the TOML file `config`, which overrides the app's own. With a
-    `key` that the same user gave before with the same app and run config, it is the id of that run.
+    `app` is a path or an address (docs/reference/sources.md), pieces of code, or a request that says more.
+    `settings` ("key=value") override the run config in the TOML file `config`, which overrides the app's own.
+    With a `key` that the same user gave before with the same app and run config, it is the id of that run.
     `files` are in the ServerApp's working folder when it begins, by name (`out/model.npz`).
     `started` hears of the run with what was sent: its id, the app, its source, what overrides its config.
     With `fix`, an app that Flower would refuse is submitted as a corrected copy; `fix` gets the diff.

@@ -6,5 +6,5 @@
    containerd and runc from Debian, in network namespaces, cgroups and folders of its own.
 
 `choice` picks, `cluster` is what tests hold, `supervisor` is the process that runs a built one and ends
-it when its owner is gone, `leftovers` removes what a killed one left. See docs/cluster-tests.md.
+it when its owner is gone, `leftovers` removes what a killed one left. See docs/contributing/cluster-tests.md.
 """

@@ -29,7 +29,7 @@ from support.paths import ROOT
 STATE = bytes(range(256)) * 5000
 FACTS = Facts(len(STATE), hashlib.sha256(STATE).hexdigest(), runs=12, nodes=5, flower="1.41.0")
 PROGRAM = Path(superlink_state.__file__)
-PAGE = (ROOT / "docs" / "backups.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "backups.md").read_text()
 
 
 def silent(_: int, __: int) -> None:
@@ -259,7 +259,7 @@ def test_the_federation_is_never_guessed(backup: Path, capsys: pytest.CaptureFix
 
 
 def test_the_format_is_what_the_page_says() -> None:
-    """docs/backups.md shows the manifest's fields."""
+    """docs/how-to/backups.md shows the manifest's fields."""
     assert all(f'"{name}"' in PAGE for name in (*Manifest.__struct_fields__, *asdict(FACTS)))
     assert (archive.MANIFEST in PAGE, archive.STATE in PAGE, superlink_state.BEFORE in PAGE) == (True,) * 3
 

@@ -1,4 +1,4 @@
-"""docs/bundles.md says what is so."""
+"""docs/reference/bundles.md says what is so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.paths import ROOT
 from support.plan_variants import change, variants
 from support.plans import federation, tenant
 
-DOCUMENT = (ROOT / "docs" / "bundles.md").read_text()
+DOCUMENT = (ROOT / "docs" / "reference" / "bundles.md").read_text()
 SECRET = {"secrets.yaml", "retired-keys.yaml", "ca.key", "client.key"}
 
 

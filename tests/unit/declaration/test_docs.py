@@ -1,4 +1,4 @@
-"""docs/declaration.md and the schema: every part is described, examples pass, the schema sees what it can."""
+"""declaration.md and the schema: every part is described, examples pass, the schema sees what it can."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowerbed.declaration.schema import schema
 from support.paths import ROOT
 from support.wrong_declarations import CASES, Case
 
-PAGE = ROOT / "docs" / "declaration.md"
+PAGE = ROOT / "docs" / "reference" / "declaration.md"
 MODEL_SCHEMA = schema()
 
 

@@ -1,4 +1,4 @@
-"""docs/submit.md says what the programs say."""
+"""docs/how-to/submit.md says what the programs say."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowerbed.flower.app.run_config import Scalar, overrides
 from flowerbed.flower.connection import Connection
 from support.paths import ROOT
 
-DOCUMENT = (ROOT / "docs" / "submit.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs" / "how-to" / "submit.md").read_text(encoding="utf-8")
 
 
 def help_of_submit() -> str:

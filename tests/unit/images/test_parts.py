@@ -228,7 +228,7 @@ def test_what_every_image_with_apps_brings(tmp_path: Path) -> None:
     assert provided(declared(tmp_path, "{superexec: {}}")[0], file) == {}
 
 
-PAGE = (ROOT / "docs" / "images.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "images.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    (flowerbed [^#\n]+)", PAGE, re.MULTILINE)
 
 

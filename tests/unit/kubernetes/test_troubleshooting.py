@@ -1,4 +1,4 @@
-"""The known symptoms, which docs/troubleshooting.md lists: each is recognized, and has a remedy."""
+"""The known symptoms, which docs/reference/troubleshooting.md lists: each is recognized, and has a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/local.md says what the program does: commands, options, parts, snippets."""
+"""docs/how-to/local.md says what the program does: commands, options, parts, snippets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flowerbed.local.run import TIMEOUT
 from flowerbed.local.supervisor import EXIT_CODES
 from support.paths import ROOT
 
-TEXT = (ROOT / "docs" / "local.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "how-to" / "local.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    (flowerbed [^#\n]+)", TEXT, re.MULTILINE)
 
 

@@ -67,9 +67,10 @@ Level = Literal["ok", "warning", "problem"]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was found. `symptom` is its key in `docs/troubleshooting.md`, "" where none is meant.
+    """One thing that was found.
 
-    A `warning` leaves the federation healthy; `ok` says that something was looked at and is right.
+    `symptom` is its key in `docs/reference/troubleshooting.md`, "" where none is meant. A `warning`
+    leaves the federation healthy; `ok` says that something was looked at and is right.
     """
 
     level: Level

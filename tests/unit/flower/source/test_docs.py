@@ -1,4 +1,4 @@
-"""docs/sources.md says what the programs do."""
+"""docs/reference/sources.md says what the programs do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flowerbed.flower.source.options import SourceFlags
 from support.apps import CLIENT, SERVER
 from support.paths import ROOT
 
-DOCUMENT = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs" / "reference" / "sources.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"`(flowerbed submit [^`]+)`", DOCUMENT)
 
 

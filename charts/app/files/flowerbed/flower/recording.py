@@ -8,7 +8,7 @@
     artifacts/          the files that the app gave
     outcome.json        how it ended, last of all
 
-Flowerbed makes its own record of such a folder, when it is asked for the run (docs/records.md).
+Flowerbed makes its own record of such a folder, when it is asked for the run (docs/reference/records.md).
 """
 
 from __future__ import annotations
