@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from support.pages import is_printed, shown_output
 from support.paths import ROOT
 
 EXAMPLE = ROOT / "examples" / "digits"
@@ -139,6 +140,14 @@ def test_the_demo_trains_and_reports(example: Path, trained: Trained) -> None:
     assert any(cell.startswith("digits-east-0") for cell in trained.cells)
     assert str(example / "report.html") in trained.said
     assert nothing_runs(example), left_running(example)
+
+
+def test_the_readme_shows_what_the_demo_prints(trained: Trained) -> None:
+    """Each line of output below `make demo` in README.md is printed; its numbers may differ."""
+    shown = shown_output(ROOT / "README.md")
+    shown = shown[: next(number for number, line in enumerate(shown) if line.startswith("turning "))]
+    assert len(shown) > 8
+    assert [line for line in shown if not is_printed(line, trained.said)] == []
 
 
 @pytest.mark.smoke

@@ -60,9 +60,9 @@ def test_nothing_of_a_repository_runs(tmp_path: Path) -> None:
         ("git+https://127.0.0.1/\x1b[31mx.git", "control characters"),
         ("git+https://127.0.0.1/x.git#a=b", "unknown after"),
         ("git+https://127.0.0.1:99999/x.git", "is not an address"),
-        ("git+https://127.0.0.1/x.git@--upload-pack=x", "no branch, tag or commit"),
-        ("git+https://127.0.0.1/x.git@a..b", "no branch, tag or commit"),
-        ("git+https://127.0.0.1/x.git@a:b", "no branch, tag or commit"),
+        ("git+https://127.0.0.1/x.git@--upload-pack=x", "not a branch, tag or commit"),
+        ("git+https://127.0.0.1/x.git@a..b", "not a branch, tag or commit"),
+        ("git+https://127.0.0.1/x.git@a:b", "not a branch, tag or commit"),
     ],
 )
 def test_addresses(app: str, said: str) -> None:

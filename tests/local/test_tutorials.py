@@ -11,13 +11,15 @@ import pytest
 from support.pages import DOCS, commands, is_printed, shown_output
 from support.paths import ROOT
 
-TEN_MINUTES = 600.0  # seconds: what the laptop tutorial says that it takes
+TEN_MINUTES = 600.0  # seconds: what the longest tutorial says that it takes
+TUTORIALS = [page for page in (DOCS / "tutorials").glob("*.md") if page.name != "index.md"]
 
 
-@pytest.mark.skipif(not (ROOT / ".venv" / "bin" / "flowerbed").is_file(), reason="the tutorial uses .venv")
-def test_the_laptop_tutorial(tmp_path: Path) -> None:
+@pytest.mark.skipif(not (ROOT / ".venv" / "bin" / "flowerbed").is_file(), reason="the tutorials use .venv")
+@pytest.mark.parametrize("name", sorted(page.stem for page in TUTORIALS))
+def test_a_tutorial(tmp_path: Path, name: str) -> None:
     """Each command works, each line of output that the page shows is printed, within ten minutes."""
-    page = DOCS / "tutorials" / "laptop.md"
+    page = DOCS / "tutorials" / f"{name}.md"
     script = tmp_path / "tutorial.sh"
     script.write_text(f"trap 'flowerbed down >/dev/null 2>&1 || true' EXIT\n{commands(page)}")
     assert commands(page).startswith("make setup\n")
@@ -33,10 +35,8 @@ def test_the_laptop_tutorial(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    lines = shown_output(page)
-    assert len(lines) > 15
-    assert [line for line in lines if not is_printed(line, done.stdout)] == []
-    assert (tmp_path / "first-federation" / "report.html").is_file()
+    assert shown_output(page)
+    assert [line for line in shown_output(page) if not is_printed(line, done.stdout)] == []
 
 
 @pytest.mark.parametrize(

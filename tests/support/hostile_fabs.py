@@ -201,7 +201,7 @@ def _archives() -> Iterator[Hostile]:
     yield "cut short", lambda: pack(APP)[:-40], "not a FAB"
     yield "no manifest", lambda: pack(APP).replace(b".info/CONTENT", b".info/CONTENX"), "of a kind that"
     yield (
-        "manifest that is no text",
+        "manifest that is not text",
         lambda: pack(APP).replace(b"tiny/client.py,", b"\xff\xfe\xff/client.py,"),
         "not",
     )

@@ -71,7 +71,7 @@
   readinessProbe:
     httpGet: {path: /ready, port: readiness}
     {{- toYaml .Values.readiness | nindent 4 }}
-  # The gateway alone: a slow SuperLink is no reason to restart it.
+  # The gateway alone: a slow SuperLink is not a reason to restart it.
   livenessProbe:
     httpGet: {path: /gateway, port: readiness}
     periodSeconds: 10

@@ -169,7 +169,9 @@ def failure(done: Done, where: str) -> FlowerbedError:
         remedy = "ask for the role `admin` in this namespace, or let somebody run the command who has it"
         return NotAllowedError(said, where=where, remedy=remedy)
     if _UNREACHABLE.search(said):
-        remedy = "is this the right context, and does its API server answer? `kubectl cluster-info` tells"
+        remedy = (
+            "is this the right context, and does its API server answer? `kubectl cluster-info` shows both"
+        )
         return UnreachableError(said, where=where, remedy=remedy)
     return FlowerbedError(said, where=where)
 

@@ -37,9 +37,7 @@ def load(path: Path) -> Declaration:
     declaration = _converted(document)
     problems = _every_problem(document) if declaration is None else _placed(document, violations(declaration))
     if len(problems) >= MAX_VIOLATIONS:
-        problems.append(
-            Problem(0, 0, "", "looking ended early", "put right what is listed, then check again")
-        )
+        problems.append(Problem(0, 0, "", "too many problems, stopped early", "fix these and check again"))
     if declaration is None or problems:
         raise DeclarationError(str(path), problems)
     return declaration

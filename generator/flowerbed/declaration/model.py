@@ -157,7 +157,9 @@ class SuperLink(Party, frozen=True, kw_only=True):
     cluster_domain: Annotated[str, text("DNS domain of its cluster.", grammar.DNS_NAME, 253)] = (
         "cluster.local"
     )
-    exposure: Annotated[Exposures, Meta(description="Who reaches the SuperLink from where.")] = Exposures()
+    exposure: Annotated[
+        Exposures, Meta(description="How parties outside its cluster reach the SuperLink.")
+    ] = Exposures()
     tls: Annotated[Tls, Meta(description="The certificate that SuperNodes and users check.")] = Tls()
     storage: Annotated[Storage, Meta(description="Where runs, nodes and models are kept.")] = Storage()
     executor: Annotated[
@@ -172,8 +174,8 @@ class SuperLink(Party, frozen=True, kw_only=True):
     max_runs: Annotated[
         int | UnsetType,
         Meta(
-            description="How many runs go on at once; the others wait, the oldest first. Default: 4 with "
-            "executor `kubernetes`, else as many as come.",
+            description="How many runs are active at once; the others wait, the oldest first. Default: 4 "
+            "with executor `kubernetes`, else as many as come.",
             extra_json_schema={"minimum": 1},
         ),
     ] = UNSET
@@ -187,7 +189,7 @@ class NodeSpec(Model, frozen=True, kw_only=True):
 
 
 class Tenant(Party, frozen=True, kw_only=True):
-    """Who runs SuperNodes."""
+    """The parties that run SuperNodes."""
 
     name: Annotated[
         str, text("DNS label; with the federation's name it makes the release.", grammar.DNS_LABEL, 50)
@@ -234,7 +236,7 @@ class Tenant(Party, frozen=True, kw_only=True):
 
 
 class User(Model, frozen=True, kw_only=True):
-    """Who submits apps."""
+    """The people who use the federation."""
 
     name: Annotated[str, text("DNS label; the name in the client certificate.", grammar.DNS_LABEL, 63)]
     role: Annotated[
@@ -287,8 +289,8 @@ class Declaration(Model, frozen=True, kw_only=True):
         False
     )
     superlink: Annotated[SuperLink, Meta(description="The coordinator's part.")] = SuperLink()
-    tenants: Annotated[tuple[Tenant, ...], Meta(description="Who runs SuperNodes.")] = ()
-    users: Annotated[tuple[User, ...], Meta(description="Who submits apps.")] = ()
+    tenants: Annotated[tuple[Tenant, ...], Meta(description="The parties that run SuperNodes.")] = ()
+    users: Annotated[tuple[User, ...], Meta(description="The people who use the federation.")] = ()
     profiles: Annotated[
         dict[str, Profile], Meta(description="Named bases for pods, used by `profile: NAME`.")
     ] = msgspec.field(default_factory=dict)

@@ -248,7 +248,7 @@ class _Builder:
         anchor = self._anchors.get(event.anchor or "")
         if anchor is None:
             inside = any(frame.anchor == event.anchor for frame in self._frames)
-            what = "stands inside itself" if inside else "has no anchor before it"
+            what = "refers to itself" if inside else "has no anchor before it"
             value = self._refuse(offset, f"the alias *{event.anchor} {what}", "write the value out")
             self._put(value, range(offset, event.end_mark.index))
             return

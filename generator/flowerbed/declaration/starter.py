@@ -8,7 +8,7 @@ from flowerbed.errors import UsageError
 from flowerbed.files import write_atomic
 
 STARTER = """\
-# A Flower federation: one SuperLink, its tenants and its users. `flowerbed check` tells what is wrong here.
+# A Flower federation: one SuperLink, its tenants and its users. `flowerbed check` reports every error in it.
 # To let your editor complete it: `flowerbed schema > federation.schema.json`, and as this file's first line
 #   # yaml-language-server: $schema=federation.schema.json
 version: 1

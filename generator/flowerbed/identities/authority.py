@@ -175,9 +175,7 @@ def _fitting(what: str, text: str) -> str:
 
 def _dns_name(name: str) -> x509.DNSName:
     if not name or not name.isascii():
-        raise IdentityError(
-            f"{name!r} is not a DNS name in ASCII", remedy="write it as it stands in DNS: xn--..."
-        )
+        raise IdentityError(f"{name!r} is not a DNS name in ASCII", remedy="write it as DNS has it: xn--...")
     return x509.DNSName(name)
 
 

@@ -239,7 +239,7 @@ def build_failure(recipe: Recipe, steps: Sequence[str], outcome: CompletedProces
 
 def push_failure(image: str, log: Path, outcome: CompletedProcess) -> FlowerbedError:
     """Return the error for an image that is built and kept, but not in its registry."""
-    remedy = f"the image is built and kept: push again when that is put right; log in {log}"
+    remedy = f"the image is built and kept: push again when that is corrected; log in {log}"
     if re.search("unauthorized|authentication required|denied", outcome.text, re.IGNORECASE):
         registry = parse_reference(image).registry
         remedy = f"log in first, e.g. `buildah login {registry}`; the image is built and kept"

@@ -35,7 +35,9 @@ def notes(plan: Plan, *, gateway: bool) -> list[str]:
             "without a gateway all audiences share one port: of `local.ports` one counts, control first"
         )
     if plan.superlink.tls.source != "generated" and gateway and not plan.insecure:
-        sentences.append(f"tls.source {plan.superlink.tls.source}: a certificate for this machine stands in")
+        sentences.append(
+            f"tls.source {plan.superlink.tls.source}: a certificate for this machine is used instead"
+        )
     superlink = [
         *_ignored(plan.superlink.pod.resources, "resources"),
         *_ignored(plan.superlink.secrets, "secrets"),

@@ -191,7 +191,7 @@ def _files_as_folders(names: dict[str, str]) -> Iterator[str]:
         parts = key.split("/")
         above = ("/".join(parts[:count]) for count in range(1, len(parts)))
         if clash := next((names[folder] for folder in above if folder in names), ""):
-            yield f"entry {name!r} lies in {clash!r}, which is a file"
+            yield f"entry {name!r} is in {clash!r}, which is a file"
 
 
 def _overlaps(entries: list[zipfile.ZipInfo], end: int) -> Iterator[str]:

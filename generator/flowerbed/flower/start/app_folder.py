@@ -36,7 +36,7 @@ from . import app_stop, hooks
 
 FOLDERS, FILES, MEGABYTES = "FLOWERBED_RUN_FOLDERS", "FLOWERBED_RUN_FILES", "FLOWERBED_RUN_FOLDERS_MB"
 SERVERAPP = "flwr-serverapp"
-FILES_IN_FAB = ".flowerbed/files/"  # what a run that goes on from another one brings (resume.py)
+FILES_IN_FAB = ".flowerbed/files/"  # what a run that continues from another one brings (resume.py)
 # Marks where a ClientApp's lines begin in the log of its node, which all runs share.
 BEGINS = re.compile(r"flowerbed: a ClientApp of run (\d{1,20}) begins")
 KEPT = 20

@@ -41,9 +41,7 @@ def labels(name: str | None = None, tags: Iterable[str] = (), note: str | None =
         if word is not None and not _WORD.fullmatch(word):
             raise UsageError(f"{plain(word)[:200]!r} cannot be the {what} of a run", f"use {_HELP}")
     if name is not None and (name == "latest" or name.isdecimal()):
-        kind = (
-            "digits alone are the beginning of an id" if name.isdecimal() else "it stands for the newest run"
-        )
+        kind = "digits alone are the beginning of an id" if name.isdecimal() else "it means the newest run"
         raise UsageError(f"{name[:100]!r} cannot be the name of a run: {kind}", "choose another")
     if len(found) > MOST_TAGS:
         raise UsageError(f"{len(found)} tags for one run", f"give {MOST_TAGS} at most")
