@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowerbed import names
-from flowerbed.backups.pod import holding
+from flowerbed.backups.cluster import holding
 from flowerbed.errors import UsageError
 from support.chart_release import CASES, Case, Pod, check_schemas, dump
 from support.network_graph import selects

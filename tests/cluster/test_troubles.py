@@ -21,7 +21,7 @@ from parties import CHARTS, ROOT
 
 from flowerbed.identities import CertificateAuthority, NodeKey, ServerCertificate, validity
 from flowerbed.identities.certificates import KeyPairLocation
-from flowerbed.kubernetes.diagnosis.symptoms import symptom_of
+from flowerbed.kubernetes.diagnosis.findings import symptom_of
 from support.json_shapes import assert_shape
 
 PAGE = ROOT / "docs" / "reference" / "troubleshooting.md"

@@ -69,7 +69,6 @@ FILES = {
     "tiny/server.py": SERVER,
     "tiny/client.py": CLIENT,
 }
-GIVEN = {"model.txt", "out/deep/notes.txt"}
 
 
 @pytest.fixture(scope="module")

@@ -225,7 +225,7 @@ def test_dry_run(place: Place, kind: str) -> None:
     assert process.returncode == 0, errors
     shown = json.loads(output)
     assert set(shown["files"]) == set(APP)
-    assert (shown["run_config"], len(shown["fab_hash"])) == ({"word": "trained on"}, 64)
+    assert (shown["config"], len(shown["fab_hash"])) == ({"word": "trained on"}, 64)
     assert bool(shown["source"]["commit"]) == ("git" in kind)
     assert ('name = "pieces"' in shown.get("pyproject", "")) == (kind == "pieces")
     assert place.scratch() == []

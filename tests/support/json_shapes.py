@@ -99,7 +99,7 @@ DECLARED: dict[str, dict[str, Any]] = {
     "status.local": {"": Status},
     "stop": {},
     "submit": {"": Outcome},
-    "submit.dry-run": {".files": dict[str, int], ".run_config": dict[str, Scalar], ".warnings": Texts},
+    "submit.dry-run": {".files": dict[str, int], ".config": dict[str, Scalar], ".warnings": Texts},
     "sweep": {
         ".best": str | None,
         ".runs[].exit_code": int | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowerbed.kubernetes.diagnosis.symptoms import Symptom, symptoms
+from flowerbed.kubernetes.diagnosis.findings import Symptom, symptoms
 
 
 def section(symptom: Symptom) -> str:

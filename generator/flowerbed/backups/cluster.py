@@ -19,14 +19,32 @@ from typing import IO, Any
 import msgspec
 
 from flowerbed.backups.archive import PIECE, BrokenOffError, Manifest, Progress, opened, write
-from flowerbed.backups.pod import CONTAINER, holding, program
 from flowerbed.cluster.objects import parse_objects
 from flowerbed.cluster.programs import Command, Done
 from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
+from flowerbed.flower.programs import superlink_state
 from flowerbed.flower.programs.superlink_state import Facts
 from flowerbed.kubernetes.diagnosis.facts import gather_facts
 from flowerbed.names import STATE_DATABASE, node_name
+
+CONTAINER = "restore"
+# What lets a pod run where the SuperLink's does, with no more rights.
+_PLACING = (
+    "serviceAccountName",
+    "securityContext",
+    "imagePullSecrets",
+    "nodeSelector",
+    "tolerations",
+    "affinity",
+    "priorityClassName",
+    "runtimeClassName",
+    "schedulerName",
+)
+_RELEASE = ("app.kubernetes.io/name", "app.kubernetes.io/instance")
+_VOLUMES = ("state", "scratch")
+# Seconds after which it ends by itself when nobody is at work in it: whoever made it was killed.
+IDLE_TIMEOUT = 60
 
 Tell = Callable[[str], None]
 _LONGEST_LINE = 1 << 16
@@ -207,3 +225,50 @@ class _Restoration:
         command = self._cluster.commands.in_namespace(*words)
         self._tell(f"$ {shlex.join(command)}")
         self._cluster.check_output(command)
+
+
+def program() -> str:
+    """Return the text of the program that copies a state and puts it in place, for `python -c`."""
+    return Path(superlink_state.__file__).read_text(encoding="utf-8")
+
+
+def holding(name: str, stateful_set: dict[str, Any], python: str) -> dict[str, Any]:
+    """Return the pod for a StatefulSet's volume; `python` is the interpreter.
+
+    Raises UsageError where there is no volume that outlives a pod.
+    """
+    spec = stateful_set["spec"]["template"]["spec"]
+    superlink = next(one for one in spec["containers"] if one["name"] == "superlink")
+    volumes = [one for one in spec["volumes"] if one["name"] in _VOLUMES]
+    if not any("persistentVolumeClaim" in one for one in volumes):
+        what = "this SuperLink keeps no state: its volume ends with its pod"
+        raise UsageError(what, remedy="set `persistence.enabled` in the chart's values")
+    container = {
+        "name": CONTAINER,
+        "image": superlink["image"],
+        "imagePullPolicy": superlink["imagePullPolicy"],
+        "command": [python, "-c", program(), "hold", str(IDLE_TIMEOUT)],
+        "resources": superlink.get("resources", {}),
+        "securityContext": superlink["securityContext"],
+        "volumeMounts": [one for one in superlink["volumeMounts"] if one["name"] in _VOLUMES],
+    }
+    # The release's own, by which its NetworkPolicy for this component selects the pod.
+    own = stateful_set["spec"]["template"]["metadata"]["labels"]
+    labels = {
+        **{label: own[label] for label in _RELEASE},
+        "app.kubernetes.io/managed-by": "flowerbed",
+        "app.kubernetes.io/component": CONTAINER,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            **{key: spec[key] for key in _PLACING if key in spec},
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "restartPolicy": "Never",
+            "containers": [container],
+            "volumes": volumes,
+        },
+    }

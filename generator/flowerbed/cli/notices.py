@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowerbed.cli.common import narrate
-from flowerbed.images.staleness import stale_images
+from flowerbed.images.content_hash import stale_images
 from flowerbed.plan import Plan
 
 if TYPE_CHECKING:

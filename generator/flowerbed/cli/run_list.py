@@ -21,8 +21,7 @@ from flowerbed.cli.verbs import Verbs
 from flowerbed.errors import UsageError
 from flowerbed.flower.flags import flag
 from flowerbed.runs.model import RunFilter
-from flowerbed.runs.records.listing import Known, Wanted, known_runs
-from flowerbed.runs.records.query import condition, order
+from flowerbed.runs.records.query import Known, Wanted, condition, known_runs, order
 
 _AGE = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

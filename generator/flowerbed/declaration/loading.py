@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from flowerbed.declaration.findings import MAX_FINDINGS, Finding, KeyPath, key_path
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.read_text import text_of
+from flowerbed.declaration.positions import Text
 from flowerbed.declaration.reader import Document, read
 from flowerbed.declaration.resolution import resolve
-from flowerbed.declaration.rules import findings
+from flowerbed.declaration.rules import violations
+from flowerbed.declaration.violations import MAX_VIOLATIONS, KeyPath, Violation, key_path
 from flowerbed.errors import DeclarationError, Problem
 from flowerbed.images.images_lock import built_images
 from flowerbed.plan import Plan
+
+MAX_BYTES = 10_000_000
+MAX_MARKS = 400_000
+"""Line ends and marks of YAML in a file: a declaration of 10,000 tenants has 370,000."""
+_MARKS = ("\n", ",", "[", "{", "- ", ": ")
+_BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+# What YAML 1.2 does not allow unescaped (chapter 5.1, "c-printable").
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SAVE = "save the file as UTF-8"
 
 
 def load(path: Path) -> Declaration:
@@ -25,9 +35,9 @@ def load(path: Path) -> Declaration:
     """
     document = read(text_of(path))
     declaration = _converted(document)
-    problems = _every_problem(document) if declaration is None else _placed(document, findings(declaration))
-    if len(problems) >= MAX_FINDINGS:
-        problems.append(Problem(0, 0, "", "looking ended early", "correct what is listed, then check again"))
+    problems = _every_problem(document) if declaration is None else _placed(document, violations(declaration))
+    if len(problems) >= MAX_VIOLATIONS:
+        problems.append(Problem(0, 0, "", "too many problems, stopped early", "fix these and check again"))
     if declaration is None or problems:
         raise DeclarationError(str(path), problems)
     return declaration
@@ -48,8 +58,8 @@ def check(declaration: Declaration) -> None:
     Raises DeclarationError with all problems; they have key paths and no lines.
     """
     problems = [
-        Problem(0, 0, key_path(finding.path), finding.message, finding.remedy)
-        for finding in findings(declaration)
+        Problem(0, 0, key_path(violation.path), violation.message, violation.remedy)
+        for violation in violations(declaration)
     ]
     if problems:
         raise DeclarationError("declaration", problems)
@@ -75,21 +85,69 @@ def _every_problem(document: Document) -> list[Problem]:
     from flowerbed.declaration.schema_check import SchemaCheck
 
     checked = SchemaCheck(document.data, lambda path: document.text.find(document.source, path).raw)
-    by_rules = [] if checked.declaration is None else findings(checked.declaration)
-    rest = (finding for finding in by_rules if not _relies_on(finding, checked.spoilt))
-    return [*document.problems, *_placed(document, [*checked.findings, *rest])]
+    by_rules = [] if checked.declaration is None else violations(checked.declaration)
+    rest = (violation for violation in by_rules if not _relies_on(violation, checked.spoilt))
+    return [*document.problems, *_placed(document, [*checked.violations, *rest])]
 
 
-def _relies_on(finding: Finding, spoilt: set[KeyPath]) -> bool:
-    paths = (finding.path, *finding.needs)
+def _relies_on(violation: Violation, spoilt: set[KeyPath]) -> bool:
+    paths = (violation.path, *violation.needs)
     return any(path[:length] in spoilt for path in paths for length in range(len(path) + 1))
 
 
-def _placed(document: Document, unplaced: Iterable[Finding]) -> list[Problem]:
-    return [_problem(document, finding) for finding in unplaced]
+def _placed(document: Document, unplaced: Iterable[Violation]) -> list[Problem]:
+    return [_problem(document, violation) for violation in unplaced]
 
 
-def _problem(document: Document, finding: Finding) -> Problem:
-    spot = document.text.find(document.source, finding.path, on_key=finding.on_key)
+def _problem(document: Document, violation: Violation) -> Problem:
+    spot = document.text.find(document.source, violation.path, on_key=violation.on_key)
     place = document.text.line_and_column(spot.offset)
-    return Problem(*place, key_path(finding.path), finding.message, finding.remedy)
+    return Problem(*place, key_path(violation.path), violation.message, violation.remedy)
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file, without the mark that some editors put before it.
+
+    Raises DeclarationError if it cannot be read, is over 10 MB, is not UTF-8 or holds control characters.
+    """
+    data = _bytes(path)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _refused(path, Problem(1, 1, "", "the file is UTF-16", _SAVE))
+    try:
+        text = data.decode().removeprefix(_BOM)
+    except UnicodeDecodeError as error:
+        place = Text(data[: error.start].decode()).line_and_column(error.start)
+        problem = Problem(*place, "", f"the byte 0x{data[error.start]:02x} is not UTF-8", _SAVE)
+        raise _refused(path, problem) from None
+    if forbidden := _FORBIDDEN.search(text):
+        place = Text(text).line_and_column(forbidden.start())
+        message = f"the control character U+{ord(forbidden.group()):04X} is not allowed"
+        raise _refused(path, Problem(*place, "", message, 'remove it, or write it as "\\x.." inside quotes'))
+    if sum(map(text.count, _MARKS)) > MAX_MARKS:
+        message = f"more than {MAX_MARKS} lines and values"
+        raise _refused(path, Problem(0, 0, "", message, "a declaration says less: check that this is one"))
+    return text
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        remedy = "name it, or write one with `flowerbed init`"
+        raise _refused(path, Problem(0, 0, "", "there is no such file", remedy)) from None
+    except IsADirectoryError:
+        raise _refused(path, Problem(0, 0, "", "this is a directory", "name the file inside it")) from None
+    except OSError as error:
+        raise _refused(
+            path, Problem(0, 0, "", f"cannot be read: {error.strerror}", "check its permissions")
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise _refused(
+            path, Problem(0, 0, "", "larger than 10 MB", "a declaration is smaller: check the name")
+        )
+    return data
+
+
+def _refused(path: Path, problem: Problem) -> DeclarationError:
+    return DeclarationError(str(path), [problem])

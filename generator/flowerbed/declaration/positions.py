@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from flowerbed.declaration.findings import KeyPath
+from flowerbed.declaration.violations import KeyPath
 
 
 class Branch:

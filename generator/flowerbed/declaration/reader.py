@@ -13,9 +13,9 @@ from typing import Any, NoReturn, Protocol
 
 import yaml
 
-from flowerbed.declaration.findings import MAX_FINDINGS, KeyPath, key_path, show
 from flowerbed.declaration.positions import Branch, Source, Text
 from flowerbed.declaration.scalars import Meaning, RefusedScalar, meaning
+from flowerbed.declaration.violations import MAX_VIOLATIONS, KeyPath, key_path, show
 from flowerbed.errors import Problem
 
 MAX_DEPTH = 16
@@ -264,7 +264,7 @@ class _Builder:
     def _refuse(self, offset: int, message: str, remedy: str) -> Unreadable:
         place = self.text.line_and_column(offset)
         self.problems.append(Problem(*place, key_path(self._path()), message, remedy))
-        if len(self.problems) >= MAX_FINDINGS:
+        if len(self.problems) >= MAX_VIOLATIONS:
             raise _StopReadingError
         return UNREADABLE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from flowerbed.declaration.findings import show
+from flowerbed.declaration.violations import show
 
 # Letters of other scripts that look like Latin ones, with the letter that they look like.
 _LOOK_ALIKES = str.maketrans(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -22,14 +23,15 @@ from .idempotency import keyed, start_once, user_of
 from .interrupts import interruptions
 from .json_text import dumps
 from .nodes import too_few
-from .opening import Opening
-from .repeats import Repeats
 from .resume import resuming
-from .runs import ENDS, INTERRUPTED, Outcome, runs, start
+from .runs import ENDS, INTERRUPTED, Outcome, plain, runs, start
 from .source.prepare import prepared
 from .source.request import Prepared, Request, Source
 from .text import hanging
 from .watcher import Watcher
+
+WAITING = "Waiting for nodes to connect: "  # flwr 1.41: serverapp/strategy/strategy_utils.py, one a second
+MOST_REPEATED = 60  # repetitions after which the count is shown even though the line still repeats
 
 # Reads a connection again, for when the SuperLink moves under a long run.
 Reload = Callable[[], Connection]
@@ -273,3 +275,51 @@ def _conclude(outcome: Outcome, goes_on: str) -> None:
         say(f"{what} ({reason})")
     if run_id and outcome.status not in ENDS and outcome.exit_code and goes_on:
         say(f"  {goes_on.replace('RUN', run_id)}")
+
+
+class Repeats:
+    """Shortens a log for display; what is kept of it stays whole."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._times = 0
+
+    def shorten(self, text: str) -> str:
+        """Return whole lines of a log without the repetitions of a waiting line, but with their number."""
+        return "".join(map(self._line, text.splitlines(keepends=True)))
+
+    def rest(self) -> str:
+        """Return the number of repetitions that has not been shown yet, as a line, "" if there were none."""
+        times, self._times = self._times, 0
+        return f"  (the same line {times} more time{'s' * (times != 1)})\n" if times else ""
+
+    def _line(self, line: str) -> str:
+        words = plain(line)
+        repeated = words.startswith(WAITING) and words == self._last
+        self._last = words
+        if not repeated:
+            return self.rest() + line
+        self._times += 1
+        return self.rest() if self._times >= MOST_REPEATED else ""
+
+
+class Opening:
+    """Opens a client's connection while the app is packed."""
+
+    def __init__(self, client: FlowerClient) -> None:
+        self._client = client
+        self._error: FlowerbedError | None = None
+        self._thread = threading.Thread(target=self._open, daemon=True)
+        self._thread.start()
+
+    def _open(self) -> None:
+        try:
+            self._client.connect()
+        except FlowerbedError as error:
+            self._error = error
+
+    def wait(self) -> None:
+        """Return when the connection stands. Raises UnreachableError."""
+        self._thread.join()
+        if self._error:
+            raise self._error

@@ -6,10 +6,12 @@ The record is written last, image by image: whatever ends a build before leaves 
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +19,8 @@ from typing import Literal
 
 import msgspec
 
-from flowerbed.errors import UsageError
-from flowerbed.files import make_private_folder
+from flowerbed.errors import FlowerbedError, UsageError
+from flowerbed.files import make_private_folder, write_atomic
 from flowerbed.images.builders import (
     COMPONENT_LABEL,
     Download,
@@ -29,11 +31,10 @@ from flowerbed.images.builders import (
 )
 from flowerbed.images.containerfile import WHEELS
 from flowerbed.images.content_hash import Target, known_base, target_of
-from flowerbed.images.images_lock import Entry, ImagesLock, read_images_lock, write_images_lock
+from flowerbed.images.images_lock import Entry, ImagesLock, lock_file, read_images_lock, write_images_lock
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import lock, write_lock
-from flowerbed.images.processes import Tell, discard
-from flowerbed.images.supply_chain import bill_of_materials, sign, signer
+from flowerbed.images.processes import Tell, discard, find_program, run
 from flowerbed.images.wheels import (
     WHEEL_LIST,
     download_arguments,
@@ -243,3 +244,47 @@ def _alone(folder: Path) -> Iterator[Path]:
                 "another build is under way", where=str(folder), remedy="wait for its end"
             ) from None
         yield folder
+
+
+def _bill_file(declaration: Path, component: str) -> Path:
+    """Return where a component's bill of materials lies."""
+    return lock_file(declaration, component).with_suffix(".cdx.json")
+
+
+def bill_of_materials(declaration: Path, component: str, tell: Tell) -> None:
+    """Write a component's lock as CycloneDX JSON, the same bytes for the same lock.
+
+    Without the `build` extra there is none, which `tell` hears. Raises FlowerbedError if it cannot be made.
+    """
+    target, source = _bill_file(declaration, component), lock_file(declaration, component)
+    if importlib.util.find_spec("cyclonedx_py") is None:
+        target.unlink(missing_ok=True)  # one of an older lock would tell an untruth
+        tell(f"{component}: no bill of materials; for one: pip install 'flowerbed[build]'")
+        return
+    command = [sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible", "--of", "JSON"]
+    temporary = target.with_name(f".{target.name}.new")
+    try:
+        outcome = run([*command, "--output-file", str(temporary), str(source)])
+        if outcome.code or not temporary.is_file():
+            last = outcome.lines[-1] if outcome.lines else ""
+            raise FlowerbedError(f"the bill of materials cannot be made: {last}", where=str(source))
+        write_atomic(target, temporary.read_bytes())
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def signer() -> str:
+    """Return the path of cosign. Raises UsageError if it is not installed."""
+    return find_program("cosign", "signing", "install cosign, or leave --sign out")
+
+
+def sign(image: str, options: Sequence[str], tell: Tell) -> None:
+    """Sign a pushed image by its digest; without `options` that name a key cosign asks for an identity.
+
+    Raises FlowerbedError.
+    """
+    tell(f"signing {image}")
+    outcome = run([signer(), "sign", "--yes", *options, image])
+    if outcome.code:
+        last = outcome.lines[-1] if outcome.lines else "cosign said nothing"
+        raise FlowerbedError(f"the signature failed: {last}", where=image, remedy="see `cosign sign --help`")

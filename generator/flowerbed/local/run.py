@@ -144,7 +144,7 @@ class _Start:
     def _end_leftovers(self) -> None:
         """End what a supervisor left that died together with its watchdog."""
         if self._directory.read():
-            self._log.tell("the last supervisor did not end in order; its record is replaced")
+            self._log.tell("the last supervisor did not end in order; its state file is replaced")
         left = kill_marked(self._directory.mark)
         if left:
             pids = ", ".join(map(str, left))

@@ -52,7 +52,7 @@ BOMBS = {
     ),
     "unclosed quote": (HEAD + 'a: "' + "x" * 9_000_000, "close the quote"),
     "a billion nodes": (HEAD + "tenants: [{name: a, nodes: 1000000000}]", "1000 are the most"),
-    "wrong tenants": (tenants("{name: N, nodes: 0, foo: 1}", 10_000), "looking ended early"),
+    "wrong tenants": (tenants("{name: N, nodes: 0, foo: 1}", 10_000), "too many problems, stopped early"),
     "unknown keys": (HEAD + "".join(f"key{i}: 1\n" for i in range(50_000)), "the first 50 are shown"),
 }  # fmt: skip
 

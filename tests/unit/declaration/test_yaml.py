@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from flowerbed.declaration import load, load_plan
-from flowerbed.declaration.findings import key_path, show
+from flowerbed.declaration.loading import MAX_BYTES, text_of
 from flowerbed.declaration.positions import Branch, Source
-from flowerbed.declaration.read_text import MAX_BYTES, text_of
 from flowerbed.declaration.reader import MAX_DEPTH, read
 from flowerbed.declaration.scalars import RefusedScalar, meaning
+from flowerbed.declaration.violations import key_path, show
 from flowerbed.errors import DeclarationError, Problem
 
 GOOD = "version: 1\nname: hospitals\ntenants: [{name: north, nodes: 1}]\n"

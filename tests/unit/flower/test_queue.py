@@ -7,8 +7,8 @@ from types import SimpleNamespace as Made
 
 import pytest
 
-from flowerbed.flower import queue as flower_queue
-from flowerbed.flower.queue import Queue
+from flowerbed.flower import follow
+from flowerbed.flower.follow import Queue
 
 
 def run(run_id: int, status: str, pending_at: str = "") -> Made:
@@ -35,7 +35,7 @@ OURS = run(3, "pending")
 )  # fmt: skip
 def test_the_place(monkeypatch: pytest.MonkeyPatch, others: list[Made], said: str) -> None:
     """Only runs that were submitted before this one and have not begun are before it."""
-    monkeypatch.setattr(flower_queue, "runs", lambda *_, **__: [*others, OURS])
+    monkeypatch.setattr(follow, "runs", lambda *_, **__: [*others, OURS])
     queue = Queue()
     began = queue.stuck_since
     time.sleep(0.01)
@@ -47,7 +47,7 @@ def test_the_place(monkeypatch: pytest.MonkeyPatch, others: list[Made], said: st
 def test_it_is_said_again_when_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     """And once each time."""
     now: list[Made] = []
-    monkeypatch.setattr(flower_queue, "runs", lambda *_, **__: [*now, OURS])
+    monkeypatch.setattr(follow, "runs", lambda *_, **__: [*now, OURS])
     queue = Queue()
     said = []
     for others in ([run(1, "running"), run(2, "pending")], [run(2, "running")], [run(2, "running")], []):

@@ -13,7 +13,7 @@ from flowerbed.errors import UsageError
 from flowerbed.identities import validity
 from flowerbed.identities.revocations import revoke_users
 from flowerbed.identities.users import usable_users
-from flowerbed.kubernetes.network.node_list import connections
+from flowerbed.kubernetes.network.probe import connections
 from flowerbed.plan import User
 from support.plan_variants import change
 from support.plans import federation

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from flowerbed.kubernetes.diagnosis.symptoms import OTHER, Symptom, symptom_of, symptoms
+from flowerbed.kubernetes.diagnosis.findings import OTHER, Symptom, symptom_of, symptoms
 from support.paths import ROOT
 
 

@@ -1,6 +1,6 @@
 """What a declaration may not say although each of its values has its type.
 
-Every rule looks at the whole declaration and yields findings; none of them stops the others.
+Every rule looks at the whole declaration and yields violations; none of them stops the others.
 """
 
 from __future__ import annotations
@@ -8,25 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from flowerbed.declaration.findings import MAX_FINDINGS, Finding
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.rules import admission, images, naming, nodes, pods, proxies, reach, tls, volumes
+from flowerbed.declaration.rules import admission, images, naming, nodes, pods, reach, tls
+from flowerbed.declaration.violations import MAX_VIOLATIONS, Violation
 
-__all__ = ["findings"]
+__all__ = ["violations"]
 
 RULES = (
     *naming.RULES,
     *reach.RULES,
-    *proxies.RULES,
     *tls.RULES,
     *admission.RULES,
     *nodes.RULES,
     *pods.RULES,
-    *volumes.RULES,
     *images.RULES,
 )
 
 
-def findings(declaration: Declaration) -> Iterator[Finding]:
-    """Yield what does not fit together, up to MAX_FINDINGS."""
-    return islice(chain.from_iterable(rule(declaration) for rule in RULES), MAX_FINDINGS)
+def violations(declaration: Declaration) -> Iterator[Violation]:
+    """Yield what does not fit together, up to MAX_VIOLATIONS."""
+    return islice(chain.from_iterable(rule(declaration) for rule in RULES), MAX_VIOLATIONS)

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowerbed.declaration.findings import Finding, show
 from flowerbed.declaration.model import FLOWER_LINES, Declaration
 from flowerbed.declaration.resolution import admission
 from flowerbed.declaration.rules.reach import audiences
+from flowerbed.declaration.violations import Violation, show
 
 _INSECURE = (("insecure",),)
 
 
-def versions(declaration: Declaration) -> Iterator[Finding]:
+def versions(declaration: Declaration) -> Iterator[Violation]:
     """The format and the Flower line are ones that this Flowerbed knows."""
     if declaration.version != 1:
         message = f"this Flowerbed reads version 1 of the format, not {declaration.version}"
-        yield Finding(("version",), message, "write version: 1")
+        yield Violation(("version",), message, "write version: 1")
     if declaration.flower not in FLOWER_LINES:
         known = " and ".join(FLOWER_LINES)
         message = f"Flower {show(declaration.flower)} is not supported; this Flowerbed knows {known}"
-        yield Finding(("flower",), message, f'write the minor line, in quotes: "{FLOWER_LINES[-1]}"')
+        yield Violation(("flower",), message, f'write the minor line, in quotes: "{FLOWER_LINES[-1]}"')
 
 
-def somebody(declaration: Declaration) -> Iterator[Finding]:
+def somebody(declaration: Declaration) -> Iterator[Violation]:
     """With listed admission there is somebody on the list."""
     if not declaration.tenants and admission(declaration) == "listed":
         message = "no tenant is declared, and with listed admission nobody else may join"
-        yield Finding(
+        yield Violation(
             ("tenants",), message, "declare a tenant, or write admission: open", needs=(("admission",),)
         )
 
 
-def insecure_stays_inside(declaration: Declaration) -> Iterator[Finding]:
+def insecure_stays_inside(declaration: Declaration) -> Iterator[Violation]:
     """Without TLS nothing is exposed outside the cluster."""
     if not declaration.insecure:
         return
@@ -40,23 +40,23 @@ def insecure_stays_inside(declaration: Declaration) -> Iterator[Finding]:
         if exposure.type != "cluster":
             message = f"`insecure: true` has no TLS, so it cannot be exposed by {exposure.type}"
             remedy = "write insecure: false, or type: cluster"
-            yield Finding((*path, "type"), message, remedy, needs=_INSECURE)
+            yield Violation((*path, "type"), message, remedy, needs=_INSECURE)
 
 
-def insecure_has_no_keys(declaration: Declaration) -> Iterator[Finding]:
+def insecure_has_no_keys(declaration: Declaration) -> Iterator[Violation]:
     """Without TLS there are neither node keys nor client certificates, so none are declared."""
     if not declaration.insecure:
         return
     if declaration.admission == "listed":
         message = "`insecure: true` has no node keys, so there is nothing to list"
-        yield Finding(("admission",), message, "write admission: open, or leave it out", needs=_INSECURE)
+        yield Violation(("admission",), message, "write admission: open, or leave it out", needs=_INSECURE)
     for index, tenant in enumerate(declaration.tenants):
         if tenant.keys == "brought":
             message = "`insecure: true` has no node keys, so none can be brought"
-            yield Finding(("tenants", index, "keys"), message, "write insecure: false", needs=_INSECURE)
+            yield Violation(("tenants", index, "keys"), message, "write insecure: false", needs=_INSECURE)
     if declaration.users:
         message = "`insecure: true` has no client certificates, so users cannot be distinguished"
-        yield Finding(("users",), message, "remove the users, or write insecure: false", needs=_INSECURE)
+        yield Violation(("users",), message, "remove the users, or write insecure: false", needs=_INSECURE)
 
 
 RULES = (versions, somebody, insecure_stays_inside, insecure_has_no_keys)

@@ -9,9 +9,9 @@ from msgspec import UNSET
 
 from flowerbed import names
 from flowerbed.declaration import grammar
-from flowerbed.declaration.findings import Finding, KeyPath, show
 from flowerbed.declaration.image_model import BuildSecret, Image
 from flowerbed.declaration.model import Declaration
+from flowerbed.declaration.violations import KeyPath, Violation, show
 from flowerbed.images.reference import parse_reference
 
 _ENV_NAME = re.compile(grammar.ENV_NAME)
@@ -32,7 +32,7 @@ def declared(declaration: Declaration) -> Iterator[tuple[KeyPath, Image]]:
             yield ("images", name), image
 
 
-def references(declaration: Declaration) -> Iterator[Finding]:
+def references(declaration: Declaration) -> Iterator[Violation]:
     """Base and repository are names of images; a repository has no tag of its own."""
     for path, image in declared(declaration):
         for key in ("base", "repository"):
@@ -43,29 +43,29 @@ def references(declaration: Declaration) -> Iterator[Finding]:
                 reference = parse_reference(text)
             except ValueError as error:
                 remedy = "write one such as registry.example.org/team/flower"
-                yield Finding((*path, key), f"{show(text)} is not an image reference: {error}", remedy)
+                yield Violation((*path, key), f"{show(text)} is not an image reference: {error}", remedy)
                 continue
             if key == "repository" and (reference.tag or reference.digest):
                 message = "the tag is the hash of what is built, and Flowerbed's to choose"
-                yield Finding((*path, key), message, f"write {reference.name}")
+                yield Violation((*path, key), message, f"write {reference.name}")
         if image.pull_secret and not _DNS_NAME.fullmatch(image.pull_secret):
             message = f"{show(image.pull_secret)} is not a Secret name"
-            yield Finding((*path, "pull-secret"), message, "use small letters, digits, - and .")
+            yield Violation((*path, "pull-secret"), message, "use small letters, digits, - and .")
         if image.python and not _PYTHON.fullmatch(image.python):
-            yield Finding(
+            yield Violation(
                 (*path, "python"),
                 f"{show(image.python)} is not a Python version that flwr supports",
                 'write one such as "3.13"',
             )
 
 
-def dependencies(declaration: Declaration) -> Iterator[Finding]:
+def dependencies(declaration: Declaration) -> Iterator[Violation]:
     """Dependencies can be locked: names with versions, and no other flwr than the federation's."""
     release = names.FLOWER_RELEASES.get(declaration.flower, "")
     for path, image in declared(declaration):
         for index, text in enumerate(image.dependencies):
             if problem := _dependency(text, release):
-                yield Finding((*path, "dependencies", index), *problem)
+                yield Violation((*path, "dependencies", index), *problem)
 
 
 def _dependency(text: str, release: str) -> tuple[str, str] | None:
@@ -86,7 +86,7 @@ def _dependency(text: str, release: str) -> tuple[str, str] | None:
     return None
 
 
-def indexes(declaration: Declaration) -> Iterator[Finding]:
+def indexes(declaration: Declaration) -> Iterator[Violation]:
     """Indexes are addresses without credentials, and a wheelhouse stands alone."""
     for path, image in declared(declaration):
         urls = [((*path, "index"), image.index)] if image.index else []
@@ -94,33 +94,37 @@ def indexes(declaration: Declaration) -> Iterator[Finding]:
         for where, url in urls:
             match = _URL.fullmatch(url)
             if not match:
-                yield Finding(where, "this is not an http or https address", "write https://HOST/simple")
+                yield Violation(where, "this is not an http or https address", "write https://HOST/simple")
             elif match["user"]:
-                yield Finding(
+                yield Violation(
                     where, "credentials do not belong here", "put them into ~/.netrc and leave them out"
                 )
             elif image.wheelhouse:
-                yield Finding(where, "a wheelhouse replaces every index", "remove one of them", on_key=False)
+                yield Violation(
+                    where, "a wheelhouse replaces every index", "remove one of them", on_key=False
+                )
 
 
-def building(declaration: Declaration) -> Iterator[Finding]:
+def building(declaration: Declaration) -> Iterator[Violation]:
     """Instructions are ones that leave the image what it is; arguments and secrets have names."""
     for path, image in declared(declaration):
         for word in ("before", "after"):
             for index, text in enumerate(getattr(image.instructions, word)):
                 if problem := _instruction(text):
-                    yield Finding((*path, "instructions", word, index), *problem)
+                    yield Violation((*path, "instructions", word, index), *problem)
         for name, value in image.build_args.items():
             if not _ENV_NAME.fullmatch(name):
                 message = f"{show(name)}: no name for a build argument"
-                yield Finding((*path, "build-args", name), message, "use letters, digits and _", on_key=True)
+                yield Violation(
+                    (*path, "build-args", name), message, "use letters, digits and _", on_key=True
+                )
             elif not value.isprintable():
-                yield Finding(
+                yield Violation(
                     (*path, "build-args", name), "a build argument is one line of text", "shorten it"
                 )
         for index, secret in enumerate(image.build_secrets):
             if problem := _secret(secret):
-                yield Finding((*path, "build-secrets", index), *problem)
+                yield Violation((*path, "build-secrets", index), *problem)
 
 
 def _instruction(text: str) -> tuple[str, str] | None:

@@ -6,15 +6,14 @@ import http.client
 import json
 import re
 import ssl
-import urllib.parse
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from flowerbed.cluster.session import POD_SECURITY, Cluster
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
-from flowerbed.kubernetes.diagnosis.issuer_check import issuer
 from flowerbed.names import STATE_FOLDER
 from flowerbed.plan import Plan
 
@@ -34,6 +33,13 @@ _RIGHTS = (
     ("get", "pods"),
     ("get", "pods/log"),
 )
+# cert-manager's issuers, as cert-manager.io/v1 has them (cert-manager 1.0 and newer).
+_INSTALL = "install cert-manager (https://cert-manager.io/docs/installation), or declare another `tls.source`"
+_OWN_CA = "use an issuer with a CA of your own (kind CA or Vault), and declare its certificate as `tls.ca`"
+# Hosts of the directories of CAs that certify public DNS names alone (CA/Browser Forum BR 7.1.4.2.1).
+_PUBLIC = re.compile(r"(letsencrypt\.org|zerossl\.com|buypass\.(com|no)|pki\.goog|ssl\.com|digicert\.com)$")
+_ISSUERS = {"Issuer": "issuers.cert-manager.io", "ClusterIssuer": "clusterissuers.cert-manager.io"}
+_LONGEST_MESSAGE = 300  # characters of an issuer's own message
 
 
 def check(cluster: Cluster, plan: Plan) -> Iterator[Finding]:
@@ -200,7 +206,7 @@ def clock(cluster: Cluster) -> Iterator[Finding]:
 
 def _ahead(server: str) -> float:
     """Return how far this clock is ahead (s). Nothing is sent but a request without credentials."""
-    parts = urllib.parse.urlsplit(server)
+    parts = urlsplit(server)
     # Whoever answers says what time it is there: a guess for a diagnosis, and nothing is trusted further.
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -238,3 +244,48 @@ def storage(cluster: Cluster) -> Iterator[Finding]:
         yield Finding(level="problem", what=what, where=where, symptom="storage-full", remedy=remedy)
     else:
         yield Finding(level="ok", what=f"the SuperLink's volume is {match[1]}% full", where=where)
+
+
+def issuer(cluster: Cluster, plan: Plan) -> Iterator[Finding]:
+    """Look whether the declared issuer is there, is ready, and can certify names inside the cluster."""
+    tls = plan.superlink.tls
+    if not cluster.party.is_coordinator or plan.insecure or tls.source != "cert-manager":
+        return
+    kind, name = tls.issuer_reference
+    where = f"{cluster.party.name}: {kind} {name}"
+    done = cluster.in_namespace("get", _ISSUERS[kind], name, "--output", "json")
+    if done.forbidden:
+        yield Finding(level="warning", what="may not be looked at", where=where)
+    elif done.code and "resource type" in done.err:
+        yield problem("the cluster knows no cert-manager", where=where, remedy=_INSTALL)
+    elif done.missing:
+        place = f" in namespace {cluster.party.namespace}" if kind == "Issuer" else ""
+        remedy = f"create it, or declare another `tls.issuer`; `kubectl get {_ISSUERS[kind]}` lists them"
+        yield problem(f"is not there{place}", where=where, remedy=remedy)
+    elif done.code:
+        what = f"cannot be read: {done.err.strip()[:_LONGEST_MESSAGE]}"
+        yield Finding(level="warning", what=what, where=where)
+    else:
+        yield from _issuer_findings(json.loads(done.out), where)
+
+
+def _issuer_findings(found: dict[str, Any], where: str) -> Iterator[Finding]:
+    conditions = found.get("status", {}).get("conditions", [])
+    ready: dict[str, Any] = next((one for one in conditions if one.get("type") == "Ready"), {})
+    if ready.get("status") != "True":
+        said = str(ready.get("message", ""))[:_LONGEST_MESSAGE] or "cert-manager has not looked at it yet"
+        remedy = f"`kubectl describe {found['kind'].lower()} {found['metadata']['name']}` has more"
+        yield problem(f"is not ready: {said}", where=where, remedy=remedy)
+        return
+    acme = found.get("spec", {}).get("acme")
+    if acme is None:
+        yield Finding(level="ok", what="is ready", where=where)
+        return
+    server = urlsplit(str(acme.get("server", ""))).hostname or ""
+    if _PUBLIC.search(server):
+        yield problem(
+            f"is the public CA at {server}: it certifies no internal names", where=where, remedy=_OWN_CA
+        )
+    else:
+        what = f"asks {server or 'a CA'} by ACME, which gives no ca.crt and may certify no internal names"
+        yield Finding(level="warning", what=what, where=where, remedy=_OWN_CA)

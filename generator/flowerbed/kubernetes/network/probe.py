@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import re
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
+from flowerbed import runs
+from flowerbed.cluster.programs import error_message
 from flowerbed.cluster.session import Cluster
-from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
+from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError, UsageError
+from flowerbed.flower.client import FlowerClient
+from flowerbed.flower.connection import Connection
 from flowerbed.identities.ca_bundle import server_authorities, trusted
+from flowerbed.identities.users import usable_users
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.network.endpoints import EndpointStatus, dial
-from flowerbed.kubernetes.network.node_list import registered_nodes
-from flowerbed.kubernetes.network.port_forward import port_forward
 from flowerbed.plan import Endpoint, Plan
 from flowerbed.runs.model import NodeRecord
+
+REQUEST_TIMEOUT = 10.0
+START_TIMEOUT = 15.0  # of `kubectl port-forward`
+_LINE = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)")
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,3 +92,109 @@ def _exposed(endpoint: Endpoint, seen: EndpointStatus) -> list[Finding]:
 def _not_asked(error: FlowerbedError) -> Finding:
     what = f"the SuperLink cannot be asked from here: {error.what}"
     return Finding(level="warning", what=what, where=error.where, remedy=error.remedy)
+
+
+class ForwardedClient(FlowerClient):
+    """A client whose connections go to a loopback port, while TLS asks for the SuperLink's own name."""
+
+    def __init__(self, connection: Connection, port: int, timeout: float = REQUEST_TIMEOUT) -> None:
+        super().__init__(connection, timeout)
+        self._port = port
+
+    def _open(self) -> http.client.HTTPConnection:
+        at, tls = self._renewed.now()
+        opened = http.client.HTTPConnection(at.host, at.port, timeout=self.timeout)
+        with self._failures():
+            stream = socket.create_connection(("127.0.0.1", self._port), timeout=self.timeout)
+            # A connection that has its socket already is not opened again.
+            opened.sock = tls.wrap_socket(stream, server_hostname=at.host) if tls else stream
+        return opened
+
+
+def connections(plan: Plan, bundles: Path) -> Iterator[Connection]:
+    """Yield the connections of users whose certificates count, the one with the least rights first.
+
+    Raises UsageError if there is none, with the reason for each user.
+    """
+    usable = usable_users(plan, bundles)
+    for user in usable.users:
+        file = bundles / "users" / user.name / "connection.toml"
+        if file.exists():
+            yield runs.load_connection(file)
+    if plan.insecure:
+        yield Connection(address=plan.superlink.control.address, insecure=True)
+    elif not usable.users:
+        reasons = f" ({usable.reasons})" if usable.others else ""
+        what = "no user's certificate in the bundles can be used, so the SuperLink is not asked for its nodes"
+        raise UsageError(
+            f"{what}{reasons}",
+            where=str(bundles / "users"),
+            remedy="`flowerbed rotate certificate --user NAME` makes a new one; or declare a user with the"
+            " role viewer, then `flowerbed apply`",
+        )
+
+
+def registered_nodes(plan: Plan, bundles: Path, forwarded: int = 0) -> list[NodeRecord]:
+    """Return the SuperLink's nodes, asked as the first user whom it does not refuse.
+
+    Raises UnreachableError, NotAllowedError (of the first refusal) or UsageError.
+    """
+    refused: NotAllowedError | None = None
+    for connection in connections(plan, bundles):
+        try:
+            return nodes_over(connection, forwarded)
+        except NotAllowedError as error:
+            refused = refused or error
+    assert refused is not None  # noqa: S101  (no connection at all raises)
+    raise refused
+
+
+def nodes_over(connection: Connection, forwarded: int = 0) -> list[NodeRecord]:
+    """Return the SuperLink's nodes; `forwarded` is a loopback port that leads to it, 0 to dial it itself.
+
+    Raises UnreachableError, NotAllowedError or UsageError.
+    """
+    if not forwarded:
+        return runs.list_nodes(connection, timeout=REQUEST_TIMEOUT)
+    with ForwardedClient(connection, forwarded) as client:
+        return runs.nodes_of(client)
+
+
+@contextlib.contextmanager
+def port_forward(cluster: Cluster, ports: tuple[int, ...]) -> Iterator[dict[int, int]]:
+    """Give loopback ports that lead to `ports` of the SuperLink's pod, by those, until the block ends.
+
+    Raises UnreachableError when the pod is not there, does not run, or may not be reached this way.
+    """
+    pod = f"pod/{cluster.party.release}-0"
+    words = [f":{port}" for port in ports]
+    process = subprocess.Popen(
+        cluster.commands.in_namespace("port-forward", pod, "--address", "127.0.0.1", *words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    watchdog = threading.Timer(START_TIMEOUT, process.kill)
+    watchdog.start()
+    try:
+        found = _read(process, len(ports), cluster.where)
+        watchdog.cancel()
+        yield found
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+
+
+def _read(process: subprocess.Popen[str], count: int, where: str) -> dict[int, int]:
+    found: dict[int, int] = {}
+    assert process.stdout is not None  # noqa: S101  (it was asked for)
+    for line in process.stdout:
+        if match := _LINE.match(line):
+            found[int(match[2])] = int(match[1])
+        if len(found) == count:
+            return found
+    _, err = process.communicate()
+    remedy = "is the pod running, and may you `create pods/portforward` in this namespace?"
+    raise UnreachableError(error_message(err) or "kubectl port-forward ended", where=where, remedy=remedy)

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from flowerbed.flower.artifacts import Artifact, artifacts
     from flowerbed.flower.recording import submission
     from flowerbed.runs.records.capturing import Submitted, begin, capture
-    from flowerbed.runs.records.ending import ended, outcome_of
     from flowerbed.runs.records.model import ArtifactRecord, Record
-    from flowerbed.runs.records.reporting import recorded, report_of
+    from flowerbed.runs.records.reporting import ended, outcome_of, recorded, report_of
     from flowerbed.runs.records.run_files import read_files
     from flowerbed.runs.records.selecting import candidates, run_of
     from flowerbed.runs.records.store import ARTIFACTS, folder_of, load, load_log, schema_text
@@ -35,11 +34,11 @@ _HOMES = {
     "begin": "runs.records.capturing",
     "candidates": "runs.records.selecting",
     "capture": "runs.records.capturing",
-    "ended": "runs.records.ending",
+    "ended": "runs.records.reporting",
     "folder_of": "runs.records.store",
     "load": "runs.records.store",
     "load_log": "runs.records.store",
-    "outcome_of": "runs.records.ending",
+    "outcome_of": "runs.records.reporting",
     "read_files": "runs.records.run_files",
     "recorded": "runs.records.reporting",
     "report_of": "runs.records.reporting",

@@ -1,4 +1,4 @@
-"""Reports from records: a complete record needs no SuperLink, another is completed on the way."""
+"""Reports and outcomes from records: a complete record needs no SuperLink, others are completed first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 
 from flowerbed.errors import FlowerbedError
 from flowerbed.flower.connection import Connection
+from flowerbed.flower.nodes import Node
+from flowerbed.flower.runs import ENDS, FAILED, Outcome
+from flowerbed.flower.verdict import Known, judged
 from flowerbed.plan import Plan
+from flowerbed.runs.metrics import LogReader
 from flowerbed.runs.records.capturing import handed_in, look
 from flowerbed.runs.records.model import Record
 from flowerbed.runs.records.store import load, load_log, save
@@ -67,3 +71,30 @@ def report_of(record: Record, log: str) -> Report:
         environment=record.environment,
         command=record.command,
     )
+
+
+def ended(root: Path, run_id: str) -> tuple[Record, str] | None:
+    """Return the record of a run that has ended, with its log; None where it is missing or not complete.
+
+    Raises UsageError for a damaged one.
+    """
+    record = load(root, run_id)
+    return (record, load_log(root, run_id)) if record and record.complete else None
+
+
+def outcome_of(record: Record, log: str, min_replies: float = 0.0) -> Outcome:
+    """Return how a run ended; `min_replies` is the share of good replies that each phase needs (0 to 1)."""
+    run, reader = record.run, LogReader()
+    reader.feed(log)
+    reader.finish()
+    nodes = tuple(Node(node_id=one.node, name=one.name, online=None) for one in record.nodes)
+    asked = run.bytes_sent > 0
+    silent = run.outcome == "completed" and asked and run.computing == 0
+    known = Known(nodes=nodes, silent=silent, asked=asked)
+    outcome = Outcome(
+        run_id=run.run_id,
+        status=run.outcome,
+        reason=run.details,
+        exit_code=ENDS.get(run.sub_status, FAILED),
+    )
+    return judged(outcome, reader.replies, known, min_replies)

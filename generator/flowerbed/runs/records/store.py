@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_
 from flowerbed.flower.artifacts import NAME, Artifact
 from flowerbed.flower.json_text import NOT_FINITE, loads
 from flowerbed.flower.text import printable, screened
-from flowerbed.runs.records.earlier import brought_up
 from flowerbed.runs.records.model import ArtifactRecord, Record
 
 RECORD_FILE, LOG_FILE, ARTIFACTS = "record.json", "log.txt", "artifacts"
@@ -110,3 +110,46 @@ def _with_words(schema: Any) -> Any:  # noqa: ANN401  (any part of a schema)
     if schema.get("type") == "number":
         return {"anyOf": [schema, {"enum": list(NOT_FINITE)}]}
     return {key: _with_words(one) for key, one in schema.items()}
+
+
+def brought_up(document: Any) -> Any:  # noqa: ANN401  (whatever a file holds)
+    """Return a record's document, as earlier versions wrote it, in the form of this one; else as it is.
+
+    Version 1 wrote null for a figure that is not finite, so which of the three it was is lost: it is read as
+    NaN. Version 2 had no labels (name, tags, note), environment, command line and working tree.
+    """
+    if not isinstance(document, dict) or document.get("version") not in {1, 2}:
+        return document
+    return (_without_null(document) if document["version"] == 1 else document) | {"version": 3}
+
+
+def _without_null(document: dict[str, Any]) -> dict[str, Any]:
+    metrics = document.get("metrics")
+    config = {key: _not_null(document.get(key)) for key in ("config", "overrides")}
+    return document | config | {"metrics": _with_figures(metrics)}
+
+
+def _with_figures(metrics: Any) -> Any:  # noqa: ANN401
+    if not isinstance(metrics, dict):
+        return metrics
+    filled = {"rounds": ("train", "evaluate", "server"), "nodes": ("figures",)}
+    return (
+        metrics
+        | {name: _each(metrics.get(name), keys) for name, keys in filled.items()}
+        | {"config": _not_null(metrics.get("config"))}
+    )
+
+
+def _each(entries: Any, keys: tuple[str, ...]) -> Any:  # noqa: ANN401
+    if not isinstance(entries, list):
+        return entries
+    return [
+        one | {key: _not_null(one.get(key)) for key in keys} if isinstance(one, dict) else one
+        for one in entries
+    ]
+
+
+def _not_null(figures: Any) -> Any:  # noqa: ANN401
+    if not isinstance(figures, dict):
+        return figures
+    return {name: math.nan if value is None else value for name, value in figures.items()}

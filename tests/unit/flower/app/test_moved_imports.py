@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowerbed.flower.app.app import load, load_for_run
-from flowerbed.flower.app.moved_imports import from_new_homes
+from flowerbed.flower.app.fix import from_new_homes
 from flowerbed.flower.app.requirements import this_python
 from support.apps import client, write_app
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from flowerbed.flower.app.app import App
-from flowerbed.flower.environment import HIDDEN, command_line, environment, packages
 from flowerbed.flower.labels import labels
-from flowerbed.flower.recording import DIFF, FolderRecord
+from flowerbed.flower.recording import DIFF, HIDDEN, FolderRecord, command_line, environment, packages
 from flowerbed.flower.runs import Outcome
 from flowerbed.flower.source import tree as flower_tree
 from flowerbed.flower.source.request import Source

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from flowerbed.flower.repeats import MOST, Repeats
+from flowerbed.flower.submission import MOST_REPEATED, Repeats
 from flowerbed.runs.live.clock import Clock
 from flowerbed.runs.live.terminal import table
 from flowerbed.runs.metrics import LogReader
@@ -100,7 +100,8 @@ def test_waiting_lines_are_one_line_that_counts() -> None:
     assert repeats.shorten(WAITING) == WAITING
     assert repeats.shorten(WAITING * 2) == ""
     assert repeats.shorten("done\n") == "  (the same line 2 more times)\ndone\n"
-    assert repeats.shorten(WAITING * (MOST + 1)) == f"{WAITING}  (the same line {MOST} more times)\n"
+    shown = f"{WAITING}  (the same line {MOST_REPEATED} more times)\n"
+    assert repeats.shorten(WAITING * (MOST_REPEATED + 1)) == shown
     assert repeats.rest() == ""
     fewer = WAITING.replace("2 connected", "1 connected")
     assert repeats.shorten(fewer + fewer) == fewer

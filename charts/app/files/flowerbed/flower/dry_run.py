@@ -49,7 +49,7 @@ def _json(app: App, found: Prepared, config: Mapping[str, Any]) -> str:
             "fab_hash": app.hash,
             "fab_size": len(app.fab),
             "files": app.files,
-            "run_config": config,
+            "config": config,
             "warnings": app.warnings,
             **({"pyproject": _pyproject(found)} if found.source.kind == "inline" else {}),
         }

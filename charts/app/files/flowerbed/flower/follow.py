@@ -19,7 +19,6 @@ from typing import Any, Literal
 from .client import FlowerClient
 from .errors import FlowerbedError, RefusedError
 from .nodes import Node, node_list, present
-from .queue import NOT_BEGUN, Queue
 from .replies import Replies
 from .runs import (
     COMPLETED,
@@ -36,6 +35,9 @@ from .runs import (
     stop,
 )
 from .verdict import Known, judged, so_far
+
+MOST_RUNS = 200  # runs, the newest ones, of which those that wait are counted
+NOT_BEGUN, GOING = frozenset({"pending", "starting"}), frozenset({"starting", "running"})
 
 POLL = 1.0  # seconds between two looks at a run
 PATIENCE = 60.0  # seconds for which a run may wait for its ServerApp without a word about it
@@ -294,3 +296,28 @@ class Follower:
 
     def _outcome(self, status: str, reason: str, exit_code: int) -> Outcome:
         return Outcome(run_id=str(self._run_id), status=status, reason=reason, exit_code=exit_code)
+
+
+class Queue:
+    """The place of one run. `stuck_since`: since when no other run goes on, in monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.stuck_since = time.monotonic()
+        self._said = ""
+
+    def look(self, client: FlowerClient, run: Any) -> str:  # noqa: ANN401  (Flower's message)
+        """Return what to say of a run that has not begun, "" where nothing is new. Raises FlowerbedError."""
+        others = [one for one in runs(client, limit=MOST_RUNS) if one.run_id != run.run_id]
+        going = sum(one.status.status in GOING for one in others)
+        before = sum(one.status.status == "pending" and one.pending_at < run.pending_at for one in others)
+        if going:
+            self.stuck_since = time.monotonic()
+        said = waiting(before, going) if going else ""
+        new, self._said = (said if said != self._said else ""), said
+        return new
+
+
+def waiting(before: int, going: int) -> str:
+    """Return the place of a run in words: `waits: 2 runs before it, 1 running`."""
+    runs_before = f"{before} run{'s' * (before != 1)} before it, " if before else ""
+    return f"waits: {runs_before}{going} running"

@@ -18,8 +18,7 @@ from flowerbed.flower.connection import Connection
 from flowerbed.runs import RunFilter
 from flowerbed.runs.metrics import Metrics, Number
 from flowerbed.runs.records.index import listing
-from flowerbed.runs.records.listing import Wanted, known_runs
-from flowerbed.runs.records.query import Row, condition, keys, order, ordered
+from flowerbed.runs.records.query import Row, Wanted, condition, keys, known_runs, order, ordered
 from support import report_runs
 from support.record_folders import keep
 
@@ -141,14 +140,14 @@ def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_superlink_knows_better(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of both are listed once; what an incomplete record says of a run is open."""
     run = msgspec.structs.replace(listing(root).entries[0].run, status="finished", sub_status="completed")
-    monkeypatch.setattr("flowerbed.runs.records.listing.find_runs", lambda *_: [run])
+    monkeypatch.setattr("flowerbed.runs.records.query.find_runs", lambda *_: [run])
     connect = lambda: Connection(address="localhost:1", insecure=True)  # noqa: E731
     rows = known_runs(root, Wanted(), connect).rows
     assert [(row.name, row.status, row.recorded) for row in rows] == [
         ("sweep-3", "completed", False),
         *((f"sweep-{at}", "completed", True) for at in (2, 1, 0)),
     ]
-    monkeypatch.setattr("flowerbed.runs.records.listing.find_runs", lambda *_: [])
+    monkeypatch.setattr("flowerbed.runs.records.query.find_runs", lambda *_: [])
     running = Wanted(filter=RunFilter(outcomes=frozenset({"running"})))
     assert known_runs(root, running, connect).rows == []
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flowerbed.kubernetes.diagnosis.issuer_check import _looked_at
+from flowerbed.kubernetes.diagnosis.cluster_checks import _issuer_findings
 
 READY = {"status": {"conditions": [{"type": "Ready", "status": "True", "message": "Signing CA verified"}]}}
 WAITING = {"status": {"conditions": [{"type": "Ready", "status": "False", "message": "secret not found"}]}}
@@ -33,7 +33,7 @@ def acme(server: str) -> dict[str, Any]:
 )
 def test_an_issuer_is_known_by_what_it_is(issuer: dict[str, Any], level: str, words: str) -> None:
     """Ready, not ready, or by ACME at a public CA or one of the house."""
-    (found,) = _looked_at(
+    (found,) = _issuer_findings(
         {"kind": "Issuer", "metadata": {"name": "house"}, **issuer}, "coordinator: Issuer house"
     )
     assert found.level == level

@@ -10,11 +10,10 @@ from typer.main import get_command
 
 from flowerbed.cli.main import app
 from flowerbed.declaration import load_plan
-from flowerbed.images.content_hash import target_of
+from flowerbed.images.content_hash import stale_images, target_of
 from flowerbed.images.images_lock import Entry, ImagesLock, lock_file, write_images_lock
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import kept_lock
-from flowerbed.images.staleness import stale_images
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 BASE = f"docker.io/flwr/superexec@{DIGEST}"

@@ -1,4 +1,4 @@
-"""What the checks report at key paths: a finding is a problem whose position in the text is not known yet."""
+"""What the checks report at key paths: a violation is a problem without its position in the text."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 KeyPath = tuple[str | int, ...]
 """A key path as its steps: `("tenants", 1, "nodes")` for `tenants[1].nodes`."""
 
-MAX_FINDINGS = 10_000
+MAX_VIOLATIONS = 10_000
 """After so many, looking stops: nobody reads them all, and the file should be refused at once."""
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Violation:
     """Something wrong at a key path, and what to write instead.
 
-    `on_key`: the key is meant, not its value. `needs`: further paths that the finding relies on; it is
+    `on_key`: the key is meant, not its value. `needs`: further paths that the violation relies on; it is
     dropped when one of them is wrong itself.
     """
 
