@@ -66,9 +66,9 @@ def status(plan: Plan, file: Path) -> Status:
 
 
 def _slower(plan: Plan, directory: StateDirectory) -> list[str]:
-    """Return why app processes are started in Flower's own way, where they are."""
+    """Return why app processes are started in Flower's own way, where they were to be forked."""
     if plan.execution == "stock":
-        return ["execution: stock: app processes are started in Flower's own way"]
+        return []
     folders = {"ServerApps": directory.path / "superexec"}
     folders |= {f"ClientApps of {node.name}": directory.node(node.name) for node in plan.nodes}
     reasons: dict[str, list[str]] = {}
