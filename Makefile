@@ -176,7 +176,7 @@ format: $(READY) ## Write the code in its one style
 .PHONY: bench
 bench: $(READY) ## Measure against the alternatives, as ratios (takes minutes)
 	@mkdir -p bench/results
-	@for program in bench/generate.py bench/submit.py bench/runs.py bench/follow.py bench/gateway.py bench/attack.py; do $(BIN)/python $$program; done
+	@for program in bench/generate.py bench/submit.py bench/runs.py bench/follow.py bench/rounds.py bench/gateway.py bench/attack.py; do $(BIN)/python $$program; done
 
 .PHONY: clean
 clean: ## Remove what the other targets made

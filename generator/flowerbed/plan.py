@@ -19,6 +19,7 @@ Executor = Literal["sidecar", "deployment", "kubernetes"]
 Isolation = Literal["subprocess", "process"]
 Role = Literal["viewer", "submitter", "operator"]
 Admission = Literal["listed", "open"]
+Execution = Literal["fast", "stock"]
 KeySource = Literal["generated", "brought"]
 Component = Literal["superlink", "supernode", "superexec"]
 Platform = Literal["linux/amd64", "linux/arm64"]
@@ -252,7 +253,10 @@ class Image(Frozen, frozen=True):
 
 
 class Plan(Frozen, frozen=True):
-    """A whole federation. `images` are those that are built, by component; the rest are Flower's own."""
+    """A whole federation. `images` are those that are built, by component; the rest are Flower's own.
+
+    `execution`: how app processes start; `preload` are modules that are imported before they do.
+    """
 
     version: int
     name: str
@@ -264,6 +268,8 @@ class Plan(Frozen, frozen=True):
     users: tuple[User, ...]
     local: LocalPorts = LocalPorts()
     images: dict[Component, Image] = {}
+    execution: Execution = "stock"
+    preload: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[Node, ...]:

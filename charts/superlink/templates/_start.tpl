@@ -4,7 +4,7 @@ What is added to Flower's processes: sitecustomize.py, which Python loads there,
 task pods have it from a ConfigMap in their own namespace.
 */}}
 {{- define "superlink.startParts" -}}
-[hooks, app_folder, app_starts, app_stop, app_ends, app_replies, app_loading]
+[hooks, app_folder, app_starts, app_stop, app_ends, app_replies, app_loading, apps, pace, warm, warm_server]
 {{- end -}}
 
 {{/* Takes (list $ name): the name of the ConfigMap. */}}

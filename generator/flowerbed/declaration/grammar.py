@@ -13,6 +13,8 @@ DNS_NAME = rf"{DNS_LABEL}(?:\.{DNS_LABEL})*"
 CONFIG_KEY = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
 """A key that Flower reads from TOML and from its own inline form alike (flwr 1.41)."""
 ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+MODULE = rf"{ENV_NAME}(?:\.{ENV_NAME})*"
+"""A Python module, with its packages."""
 
 _IP = re.compile(r"[0-9a-fA-F:.]+")
 _DNS_NAME = re.compile(DNS_NAME)

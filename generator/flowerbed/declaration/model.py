@@ -25,6 +25,7 @@ from flowerbed.declaration.pod_model import (
 )
 from flowerbed.plan import (
     Admission,
+    Execution,
     Executor,
     ExposureType,
     Isolation,
@@ -288,6 +289,21 @@ class Declaration(Model, frozen=True, kw_only=True):
     insecure: Annotated[bool, Meta(description="No TLS and no node keys, for tests inside one cluster.")] = (
         False
     )
+    execution: Annotated[
+        Execution,
+        Meta(
+            description="How `flowerbed up` runs apps. `stock`: Flower's own way, as on Kubernetes. `fast`: "
+            "app processes are forked from one that has imported Flower, and Flower's processes wait briefly "
+            "while there is work."
+        ),
+    ] = "stock"
+    preload: Annotated[
+        tuple[Annotated[str, Meta(extra_json_schema={"pattern": f"^(?:{grammar.MODULE})$"})], ...],
+        Meta(
+            description="With `execution: fast`, modules that are imported before app processes are forked: "
+            "those of the libraries that apps import, such as `sklearn.linear_model`."
+        ),
+    ] = ()
     superlink: Annotated[SuperLink, Meta(description="The coordinator's part.")] = SuperLink()
     tenants: Annotated[tuple[Tenant, ...], Meta(description="The parties that run SuperNodes.")] = ()
     users: Annotated[tuple[User, ...], Meta(description="The people who use the federation.")] = ()

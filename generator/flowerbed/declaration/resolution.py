@@ -39,6 +39,8 @@ def resolve(declaration: model.Declaration, built: Mapping[str, plan.BuiltImage]
             runtime=declaration.local.ports.runtime,
         ),
         images=_images(declaration, built or {}),
+        execution=declaration.execution,
+        preload=declaration.preload,
     )
 
 

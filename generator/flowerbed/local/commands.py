@@ -23,6 +23,8 @@ FLOWER_ENVIRONMENT = {
 }
 # Apps make sockets below TMPDIR, whose paths may have 107 bytes; Python's own are up to 33 long.
 LONGEST_TMPDIR = 70
+# All SuperNodes together ask the SuperLink for messages at most this often, a quarter of what it answers.
+PULLS_PER_SECOND = 170 / 4
 # What working folders of ended runs may take together, of each node and of all ServerApps.
 RUN_FOLDERS_MB = 5_000
 
@@ -259,6 +261,11 @@ def _environment(
     }
 
 
+def execution_file(folder: Path) -> Path:
+    """Return the file in which a SuperExec says how it starts app processes (`flower/start/warm.py`)."""
+    return folder / "execution"
+
+
 def start_folder(layout: LocalLayout) -> Path:
     """Return the folder on PYTHONPATH with what Flower's processes load at their start."""
     return layout.directory.path / "python"
@@ -272,6 +279,10 @@ def _additions(layout: LocalLayout, folder: Path, declared: Mapping[str, str]) -
         "FLOWERBED_RUN_FOLDERS": str(folder / "runs"),
         "FLOWERBED_RUN_FOLDERS_MB": str(RUN_FOLDERS_MB),
         "FLOWERBED_STARTS": str(layout.directory.path / "starts"),
+        "FLOWERBED_EXECUTION": layout.plan.execution,
+        "FLOWERBED_EXECUTION_STATE": str(execution_file(folder)),
+        "FLOWERBED_PRELOAD": ",".join(layout.plan.preload),
+        "FLOWERBED_PULL_INTERVAL": f"{len(layout.plan.nodes) / PULLS_PER_SECOND:.2f}",
     }
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from flowerbed.errors import FlowerbedError
+from flowerbed.local.commands import execution_file
 from flowerbed.local.differences import warnings
 from flowerbed.local.nodes import NodeStatus, read_nodes
 from flowerbed.local.run import local_layout
@@ -57,8 +58,31 @@ def status(plan: Plan, file: Path) -> Status:
         parts=record.parts,
         nodes=nodes,
         problems=tuple(problems),
-        warnings=tuple(warnings(plan, gateway=record.gateway, superlink=record.ports["superlink"])),
+        warnings=(
+            *warnings(plan, gateway=record.gateway, superlink=record.ports["superlink"]),
+            *_slower(plan, directory),
+        ),
     )
+
+
+def _slower(plan: Plan, directory: StateDirectory) -> list[str]:
+    """Return why app processes are started in Flower's own way, where they were to be forked."""
+    if plan.execution == "stock":
+        return []
+    folders = {"ServerApps": directory.path / "superexec"}
+    folders |= {f"ClientApps of {node.name}": directory.node(node.name) for node in plan.nodes}
+    reasons: dict[str, list[str]] = {}
+    for apps, folder in folders.items():
+        try:
+            text = execution_file(folder).read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            continue
+        if text.startswith("stock: "):
+            reasons.setdefault(text.removeprefix("stock: "), []).append(apps)
+    return [
+        f"{', '.join(apps)}: their processes are started in Flower's own way, which is slower: {reason}"
+        for reason, apps in reasons.items()
+    ]
 
 
 def _look(

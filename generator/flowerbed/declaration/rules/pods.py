@@ -23,6 +23,7 @@ _ENV_TAKEN = frozenset(
 )
 _PART = "[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _LABEL_VALUE = re.compile(f"(?:{_PART})?")
+_MODULE = re.compile(grammar.MODULE)
 _QUALIFIED = re.compile(rf"(?:{grammar.DNS_NAME}/)?{_PART}")
 # Without a domain in front, Kubernetes knows only the first four.
 _RESOURCE = re.compile(rf"cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i|{grammar.DNS_NAME}/{_PART}")
@@ -150,6 +151,17 @@ def runs(declaration: Declaration) -> Iterator[Violation]:
         yield Violation(("superlink", "max-runs"), message, "write 1 or more, or remove the key for no limit")
 
 
+def execution(declaration: Declaration) -> Iterator[Violation]:
+    """What is imported before app processes are forked are modules, and some are forked."""
+    for index, name in enumerate(declaration.preload):
+        if not _MODULE.fullmatch(name):
+            message = f"{show(name)} is not the name of a Python module"
+            yield Violation(("preload", index), message, "write it as `import` takes it, such as sklearn.svm")
+    if declaration.preload and declaration.execution == "stock":
+        message = "nothing is preloaded with `execution: stock`"
+        yield Violation(("preload",), message, "remove it, or write execution: fast")
+
+
 def mounting(declaration: Declaration) -> Iterator[tuple[KeyPath, Party]]:
     """Yield the coordinator and the tenants, with their key paths."""
     yield ("superlink",), declaration.superlink
@@ -269,6 +281,7 @@ RULES = (
     environment,
     placement,
     runs,
+    execution,
     secrets,
     mounts,
     claims,

@@ -2,14 +2,19 @@
 
 It lies in a folder on PYTHONPATH, beside the folder `flowerbed_start` with what it calls:
 
-    ServerApp, ClientApp   app_folder.py   a working folder for each run
+    ServerApp, ClientApp   apps.py         calls the parts below
+                           app_folder.py   a working folder for each run
                            app_stop.py     they end when their run was stopped
                            app_ends.py     they say when their task has begun
     ClientApp              app_loading.py  why it cannot be loaded is in its reply
     ServerApp              app_replies.py  what came back from nodes is told in the run's log
+                           pace.py         they wait briefly while there is work
     SuperExec              app_starts.py   few app processes start at once; runs at once are limited
+                           warm.py         app processes are forked by warm_server.py
+                           pace.py         it asks often while there is work
                            app_ends.py     the sudden end of an app process is told at once
-    SuperNode              app_stop.py     what it computes for a run that was stopped is given up
+    SuperNode              pace.py         it asks often while there is work
+                           app_stop.py     what it computes for a run that was stopped is given up
                            app_ends.py     a ClientApp that ended suddenly is answered for
 """
 
@@ -42,15 +47,17 @@ def main() -> None:
     # Flower's programs are scripts. In a pod, the supernode chart's observer.py is a SuperNode's.
     program = next((Path(word).name for word in sys.orig_argv[1:] if not word.startswith("-")), "")
     if program in {"flwr-serverapp", "flwr-clientapp"}:
-        _part("app_starts").begin(program)
-        _part("app_ends").begin(program)
-        _part("app_replies").count(program)
-        _part("app_loading").reveal(program)
-        _part("app_folder").start(program)
-        _part("app_stop").watch_app(program)
+        _part("apps").add(program)
     elif program == "flower-superexec":
-        _part("app_starts").limit()
+        fast = _part("pace").wanted()
+        starter = _part("warm").Starter() if fast else None
+        _part("app_starts").limit(starter)
+        if starter is not None:
+            _part("warm").superexec(starter)
+            _part("pace").superexec()
     elif program in {"flower-supernode", "observer.py"}:
+        if _part("pace").wanted():
+            _part("pace").supernode()
         _part("app_stop").watch_node()
         _part("app_ends").answer()
 

@@ -14,11 +14,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from . import hooks
 
@@ -27,13 +26,23 @@ NAMES = {"flwr-serverapp": "ServerApp", "flwr-clientapp": "ClientApp"}
 WITHOUT = "the sudden end of this app is known after 60 s"
 
 
+class Process(Protocol):
+    """A process that was started: `subprocess.Popen`, or one that was forked (warm.py)."""
+
+    def wait(self) -> int:
+        """Wait for its end and return its exit code, the negated number of the signal that ended it."""
+
+    def poll(self) -> int | None:
+        """Return that code, None while it runs."""
+
+
 class AppEnd:
     """In a SuperExec: the end of one app process, from before its start."""
 
     def __init__(self) -> None:
         self._begun, self.descriptor = os.pipe()
 
-    def started(self, arguments: Sequence[str], process: subprocess.Popen[bytes] | None) -> None:
+    def started(self, arguments: Sequence[str], process: Process | None) -> None:
         """Watch the process that has been started with Flower's `arguments`; None where it has not."""
         os.close(self.descriptor)
         if process is None or arguments[0] not in NAMES:
@@ -41,7 +50,7 @@ class AppEnd:
             return
         threading.Thread(target=self._watch, args=(list(arguments), process), daemon=True).start()
 
-    def _watch(self, arguments: list[str], process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, arguments: list[str], process: Process) -> None:
         code = process.wait()
         begun = os.read(self._begun, 1)  # all who could write are gone
         os.close(self._begun)

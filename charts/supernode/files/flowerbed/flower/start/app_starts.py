@@ -19,12 +19,13 @@ import fcntl
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from . import app_ends, hooks
+from .app_ends import Process
 
 STARTS, MAX_RUNS = "FLOWERBED_STARTS", "FLOWERBED_MAX_RUNS"
 PLACE = "FLOWERBED_START_PLACE"  # the descriptor that a started process holds its place by
@@ -83,6 +84,16 @@ class Places:
         return [file for file in self._files if time.time() - file.stat().st_mtime > LONGEST]
 
 
+def cold(
+    arguments: Sequence[str],
+    given: Mapping[str, int],
+    **named: Any,  # noqa: ANN401  (Popen's)
+) -> subprocess.Popen[bytes]:
+    """Start a process as Flower does, which holds the `given` descriptors: numbers by variable."""
+    environment = {**os.environ, **{name: str(number) for name, number in given.items()}}
+    return subprocess.Popen(arguments, **named, pass_fds=tuple(given.values()), env=environment)
+
+
 def cpus() -> int:
     """Return how many CPUs this process may use, by affinity and by its control group's quota."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -92,15 +103,15 @@ def cpus() -> int:
     return count
 
 
-def limit() -> None:
-    """Hold the SuperExec that this process becomes to its limits."""
+def limit(start: Callable[..., Process] | None = None) -> None:
+    """Hold the SuperExec that this process becomes to its limits. `start` starts app processes (warm.py)."""
     without = "no limit on app processes that start at once"
     module = hooks.module(hooks.EXECUTOR, "SubprocessExecutor", "subprocess", without=without)
     if module is None:
         return
     places = Places(Path(os.environ[STARTS]), max(SMALLEST, cpus())) if os.environ.get(STARTS) else None
     most = int(os.environ.get(MAX_RUNS) or 0)
-    started: list[tuple[str, subprocess.Popen[bytes]]] = []  # asked each time, or they would stay as zombies
+    started: list[tuple[str, Process]] = []  # asked each time, or they would stay as zombies
 
     def capacity(original: Callable[..., Any]) -> Callable[..., Any]:
         def eligible(executor: Any, supported: set[Any], **named: Any) -> Any:  # noqa: ANN401  (Flower's)
@@ -113,14 +124,13 @@ def limit() -> None:
 
         return eligible
 
-    def popen(arguments: list[str], **named: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401  (Flower's)
+    def popen(arguments: list[str], **named: Any) -> Process:  # noqa: ANN401  (Flower's)
         place = places.await_one() if places is not None else None
         end = app_ends.AppEnd()
         given = {app_ends.BEGUN: end.descriptor, **({} if place is None else {PLACE: place})}
-        environment = {**os.environ, **{name: str(number) for name, number in given.items()}}
-        process: subprocess.Popen[bytes] | None = None
+        process: Process | None = None
         try:
-            process = subprocess.Popen(arguments, **named, pass_fds=tuple(given.values()), env=environment)
+            process = (start or cold)(arguments, given, **named)
         finally:
             if place is not None:
                 os.close(place)  # the process that was started holds it now

@@ -18,6 +18,14 @@ APPS = {
     "flwr-serverapp": "flwr.superlink.runtime.run_serverapp",
     "flwr-clientapp": "flwr.supernode.runtime.run_clientapp",
 }
+# What the scripts of these programs call: module and function.
+ENTRIES = {
+    "flwr-serverapp": ("flwr.superlink.cli", "flwr_serverapp"),
+    "flwr-clientapp": ("flwr.supernode.cli", "flwr_clientapp"),
+}
+# What each app process imports late: httpx with its first client, zipfile with its first archive.
+LATE = ("httpcore", "encodings.cp437")
+SUPEREXEC, SUPEREXEC_ENTRY = "flwr.supercore.cli", "flower_superexec"  # what the script of a SuperExec calls
 # What such a module calls first once it knows its run: its task has begun, and no code of the app was loaded.
 BEGUN = {"flwr-serverapp": "start_log_uploader", "flwr-clientapp": "install_from_fab"}
 INSTALL = "install_from_fab"  # in both; the FAB's bytes are its first argument
@@ -27,6 +35,12 @@ HEARTBEAT_MODULE, HEARTBEAT_INTERVAL = "flwr.supercore.heartbeat", "HEARTBEAT_DE
 EXECUTOR = (
     "flwr.supercore.superexec.executor.subprocess_executor"  # its class SubprocessExecutor, in a SuperExec
 )
+EXECUTOR_CLASS, LAUNCH = "SubprocessExecutor", "launch"
+SUPEREXEC_LOOP = "flwr.supercore.superexec.run_superexec"
+TIME, SLEEP = "time", "sleep"  # where modules of Flower import `time`, or `sleep` of it
+STRATEGIES = "flwr.serverapp.strategy.strategy_utils"
+OBJECTS = "flwr.supercore.inflatable.inflatable_utils"
+PULLING, BACKOFF = ("pull_objects", "pull_and_inflate_object_from_tree"), "initial_backoff"  # in that module
 SUPERNODE = "flwr.supernode.start_client_internal"
 RECEIVE, SEND, INSERT = "_pull_and_store_message", "_push_messages", "_insert_message"  # in a SuperNode
 NODE_STATE, STATE_CLASS = "flwr.supernode.nodestate.in_memory_nodestate", "InMemoryNodeState"
@@ -53,6 +67,19 @@ def module(name: str, *names: str, without: str) -> Any | None:  # noqa: ANN401 
         tell(f"{without}: this version of Flower differs: {error}")
         return None
     return found
+
+
+def entries() -> dict[str, Function]:
+    """Return what the scripts of app processes call, by program.
+
+    Raises ImportError and AttributeError where one moved.
+    """
+    for name in (*APPS.values(), *LATE):
+        importlib.import_module(name)
+    return {
+        program: getattr(importlib.import_module(name), function)
+        for program, (name, function) in ENTRIES.items()
+    }
 
 
 def replace(place: Any, name: str, make: Callable[[Function], Function]) -> None:  # noqa: ANN401  (module or class)
