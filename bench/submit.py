@@ -151,7 +151,8 @@ HEADINGS = (
     "s",
     "CPU s",
     "peak MB",
-    "id to flwr run's",
+    "id to flwr run",
+    "id to flwr run's id",
     "s to flwr run",
     "id to floor",
 )
@@ -167,6 +168,7 @@ def report(found: dict[str, Summary]) -> None:
             f"{summary.seconds:.3f}",
             f"{summary.cpu_seconds:.3f}",
             f"{summary.peak_mb:.0f}",
+            f"{summary.answered / flwr.seconds:.2f}",
             f"{summary.answered / flwr.answered:.2f}",
             f"{summary.seconds / flwr.seconds:.2f}",
             f"{summary.answered / floor.seconds:.1f}",
@@ -179,7 +181,7 @@ def report(found: dict[str, Summary]) -> None:
         "submit",
         {
             "programs": {name: asdict(summary) for name, summary in found.items()},
-            "ratio to flwr run": {name: summary.answered / flwr.answered for name, summary in found.items()},
+            "ratio to flwr run": {name: summary.answered / flwr.seconds for name, summary in found.items()},
         },
     )
 

@@ -9,6 +9,7 @@ for, and ends with 1 if one differs; the tests that an entry names compare the o
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -171,6 +172,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file would change")
     parser.add_argument("path", nargs="*", help="a file from the repository's root (default: all)")
     options = parser.parse_args(arguments)
+    # Some texts come from federations that run meanwhile, which end when their contexts do.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     act = differing if options.check else write
     changed = [path for make in chosen(options.path, check=options.check) for path in act(make())]
     for path in dict.fromkeys(changed):

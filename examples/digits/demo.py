@@ -21,7 +21,7 @@ from flowerbed.cli.main import INTERRUPTED
 from flowerbed.cli.main import run as run_command_line
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError
-from flowerbed.flower.follow import FollowOptions
+from flowerbed.flower.options import FollowOptions
 from flowerbed.runs import follow, load_connection
 from flowerbed.runs.metrics import parse
 

@@ -16,7 +16,7 @@ import pytest
 
 from flowerbed import runs
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.follow import FollowOptions
+from flowerbed.flower.options import FollowOptions
 from flowerbed.flower.runs import Outcome
 from flowerbed.identities import CertificateAuthority
 from support.apps import write_app

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowerbed import runs
-from flowerbed.flower.follow import FollowOptions
+from flowerbed.flower.options import FollowOptions
 from support.apps import write_app
 from support.loopback_federation import Federation, running, submit, ticks
 

@@ -10,7 +10,7 @@ import pytest
 
 from flowerbed import runs
 from flowerbed.flower import follow as flower_follow
-from flowerbed.flower.follow import FollowOptions
+from flowerbed.flower.options import FollowOptions
 from support.apps import write_app
 from support.loopback_federation import Federation, Submission, last_word, running, submit, ticks
 

@@ -12,7 +12,7 @@ from flowerbed.cli.common import FileOption, narrate
 from flowerbed.cli.records import Keeper, RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
 from flowerbed.flower.artifacts import shown
-from flowerbed.flower.follow import FollowOptions
+from flowerbed.flower.options import FollowOptions
 from flowerbed.flower.runs import Outcome
 from flowerbed.flower.text import hanging, write
 from flowerbed.runs.records import ended, outcome_of

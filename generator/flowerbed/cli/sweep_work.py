@@ -14,8 +14,8 @@ from flowerbed.cli.flags import LocalFlags
 from flowerbed.cli.sweep_view import watched
 from flowerbed.errors import FlowerbedError
 from flowerbed.flower.client import FlowerClient
-from flowerbed.flower.follow import Interrupt
 from flowerbed.flower.interrupts import ignore_interruptions
+from flowerbed.flower.options import Interrupt
 from flowerbed.flower.runs import INTERRUPTED
 from flowerbed.flower.submission import Reload
 from flowerbed.local.throwaway import throwaway

@@ -11,13 +11,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 from .client import FlowerClient
 from .errors import FlowerbedError, RefusedError
 from .nodes import Node, node_list, present
+from .options import FollowOptions
 from .replies import Replies
 from .runs import (
     COMPLETED,
@@ -42,33 +42,6 @@ POLL = 1.0  # seconds between two looks at a run
 PATIENCE = 60.0  # seconds for which a run may wait for its ServerApp without a word about it
 LONGEST_STEP = 60.0  # seconds that one look can take, connecting and answering; longer was a sleep of our own
 NOBODY = "no SuperExec starts its ServerApp; look at the log of the federation's SuperExec"
-Interrupt = Literal["ask", "leave", "stop"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowOptions:
-    """How to follow: times in seconds, `say` takes a line of narration, `log` a piece of the run's log.
-
-    `on_interrupt`: "ask" asks on a terminal after Ctrl-C, and is "leave" everywhere else.
-    `min_replies`: a run that completed with a smaller share of good replies (0 to 1) in a phase of a round
-    counts as failed.
-    `pending_timeout` ends the following of a run whose ServerApp has not begun by then; it counts only while
-    no other run goes on, behind which this one may have to wait.
-    With `ephemeral` the federation ends with the following, so a run that exceeds a limit is stopped.
-    `node_errors` gives exceptions of a run's ClientApps by node, where their logs can be read.
-    `look` takes the run's status and its ClientApps' seconds at each poll (`Watcher.look`).
-    """
-
-    say: Callable[[str], None] = lambda _: None
-    log: Callable[[str], None] = lambda _: None
-    timeout: float | None = None
-    pending_timeout: float | None = None
-    unreachable_timeout: float = 300.0
-    on_interrupt: Interrupt = "leave"
-    min_replies: float = 0.0
-    ephemeral: bool = False
-    look: Callable[[str, float], None] = lambda *_: None
-    node_errors: Callable[[str], Mapping[str, str]] = lambda _: {}
 
 
 def follow(client: FlowerClient, run_id: int, options: FollowOptions) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,8 +16,8 @@ from .source.options import APP_HELP, SourceFlags
 if TYPE_CHECKING:
     import argparse
 
-    from .follow import FollowOptions
 
+Interrupt = Literal["ask", "leave", "stop"]
 EPILOG = """exit codes: 0 completed, 1 failed, 2 wrong usage or app, 3 unreachable or not allowed, 4 stopped,
 5 timed out (the run continues), 130 interrupted"""
 
@@ -62,6 +63,32 @@ class StartFlags:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FollowOptions:
+    """How to follow: times in seconds, `say` takes a line of narration, `log` a piece of the run's log.
+
+    `on_interrupt`: "ask" asks on a terminal after Ctrl-C, and is "leave" everywhere else.
+    `min_replies`: a run that completed with a smaller share of good replies (0 to 1) in a phase of a round
+    counts as failed.
+    `pending_timeout` ends the following of a run whose ServerApp has not begun by then; it counts only while
+    no other run goes on, behind which this one may have to wait.
+    With `ephemeral` the federation ends with the following, so a run that exceeds a limit is stopped.
+    `node_errors` gives exceptions of a run's ClientApps by node, where their logs can be read.
+    `look` takes the run's status and its ClientApps' seconds at each poll (`Watcher.look`).
+    """
+
+    say: Callable[[str], None] = lambda _: None
+    log: Callable[[str], None] = lambda _: None
+    timeout: float | None = None
+    pending_timeout: float | None = None
+    unreachable_timeout: float = 300.0
+    on_interrupt: Interrupt = "leave"
+    min_replies: float = 0.0
+    ephemeral: bool = False
+    look: Callable[[str, float], None] = lambda *_: None
+    node_errors: Callable[[str], Mapping[str, str]] = lambda _: {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FollowFlags:
     """How long a run is followed, and what its outcome has to be."""
 
@@ -70,7 +97,7 @@ class FollowFlags:
     unreachable_timeout: str = flag(
         "TIME", "keep retrying an unreachable SuperLink for this long", default="5m"
     )
-    on_interrupt: Literal["ask", "leave", "stop"] = flag(
+    on_interrupt: Interrupt = flag(
         "",
         "what to do with the run on Ctrl-C: leave it, stop it, or ask on a terminal (elsewhere leave it)",
         default="ask",
@@ -86,7 +113,6 @@ class FollowFlags:
     def options(self) -> FollowOptions:
         """Return what the texts mean. Raises UsageError."""
         from .duration import seconds
-        from .follow import FollowOptions
 
         return FollowOptions(
             timeout=seconds(self.timeout) if self.timeout else None,

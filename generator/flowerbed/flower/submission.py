@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .app.app import App, load_for_run
 from .app.requirements import Libraries
@@ -18,17 +19,20 @@ from .connection import Connection
 from .console import answer, say, show
 from .dry_run import preview
 from .errors import FlowerbedError, UnreachableError
-from .follow import Follower, FollowOptions
 from .idempotency import keyed, start_once, user_of
 from .interrupts import interruptions
 from .json_text import dumps
 from .nodes import too_few
+from .options import FollowOptions
 from .resume import resuming
 from .runs import ENDS, INTERRUPTED, Outcome, plain, runs, start
 from .source.prepare import prepared
 from .source.request import Prepared, Request, Source
 from .text import hanging
 from .watcher import Watcher
+
+if TYPE_CHECKING:
+    from .follow import Follower
 
 WAITING = "Waiting for nodes to connect: "  # flwr 1.41: serverapp/strategy/strategy_utils.py, one a second
 MOST_REPEATED = 60  # repetitions after which the count is shown even though the line still repeats
@@ -222,19 +226,26 @@ def _followed(
         log=lambda text: _log(text, watcher, repeats),
         look=watcher.look,
     )
-    follower = Follower(client, run_id, hooks)
+    follower: Follower | None = None
     try:
         answer(str(run_id))
         say(f"run {run_id} {came} {client.connection.address}")
         tell()
+        follower = _follower(client, run_id, hooks)
         if detach:
             return follower.detached()
         with watcher:
             return follower.follow()
     except KeyboardInterrupt as interruption:
-        return follower.interrupted(interruption)
+        return (follower or _follower(client, run_id, hooks)).interrupted(interruption)
     finally:
         show(repeats.rest())
+
+
+def _follower(client: FlowerClient, run_id: int, how: FollowOptions) -> Follower:
+    from .follow import Follower  # the run's id does not wait for it
+
+    return Follower(client, run_id, how)
 
 
 def _log(text: str, watcher: Watcher, repeats: Repeats) -> None:

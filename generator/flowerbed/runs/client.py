@@ -18,7 +18,7 @@ from flowerbed.runs.python_words import in_python, pairs
 
 if TYPE_CHECKING:
     from flowerbed.flower.connection import Connection
-    from flowerbed.flower.follow import FollowOptions
+    from flowerbed.flower.options import FollowOptions
     from flowerbed.flower.runs import Outcome
     from flowerbed.flower.source.inline import Inline
     from flowerbed.flower.source.request import Request
@@ -206,7 +206,7 @@ class Run:
         With `progress`, the rounds are shown meanwhile in a notebook or on a terminal; elsewhere each change
         of the run's status is a line on stderr. None shows them in a notebook only.
         """
-        from flowerbed.flower.follow import FollowOptions
+        from flowerbed.flower.options import FollowOptions
         from flowerbed.runs.live import progress_of
 
         watcher, say = progress_of(progress)
@@ -231,7 +231,7 @@ class Run:
         return rounds(self._followed)
 
     def _followed(self, watcher: Watcher, how: FollowOptions | None = None) -> Outcome:
-        from flowerbed.flower.follow import FollowOptions
+        from flowerbed.flower.options import FollowOptions
         from flowerbed.flower.runs import ENDS
         from flowerbed.local.node_logs import client_errors
 

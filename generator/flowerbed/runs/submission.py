@@ -15,8 +15,8 @@ from flowerbed.flower.app.app import App, load_for_run
 from flowerbed.flower.app.run_config import Scalar
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.follow import FollowOptions
 from flowerbed.flower.idempotency import keyed, start_once, user_of
+from flowerbed.flower.options import FollowOptions
 from flowerbed.flower.resume import resuming
 from flowerbed.flower.source import prepare
 from flowerbed.flower.source.inline import Inline

@@ -10,7 +10,8 @@ import pytest
 from flowerbed.flower import follow as flower_follow
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.follow import Follower, FollowOptions
+from flowerbed.flower.follow import Follower
+from flowerbed.flower.options import FollowOptions
 
 LIMIT = 30.0  # seconds
 NOBODY = Connection(address="127.0.0.1:1", insecure=True)

@@ -13,8 +13,9 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
+
+from .installed import canonical, headers_of
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -84,6 +85,8 @@ def plain_image() -> Libraries:
 def _is_plain(module: str) -> bool:
     if module in {*sys.stdlib_module_names, "flwr", "numpy"}:
         return True
+    from importlib import metadata  # see installed.py
+
     projects = metadata.packages_distributions().get(module, [])
     return bool({canonical(project) for project in projects} & _closure("flwr"))
 
@@ -95,6 +98,8 @@ def declared_images(versions: Mapping[str, Collection[str]]) -> Libraries:
 
 def this_python() -> Libraries:
     """Return what is installed for the Python that runs this."""
+
+    from importlib import metadata  # see installed.py
 
     def versions(name: str) -> list[str]:
         try:
@@ -218,11 +223,6 @@ def _name(wanted: Requirement) -> str:
     return canonical(wanted.name)
 
 
-def canonical(name: str) -> str:
-    """Return a project's name as PEP 503 compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _applies(wanted: Requirement) -> bool:
     return wanted.marker is None or wanted.marker.evaluate()
 
@@ -249,11 +249,7 @@ def _needs(project: str) -> frozenset[str]:
     The lines are read as they stand: `metadata.requires` parses whole descriptions, which takes
     ten times as long.
     """
-    try:
-        text = metadata.distribution(project).read_text("METADATA") or ""
-    except metadata.PackageNotFoundError:
-        return frozenset()
-    found = _REQUIRES.findall(text.partition("\n\n")[0])
+    found = _REQUIRES.findall(headers_of(project))
     return frozenset(canonical(name) for name, marker in found if _holds(marker))
 
 

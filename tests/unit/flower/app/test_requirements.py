@@ -14,11 +14,11 @@ from packaging.specifiers import SpecifierSet
 from flowerbed.declaration.model import FLOWER_LINES
 from flowerbed.errors import UsageError
 from flowerbed.flower.app.app import load
+from flowerbed.flower.app.installed import canonical
 from flowerbed.flower.app.requirements import (
     FEDERATION,
     LINE,
     _needs,
-    canonical,
     declared_images,
     for_federation,
     warnings,

@@ -17,7 +17,6 @@ from ..errors import UsageError
 from .build import LARGEST_FAB, build
 from .checks import Reason, checked, component_modules, missing_modules, parsed, table, told
 from .fab import FabFile, declaring
-from .fix import corrected
 from .folder import checked_folder, read_file
 from .imports import Files, brought_elsewhere, closure
 from .missing_names import gone
@@ -91,6 +90,8 @@ def load_for_run(
     settings = tuple(settings)
     if not fix or not path.is_dir():
         return _for_run(path, file, settings, libraries)
+    from .fix import corrected  # most apps need none of it
+
     with tempfile.TemporaryDirectory(prefix="flowerbed-fix-") as scratch:
         copy = Path(scratch) / path.resolve().name
         if not (changes := corrected(path, copy)):
@@ -127,6 +128,8 @@ def _corrected(path: Path, libraries: Libraries | None) -> tuple[list[str], str]
     """Return what is wrong with a refused app beyond what `--fix` puts right, and what that would change."""
     if not path.is_dir():
         return [], ""
+    from .fix import corrected  # most apps need none of it
+
     with tempfile.TemporaryDirectory(prefix="flowerbed-fix-") as scratch:
         copy = Path(scratch) / path.resolve().name
         try:

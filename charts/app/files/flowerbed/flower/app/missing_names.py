@@ -8,11 +8,11 @@ import importlib.util
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from importlib import metadata
 from pathlib import Path
 
 from .checks import MOST_TOLD
 from .imports import FLOWER
+from .installed import version_of
 from .requirements import LINE
 from .syntax import Import
 
@@ -62,7 +62,7 @@ def _missing(
 def _root() -> Path | None:
     """Return the directory that Flower is installed in, None where it is of another line."""
     spec = importlib.util.find_spec(FLOWER)
-    if spec is None or spec.origin is None or not metadata.version(FLOWER).startswith(f"{LINE}."):
+    if spec is None or spec.origin is None or not version_of(FLOWER).startswith(f"{LINE}."):
         return None
     return Path(spec.origin).parents[1]
 
