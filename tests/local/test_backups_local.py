@@ -78,7 +78,7 @@ def test_what_was_lost_is_put_back(file: Path, hello: Path, tmp_path: Path) -> N
 def answered(restore: list[str], file: Path, answer: str) -> int | None:
     """Restore on a terminal and answer its question; return the exit code."""
     terminal = Terminal(*restore, "-f", file)
-    terminal.until("end the runs that go on?")
+    terminal.until("end its active runs?")
     terminal.type(answer)
     terminal.end()
     return terminal.code

@@ -17,7 +17,7 @@ from support.paths import ROOT
 HELP = {
     ("logs",): "The run's id",
     ("submit",): "App folder",
-    ("connection",): "A declared user",
+    ("connection",): "Declared user",
     ("rotate", "key"): "All nodes of a tenant",
     ("runs", "compare"): "The run's id",
 }

@@ -289,7 +289,7 @@ def test_without_a_gateway_it_says_who_may_do_what_and_ends_under_followers(
         assert not said["gateway"]
         assert len({endpoint["address"] for endpoint in said["endpoints"].values()}) == 1
         assert any("every user of this machine may start runs" in warning for warning in said["warnings"])
-        assert "tenant home brings its keys: stand-ins" in done.stderr
+        assert "tenant home brings its keys: keys generated here" in done.stderr
         connection = Connection.load(StateDirectory.of(file, "bare").connection_file("analyst"))
         assert connection.client_certificate is None
         assert [node.status for node in runs.list_nodes(connection)] == ["online"]

@@ -85,6 +85,6 @@ def test_a_run_that_nobody_takes(federation: Federation, app: Path, monkeypatch:
     assert (outcome.exit_code, outcome.status) == (5, "pending")
     assert said[0] == f"run {run_id} is pending"
     assert said[1:] == [
-        f"run {run_id} has been pending for 1 s: nobody runs its ServerApp; "
+        f"run {run_id} has been pending for 1 s: no SuperExec starts its ServerApp; "
         "look at the log of the federation's SuperExec"
     ]
