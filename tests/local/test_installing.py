@@ -16,7 +16,7 @@ from support.paths import ROOT
 # Arguments of verbs in both kinds of groups, and words of their help.
 HELP = {
     ("logs",): "The run's id",
-    ("submit",): "App folder",
+    ("submit",): "App directory",
     ("connection",): "Declared user",
     ("rotate", "key"): "All nodes of a tenant",
     ("runs", "compare"): "The run's id",

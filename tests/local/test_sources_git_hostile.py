@@ -60,9 +60,9 @@ def test_nothing_of_a_repository_runs(tmp_path: Path) -> None:
         ("git+https://127.0.0.1/\x1b[31mx.git", "control characters"),
         ("git+https://127.0.0.1/x.git#a=b", "unknown after"),
         ("git+https://127.0.0.1:99999/x.git", "is not an address"),
-        ("git+https://127.0.0.1/x.git@--upload-pack=x", "no branch, tag or commit"),
-        ("git+https://127.0.0.1/x.git@a..b", "no branch, tag or commit"),
-        ("git+https://127.0.0.1/x.git@a:b", "no branch, tag or commit"),
+        ("git+https://127.0.0.1/x.git@--upload-pack=x", "is not a branch, tag or commit"),
+        ("git+https://127.0.0.1/x.git@a..b", "is not a branch, tag or commit"),
+        ("git+https://127.0.0.1/x.git@a:b", "is not a branch, tag or commit"),
     ],
 )
 def test_addresses(app: str, said: str) -> None:
@@ -83,9 +83,9 @@ def test_folders_that_lead_out(served: Served, path: str) -> None:
 def test_a_folder_that_is_not_there(served: Served) -> None:
     """The error says what is there."""
     text = refused(UsageError, request(served, "https", path="app/tiny"))
-    assert "has no folder 'app/tiny'" in text
+    assert "has no directory 'app/tiny'" in text
     assert "README, apps" in text
-    assert "has no folder" in refused(UsageError, request(served, "https", path="README"))
+    assert "has no directory" in refused(UsageError, request(served, "https", path="README"))
 
 
 def test_a_ref_that_is_not_there(served: Served) -> None:
