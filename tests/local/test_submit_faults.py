@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from flowerbed import runs
+from flowerbed.errors import UnreachableError
 from flowerbed.flower import follow as flower_follow
 from flowerbed.flower.options import FollowOptions
+from flowerbed.runs import records
 from support.apps import write_app
 from support.loopback_federation import Federation, Submission, last_word, running, submit, ticks
 
@@ -41,6 +44,22 @@ def test_a_part_that_comes_back(federation: Federation, app: Path, part: str) ->
     assert ticks(errors) == kept
     assert kept == list(range(40)) or part == "superlink"
     assert errors.count("trying again") == errors.count("the SuperLink answers again") == 1
+
+
+def test_a_record_waits_for_its_superlink(federation: Federation, app: Path, tmp_path: Path) -> None:
+    """Away while the record of a run is completed: whoever is patient gets it whole, nobody else does."""
+    run_id = submit(federation, app)[1].strip()
+    connection = federation.connection()
+    federation.kill("superlink")
+    with pytest.raises(UnreachableError):
+        records.capture(connection, run_id, tmp_path)
+    assert records.load(tmp_path, run_id) is None
+    starting = threading.Timer(1.5, federation.start_superlink)
+    starting.start()
+    try:
+        assert records.capture(connection, run_id, tmp_path, patient=True).complete
+    finally:
+        starting.join()
 
 
 def test_a_part_that_stays_away(federation: Federation, app: Path) -> None:

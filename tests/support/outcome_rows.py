@@ -127,11 +127,12 @@ def _hands(trials: Trials) -> None:
 def _absences(trials: Trials) -> None:
     """Runs whose SuperLink goes away for a while."""
     federation = trials.federation
-    back = trials.begin("--set", "ticks=60")
     away = trials.begin(*LONG, "--unreachable-timeout", "2s")
     run_id = away.run_id
-    for submission in (back, away):
-        submission.await_line("tick 1")
+    away.await_line("tick 1")
+    # The last to begin, so that it still computes when its SuperLink comes back.
+    back = trials.begin("--set", "ticks=60")
+    back.await_line("tick 1")
     federation.kill("superlink")
     trials.end("the SuperLink stays away, with `--unreachable-timeout 2s`", away)
     federation.start_superlink()

@@ -48,5 +48,5 @@ def attach_command(
     if code == INTERRUPTED:
         ignore_interruptions()
     reachable = code not in {UsageError.exit_code, UNREACHABLE}
-    Keeper(connection, root, run_id=str(number)).finish(ask=reachable)
+    Keeper(connection, root, run_id=str(number)).finish(ask=reachable, patient=code != INTERRUPTED)
     return code

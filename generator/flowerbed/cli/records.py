@@ -58,13 +58,17 @@ class Keeper:
         except FlowerbedError as error:
             narrate(f"warning: no record of the run: {error}")
 
-    def finish(self, *, ask: bool = True) -> None:
-        """Complete the record with what the SuperLink knows now; without `ask` only tell where it is."""
+    def finish(self, *, ask: bool = True, patient: bool = False) -> None:
+        """Complete the record with what the SuperLink knows now; without `ask` only tell where it is.
+
+        If `patient`, a SuperLink that is away for a moment is waited for.
+        """
         if not self._run_id:
             return
         try:
-            record = records.capture(self._connection, self._run_id, self._root) if ask else None
-            record = record or records.load(self._root, self._run_id)
+            if ask:
+                records.capture(self._connection, self._run_id, self._root, patient=patient)
+            record = records.load(self._root, self._run_id)
         except FlowerbedError as error:
             narrate(f"warning: the record is not complete: {error}")
             return

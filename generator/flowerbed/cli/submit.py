@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -23,7 +22,6 @@ from flowerbed.flower.options import FollowFlags, FollowOptions, LabelFlags, Sta
 from flowerbed.flower.runs import INTERRUPTED, UNREACHABLE
 from flowerbed.flower.source.options import APP_HELP, SourceFlags
 from flowerbed.flower.submission import Reload, Reporting, SubmitOptions, checked_first, dry_run
-from flowerbed.local.node_logs import client_errors
 from flowerbed.runs.live.terminal import watcher
 
 GOES_ON = "`flowerbed stop RUN` stops it, `flowerbed attach RUN` follows it again"
@@ -142,11 +140,15 @@ def _recorded(
     reporting: Reporting,
     reload: Reload | None,
 ) -> int:
+    def node_errors(run_id: str) -> dict[str, str]:
+        from flowerbed.local.node_logs import client_errors  # the run's id does not wait for it
 
-    how = replace(how, node_errors=partial(client_errors, connection))
+        return client_errors(connection, run_id)
+
+    how = replace(how, node_errors=node_errors)
     code = submission.submit(connection, what, how, replace(reporting, started=keeper.started), reload)
     if code == INTERRUPTED:
         ignore_interruptions()
     # Nobody waits for the log of a run that is not followed.
-    keeper.finish(ask=code != UNREACHABLE and not what.detach)
+    keeper.finish(ask=code != UNREACHABLE and not what.detach, patient=code != INTERRUPTED)
     return code

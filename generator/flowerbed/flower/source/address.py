@@ -18,6 +18,7 @@ from ..text import plain
 
 GIT_SCHEMES = ("https", "ssh", "file")
 WEB_SCHEMES = ("https", "http")
+DEEPEST = 32  # directories of a path
 # git-check-ref-format(1), and never a flag of git's.
 REF = re.compile(r"(?!-)(?!.*(\.\.|@\{|//))[^\x00-\x20\x7f~^:?*\[\\]{1,255}")
 SCP = re.compile(r"([A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+):(?!//)/?(.+)")  # git's short form for ssh
@@ -143,3 +144,16 @@ def shown(url: str) -> str:
         kept = user if split[2].endswith("ssh") and ":" not in user else ""
         url = f"{split[1]}{kept}{split[4]}"
     return plain(re.sub(r"\?[^#]*", "", url))
+
+
+def safe_parts(name: str) -> list[str]:
+    """Return the parts of a relative path with slashes. Raises UsageError if it leads anywhere else."""
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    outside = name.startswith("/") or ".." in parts or "\\" in name or (name[1:2] == ":")
+    if outside:
+        raise UsageError(
+            f"path {plain(name)!r} leads out of its directory", "write paths with slashes, without .."
+        )
+    if not name.isprintable() or any(len(part.encode()) > 255 for part in parts) or len(parts) > DEEPEST:
+        raise UsageError(f"path {plain(name)[:200]!r} has control characters, or is too long or too deep")
+    return parts

@@ -21,11 +21,11 @@ from typing import IO, Any
 
 from ..errors import UsageError
 from ..text import plain
+from .address import safe_parts
 
 CHUNK = 256 * 1024
 LARGEST_UNPACKED = 256 * 1024 * 1024  # bytes of all files together
 MOST_ENTRIES = 20_000
-DEEPEST = 32  # folders
 # What may be unpacked from one byte, once there is enough to tell: deflate reaches 1,032.
 HIGHEST_RATIO, RATIO_COUNTS_FROM = 200, 32 * 1024 * 1024
 # Most that is read in one piece to learn what an archive holds: tar's headers, zip's list of entries.
@@ -169,19 +169,6 @@ def _write(content: IO[bytes], to: Path, parts: list[str], budget: Budget) -> No
                 file.write(piece)
     except FileExistsError:
         raise UsageError(f"entry {'/'.join(parts)!r} occurs more than once") from None
-
-
-def safe_parts(name: str) -> list[str]:
-    """Return the parts of a relative path with slashes. Raises UsageError if it leads anywhere else."""
-    parts = [part for part in name.split("/") if part not in {"", "."}]
-    outside = name.startswith("/") or ".." in parts or "\\" in name or (name[1:2] == ":")
-    if outside:
-        raise UsageError(
-            f"path {plain(name)!r} leads out of its directory", "write paths with slashes, without .."
-        )
-    if not name.isprintable() or any(len(part.encode()) > 255 for part in parts) or len(parts) > DEEPEST:
-        raise UsageError(f"path {plain(name)[:200]!r} has control characters, or is too long or too deep")
-    return parts
 
 
 def check_link(name: str, target: str, *, hard: bool = False) -> None:

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from ..errors import UnreachableError, UsageError
 from ..text import plain
-from .address import Credentials, Repository, parse, shown
-from .archive import CHUNK, DAMAGED, LARGEST_HEADER, Budget, safe_parts, untar
+from .address import Credentials, Repository, parse, safe_parts, shown
+from .archive import CHUNK, DAMAGED, LARGEST_HEADER, Budget, untar
 from .git_process import Git
 
 DEEPEST_SUBMODULES = 4

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import UsageError
-from . import archive as archives
+from .address import safe_parts
 from .request import (
     SECRETS,
     Prepared,
@@ -83,7 +83,7 @@ def _is_repository(folder: Path) -> bool:
 
 
 def _local(request: Request) -> Prepared:
-    app, parts = Path(request.app), archives.safe_parts(request.path)
+    app, parts = Path(request.app), safe_parts(request.path)
     refuse_useless(request, "a local directory or file", "ref", "submodules", *SECRETS)
     if not app.exists():
         raise UsageError(

@@ -67,6 +67,6 @@ def submit_again(
 def completed(connection: Connection, records: Path, plan: Plan | None, run_id: str) -> None:
     """Complete the record of a run that has ended; warn if it cannot be."""
     try:
-        capture(connection, run_id, records, plan=plan)
+        capture(connection, run_id, records, plan=plan, patient=True)
     except FlowerbedError as error:
         warnings.warn(f"the record of the run is not complete: {error}", stacklevel=5)

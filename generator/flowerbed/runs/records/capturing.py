@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
 from flowerbed import documents
-from flowerbed.errors import UsageError
+from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
 from flowerbed.flower.artifacts import Artifact, artifacts
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.recording import DIFF, FAB, SUBMISSION, Submission
+from flowerbed.flower.runs import passing
 from flowerbed.plan import Plan
 from flowerbed.runs import control
 from flowerbed.runs.metrics.model import Scalar
@@ -20,6 +22,9 @@ from flowerbed.runs.records.model import VERSION, Record
 from flowerbed.runs.records.run_files import kept, run_folder
 from flowerbed.runs.records.store import described, folder_of, load, save
 from flowerbed.runs.report import Environment, SourceRecord, build
+
+PATIENCE = 10.0  # seconds for which the record of a run that has ended waits for its SuperLink
+RETRY_AFTER = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,14 @@ def capture(
     submitted: Submitted | None = None,
     plan: Plan | None = None,
     with_log: bool = True,
+    patient: bool = False,
 ) -> Record:
     """Write the record of a run into `root/RUN` and return it; what was submitted stays known.
 
     Raises UnreachableError, NotAllowedError, UsageError where the SuperLink does not know the run, and
     FlowerbedError where the folder cannot be written. A record that is complete is returned as it is.
-    Without `with_log` it is quick, since the log of a run that goes on is waited for.
+    Without `with_log` it is quick, since the log of a run that goes on is waited for. If `patient`,
+    a SuperLink that is away is asked again for 10 seconds.
     """
     before = load(root, run_id)
     if before and before.complete and submitted is None:
@@ -68,7 +75,15 @@ def capture(
         labels = {name: getattr(submitted, name) for name in ("name", "tags", "note")}
         before = msgspec.structs.replace(before, **{name: value for name, value in labels.items() if value})
     submitted = submitted or handed_in(root, run_id)
-    seen = look(connection, run_id, before, submitted=submitted, plan=plan, with_log=with_log)
+    limit = time.monotonic() + PATIENCE * patient
+    while True:
+        try:
+            seen = look(connection, run_id, before, submitted=submitted, plan=plan, with_log=with_log)
+            break
+        except FlowerbedError as error:
+            if not passing(error) or time.monotonic() > limit:
+                raise
+            time.sleep(RETRY_AFTER)
     record = seen.record
     if folder := run_folder(connection, run_id):
         files = kept(record.artifacts, folder, folder_of(root, run_id))

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from .app.app import App, load_for_run
 from .app.requirements import Libraries
 from .app.run_config import Scalar
-from .artifacts import shown
 from .client import FlowerClient
 from .connection import Connection
 from .console import answer, say, show
@@ -250,6 +249,8 @@ def _follower(client: FlowerClient, run_id: int, how: FollowOptions) -> Follower
 
 
 def _log(text: str, watcher: Watcher, repeats: Repeats) -> None:
+    from .artifacts import shown  # the run's id does not wait for it
+
     watcher.hear(text)
     show(shown(repeats.shorten(text)))
 
