@@ -7,7 +7,7 @@ deterministic text.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -123,7 +123,10 @@ class Storage(Frozen, frozen=True):
 
 
 class SuperLink(Frozen, frozen=True):
-    """The coordinator's release. `max_runs`: how many runs go on at once, 0 where nothing is declared."""
+    """The coordinator's release. `max_runs`: how many runs go on at once, 0 where nothing is declared.
+
+    `values` are the party's own, for its chart.
+    """
 
     release: str
     namespace: str
@@ -139,6 +142,7 @@ class SuperLink(Frozen, frozen=True):
     max_runs: int
     pod: Pod
     secrets: tuple[SecretUse, ...] = ()
+    values: dict[str, Any] = {}
 
 
 class Node(Frozen, frozen=True):
@@ -169,7 +173,7 @@ class TenantProxy(Frozen, frozen=True):
 
 
 class Tenant(Frozen, frozen=True):
-    """One tenant's release: all its nodes."""
+    """One tenant's release: all its nodes. `values` are the party's own, for its chart."""
 
     name: str
     release: str
@@ -185,6 +189,7 @@ class Tenant(Frozen, frozen=True):
     data: tuple[DataVolume, ...] = ()
     secrets: tuple[SecretUse, ...] = ()
     proxy: TenantProxy | None = None
+    values: dict[str, Any] = {}
 
     @property
     def superexec_secret(self) -> str:

@@ -11,6 +11,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 
 from flowerbed.bundles import generate
+from flowerbed.cluster.party import OWN_VALUES, VALUES
 from flowerbed.declaration import load_plan
 from flowerbed.identities import NodeKey
 from flowerbed.plan import Plan
@@ -49,6 +50,11 @@ SETUPS: dict[str, tuple[str, str, str]] = {
         "exposure: {control: {type: gateway-api, host: control.example.org, class: edge}}",
         "nodes: 1",
     ),
+    "values": (
+        "",
+        "values: {priorityClassName: high, exposure: {fleet: {annotations: {dns: fleet}}}}",
+        "nodes: 1, env: {SITE: north}, values: {podLabels: {team: '1e3'}, env: {WARD: '7'}, logLevel: null}",
+    ),
     "rich": (
         "profiles: {gpu: {resources: {limits: {nvidia.com/gpu: 1}}, node-selector: {gpu: a100}}}",
         "profile: gpu, env: {PROXY: 'http://[2001:db8::1]:3128'}, secrets: [{name: s3, env: true}]",
@@ -80,14 +86,19 @@ def bundles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return plan, folder / "hospitals"
 
 
+def values_of(bundle: Path) -> list[Path]:
+    """Return the files that `apply` and INSTALL.md give to Helm."""
+    return [file for file in (bundle / VALUES, bundle / OWN_VALUES) if file.exists()]
+
+
 def superlink_release(plan: Plan, folder: Path, helm: str = "helm") -> Release:
     place = (plan.superlink.release, plan.superlink.namespace)
-    return render("superlink", folder / "coordinator" / "values.yaml", helm=helm, release=place)
+    return render("superlink", *values_of(folder / "coordinator"), helm=helm, release=place)
 
 
 def tenant_release(plan: Plan, folder: Path, helm: str = "helm") -> Release:
     place = (plan.tenants[0].release, plan.tenants[0].namespace)
-    return render("supernode", folder / "tenants" / "north" / "values.yaml", helm=helm, release=place)
+    return render("supernode", *values_of(folder / "tenants" / "north"), helm=helm, release=place)
 
 
 def asked_for(value: Any) -> Iterator[str]:  # noqa: ANN401
@@ -163,3 +174,20 @@ def test_nodes_dial_what_the_superlink_serves(bundles: tuple[Plan, Path]) -> Non
         for port in one["spec"]["ports"]
     }
     assert plan.tenants[0].fleet_address in served
+
+
+def test_values_of_a_party_are_added(tmp_path: Path) -> None:
+    """What a declaration adds to a chart's values is in the objects, beside what Flowerbed writes."""
+    file = tmp_path / "federation.yaml"
+    file.write_text(declaration(*SETUPS["values"]))
+    plan = load_plan(file)
+    generate(plan, tmp_path / "bundles")
+    release = tenant_release(plan, tmp_path / "bundles")
+    template = release.one("StatefulSet")["spec"]["template"]
+    assert template["metadata"]["labels"]["team"] == "1e3"
+    environment = {one["name"]: one.get("value") for one in template["spec"]["containers"][0]["env"]}
+    assert (environment["SITE"], environment["WARD"]) == ("north", "7")
+    superlink = superlink_release(plan, tmp_path / "bundles")
+    assert superlink.one("StatefulSet")["spec"]["template"]["spec"]["priorityClassName"] == "high"
+    [service] = [one for one in superlink.of("Service") if one["metadata"]["name"].endswith("-fleet")]
+    assert service["metadata"]["annotations"]["dns"] == "fleet"

@@ -168,23 +168,28 @@ def dump(value: Any) -> str:  # noqa: ANN401
 
 def render(
     chart: str,
-    values: Mapping[str, Any] | Path,
-    *,
+    *values: Mapping[str, Any] | Path,
     helm: str = "helm",
     release: tuple[str, str] | None = None,
 ) -> Release:
-    """Return a chart rendered with values. Raises Refused; AssertionError for what Kubernetes refuses."""
+    """Return a chart rendered with values, later ones over earlier ones.
+
+    Raises Refused; AssertionError for what Kubernetes refuses.
+    """
     name, namespace = release or PLACES[chart]
-    text = values.read_text(encoding="utf-8") if isinstance(values, Path) else dump(dict(values))
-    return _render(chart, text, helm, name, namespace)
+    texts = (one.read_text(encoding="utf-8") if isinstance(one, Path) else dump(dict(one)) for one in values)
+    return _render(chart, tuple(texts), helm, name, namespace)
 
 
 @functools.lru_cache(maxsize=256)
-def _render(chart: str, values: str, helm: str, name: str, namespace: str) -> Release:
+def _render(chart: str, values: tuple[str, ...], helm: str, name: str, namespace: str) -> Release:
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "values.yaml")
-        file.write_text(values, encoding="utf-8")
-        done = run_helm(helm, "template", name, CHARTS / chart, "--namespace", namespace, "--values", file)
+        words: list[str | Path] = []
+        for number, text in enumerate(values):
+            file = Path(folder, f"{number}.yaml")
+            file.write_text(text, encoding="utf-8")
+            words += ["--values", file]
+        done = run_helm(helm, "template", name, CHARTS / chart, "--namespace", namespace, *words)
         if done.returncode:
             raise Refused(done.stderr)
     # Helm 3 and 4 differ in blank lines.

@@ -139,4 +139,8 @@ def variants() -> dict[str, Plan]:
         "elsewhere": federation(change(tenant("north"), context="north's $cluster"), tenant("south", 1)),
         "same-namespace": federation(tenant("north", namespace="hub")),
         "no-tenants": change(plain, tenants=(), users=()),
+        "values": with_superlink(
+            federation(change(tenant("north"), values={"podLabels": {word: word for word in NASTY}})),
+            values={"priorityClassName": "high", "affinity": None},
+        ),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flowerbed.cluster.party import OWN_VALUES, VALUES
 from flowerbed.connection import CONNECTION_FILE, connection_toml
 from flowerbed.plan import Plan, Tenant
 from flowerbed.values import (
@@ -26,7 +27,8 @@ def tenant_texts(
     `public_keys` are its nodes' (PEM) by node name, `authority` is the CA's certificate (PEM) or "".
     """
     return {
-        "values.yaml": render("supernode.yaml", supernode_values(head, tenant, public_keys, authority)),
+        VALUES: render("supernode.yaml", supernode_values(head, tenant, public_keys, authority)),
+        **own_values(tenant.values),
         "INSTALL.md": supernode_install(head, tenant, has_authority=bool(authority)),
         **({"ca.crt": authority} if authority else {}),
     }
@@ -48,9 +50,15 @@ def coordinator_texts(
     """
     values = superlink_values(head, users, public_keys, neighbours, authority, revoked)
     return {
-        "values.yaml": render("superlink.yaml", values),
+        VALUES: render("superlink.yaml", values),
+        **own_values(head.superlink.values),
         "INSTALL.md": superlink_install(head),
     }
+
+
+def own_values(values: Mapping[str, object]) -> dict[str, str]:
+    """Return the file of a party's own values, none where it has none."""
+    return {OWN_VALUES: render("own-values.yaml", {"values": values})} if values else {}
 
 
 def user_texts(head: Plan) -> dict[str, str]:

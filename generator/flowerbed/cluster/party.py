@@ -11,6 +11,7 @@ from flowerbed.errors import UsageError
 from flowerbed.plan import Plan
 
 COORDINATOR = "coordinator"
+VALUES, OWN_VALUES = "values.yaml", "own-values.yaml"
 CHARTS = (Path(flowerbed.__file__).parent / "charts").resolve()
 
 
@@ -47,6 +48,12 @@ class Party:
         return (
             f"{self.name} (namespace {self.namespace}{f', context {self.context}' if self.context else ''})"
         )
+
+    @property
+    def values(self) -> tuple[Path, ...]:
+        """Return the files of values in Helm's order: what was generated, then the party's own."""
+        own = self.bundle / OWN_VALUES
+        return (self.bundle / VALUES, *((own,) if own.exists() else ()))
 
     @property
     def secrets(self) -> Path | None:

@@ -175,7 +175,6 @@ class Commands:
             party.release,
             str(party.chart),
             *self._there,
-            "--values",
-            str(party.bundle / "values.yaml"),
+            *(word for file in party.values for word in ("--values", str(file))),
             *(word for setting in party.settings for word in ("--set", setting)),
         ]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from flowerbed.declaration.model import Declaration
+from flowerbed.declaration.pod_model import Party
 from flowerbed.declaration.positions import Text
 from flowerbed.declaration.reader import Document, read
-from flowerbed.declaration.resolution import resolve
+from flowerbed.declaration.resolution import merged, resolve
 from flowerbed.declaration.rules import violations
+from flowerbed.declaration.rules.chart_values import value_violations
 from flowerbed.declaration.violations import MAX_VIOLATIONS, KeyPath, Violation, key_path
 from flowerbed.errors import DeclarationError, Problem
 from flowerbed.images.images_lock import built_images
@@ -49,7 +53,31 @@ def load_plan(path: Path) -> Plan:
     Raises DeclarationError, or UsageError for a damaged images.lock.yaml.
     """
     declaration = load(path)
-    return resolve(declaration, built_images(path, declaration.name))
+    return resolve(declaration, built_images(path, declaration.name), _files(path, declaration))
+
+
+def _files(path: Path, declaration: Declaration) -> dict[str, dict[str, Any]]:
+    """Return what the `values-files` of each party say, by tenant (the SuperLink's by "")."""
+    parties: list[tuple[str, str, Party]] = [("", "superlink", declaration.superlink)]
+    parties += [(tenant.name, "supernode", tenant) for tenant in declaration.tenants]
+    return {
+        name: merged(*(_file(path.parent / file, chart) for file in party.values_files))
+        for name, chart, party in parties
+        if party.values_files
+    }
+
+
+def _file(path: Path, chart: str) -> dict[str, Any]:
+    document = read(text_of(path))
+    problems = list(document.problems)
+    if not problems and not isinstance(document.data, dict):
+        problems = [Problem(1, 1, "", "these are no values", "write a mapping, as in the values of a chart")]
+    if not problems:
+        problems = _placed(document, islice(value_violations(chart, document.data), MAX_VIOLATIONS))
+    if problems:
+        raise DeclarationError(str(path), problems)
+    found: dict[str, Any] = document.data
+    return found
 
 
 def check(declaration: Declaration) -> None:

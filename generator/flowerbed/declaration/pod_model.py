@@ -6,7 +6,7 @@ write instead.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -105,6 +105,20 @@ class Party(PodWords, frozen=True, kw_only=True):
     secrets: Annotated[
         tuple[SecretUse, ...],
         Meta(description="Existing Secrets that the pods use, in the party's namespace."),
+    ] = ()
+    values: Annotated[
+        dict[str, Any],
+        Meta(
+            description="Values of the party's chart that no other key can say, merged over those that "
+            "Flowerbed writes as Helm merges them. Nothing secret."
+        ),
+    ] = {}
+    values_files: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Files with such values, relative to the declaration. A later file wins over an "
+            "earlier one, and `values` over all."
+        ),
     ] = ()
 
 

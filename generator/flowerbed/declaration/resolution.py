@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import repeat
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from msgspec import UNSET
 
@@ -14,16 +13,23 @@ from flowerbed.declaration.pem import canonical_certificates, canonical_public_k
 
 _COMPONENTS: tuple[plan.Component, ...] = get_args(plan.Component)
 _T = TypeVar("_T")
+Values = Mapping[str, Any]
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _OUTSIDE_PORT = {"gateway-api": 443, "ingress": 443}
 
 
-def resolve(declaration: model.Declaration, built: Mapping[str, plan.BuiltImage] | None = None) -> plan.Plan:
+def resolve(
+    declaration: model.Declaration,
+    built: Mapping[str, plan.BuiltImage] | None = None,
+    files: Mapping[str, Values] | None = None,
+) -> plan.Plan:
     """Return the plan of a declaration that `load` or `check` has accepted.
 
-    `built` are the pushed images by component. Time and memory are linear in the number of nodes.
+    `built` are the pushed images by component; `files` is what the `values-files` of each tenant say, by its
+    name, and of the SuperLink, by "". Time and memory are linear in the number of nodes.
     """
-    superlink = _superlink(declaration)
+    files = files or {}
+    superlink = _superlink(declaration, files.get("", {}))
     return plan.Plan(
         version=declaration.version,
         name=declaration.name,
@@ -31,7 +37,10 @@ def resolve(declaration: model.Declaration, built: Mapping[str, plan.BuiltImage]
         admission=admission(declaration),
         insecure=declaration.insecure,
         superlink=superlink,
-        tenants=tuple(map(_tenant, repeat(declaration), repeat(superlink), declaration.tenants)),
+        tenants=tuple(
+            _tenant(declaration, superlink, tenant, files.get(tenant.name, {}))
+            for tenant in declaration.tenants
+        ),
         users=tuple(plan.User(name=user.name, role=user.role) for user in declaration.users),
         local=plan.LocalPorts(
             fleet=declaration.local.ports.fleet,
@@ -42,6 +51,19 @@ def resolve(declaration: model.Declaration, built: Mapping[str, plan.BuiltImage]
         execution=declaration.execution,
         preload=declaration.preload,
     )
+
+
+def merged(*layers: Values) -> dict[str, Any]:
+    """Return values as Helm merges them: mappings key by key, of everything else the last one."""
+    found: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            before = found.get(key)
+            if isinstance(before, Mapping) and isinstance(value, Mapping):
+                found[key] = merged(before, value)
+            else:
+                found[key] = value
+    return found
 
 
 def admission(declaration: model.Declaration) -> plan.Admission:
@@ -104,7 +126,7 @@ def _toleration(toleration: pod_model.Toleration) -> dict[str, str | int]:
     return dict(sorted(fields.items()))
 
 
-def _superlink(declaration: model.Declaration) -> plan.SuperLink:
+def _superlink(declaration: model.Declaration, values: Values) -> plan.SuperLink:
     declared = declaration.superlink
     release = names.superlink_release(declaration.name)
     namespace = superlink_namespace(declaration)
@@ -125,6 +147,7 @@ def _superlink(declaration: model.Declaration) -> plan.SuperLink:
         max_runs=0 if declared.max_runs is UNSET else declared.max_runs,
         pod=pod(declaration, declared),
         secrets=_secrets(declared.secrets),
+        values=merged(values, declared.values),
     )
 
 
@@ -186,7 +209,9 @@ def _secrets(secrets: tuple[pod_model.SecretUse, ...]) -> tuple[plan.SecretUse, 
     return tuple(plan.SecretUse(name=use.name, env=use.env, mount=use.mount) for use in secrets)
 
 
-def _tenant(declaration: model.Declaration, superlink: plan.SuperLink, tenant: model.Tenant) -> plan.Tenant:
+def _tenant(
+    declaration: model.Declaration, superlink: plan.SuperLink, tenant: model.Tenant, values: Values
+) -> plan.Tenant:
     release = names.tenant_release(declaration.name, tenant.name)
     context, namespace = tenant_place(declaration, tenant)
     return plan.Tenant(
@@ -207,6 +232,7 @@ def _tenant(declaration: model.Declaration, superlink: plan.SuperLink, tenant: m
         ),
         secrets=_secrets(tenant.secrets),
         proxy=_proxy(tenant.proxy),
+        values=merged(values, tenant.values),
     )
 
 

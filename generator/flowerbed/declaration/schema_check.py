@@ -130,7 +130,7 @@ class SchemaCheck:
         return self._wrong(path, message, self._guesser.did_you_mean(value, words))
 
     def _wrong_type(self, kind: inspect.Type, value: object, path: KeyPath) -> _Gone:
-        if value is UNREADABLE:
+        if value is UNREADABLE or isinstance(kind, inspect.AnyType):  # told by who read it
             return self._gone(path)
         hidden = not _PRIVATE.isdisjoint(path)
         actual = "and nothing is written" if value is None else f"not {_described(value, hidden)}"
@@ -182,8 +182,17 @@ def alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
 
 def fitting(kind: inspect.Type, value: object) -> inspect.Type | None:
     """Return the alternative that `value` can be by its Python type, or None."""
+    if isinstance(kind, inspect.AnyType):
+        return kind if _readable(value) else None
     fits = _FITS.get(type(value), ())
     return next((inner for inner in alternatives(kind) if isinstance(inner, fits)), None)
+
+
+def _readable(value: object) -> bool:
+    """Tell whether all of a value could be read; it is at most as deep as the reader lets it be."""
+    if isinstance(value, dict | list):
+        return all(map(_readable, value.values() if isinstance(value, dict) else value))
+    return value is not UNREADABLE
 
 
 def takes_text(kind: inspect.Type) -> bool:

@@ -31,6 +31,7 @@ def superlink_install(plan: Plan) -> str:
         "control": superlink.control.address,
         "control_inside": superlink.control.type == "cluster",
         "state": f"{superlink.release}-state",
+        "own_values": bool(superlink.values),
     }
     return render("install-superlink.md", data)
 
@@ -60,6 +61,7 @@ def supernode_install(plan: Plan, tenant: Tenant, *, has_authority: bool) -> str
         and not tenant.proxy,
         "proxy": tenant.proxy.https if tenant.proxy else "",
         "proxy_secret": tenant.proxy.secret if tenant.proxy else "",
+        "own_values": bool(tenant.values),
     }
     return render("install-supernode.md", data)
 

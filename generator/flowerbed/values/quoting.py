@@ -7,6 +7,7 @@ not show is escaped: control and format characters, odd spaces and line ends, an
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
 
@@ -45,17 +46,41 @@ def flow(value: object) -> str:
 
     Raises TypeError for anything else, so that nothing is ever rendered by its `str`.
     """
-    if isinstance(value, str):
-        return quote(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_flow_key(key)}: {flow(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(flow, value)) + "]"
+    return quote(value) if isinstance(value, str) else _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        digits, exponent, power = repr(value).partition("e")
+        return f"{digits}{'' if '.' in digits else '.0'}{exponent}{power}"  # YAML 1.1 wants the dot
     raise TypeError(f"no value for a chart: {type(value).__name__}")
+
+
+def mapping(values: Mapping[str, object], indent: int = 0) -> str:
+    """Return a mapping as YAML in lines, indented by `indent` spaces; what is in a list is on one line.
+
+    Raises TypeError as `flow` does.
+    """
+    space = " " * indent
+    lines = []
+    for key, value in values.items():
+        announced = len(key) >= _KEY_LIMIT
+        name = f"{space}? {quote(key)}\n{space}:" if announced else f"{space}{key_text(key)}:"
+        if isinstance(value, Mapping) and value:
+            lines.append(f"{name}\n{mapping(value, indent + 2)}")
+        else:
+            lines.append(f"{name} {flow(value)}")
+    return "\n".join(lines)
 
 
 def key_text(key: str) -> str:

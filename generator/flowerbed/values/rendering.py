@@ -49,6 +49,7 @@ def _environment() -> Environment:
     )
     environment.filters["yaml"] = quoting.flow
     environment.filters["yaml_key"] = quoting.key_text
+    environment.filters["yaml_mapping"] = quoting.mapping
     environment.filters["yaml_block"] = quoting.block
     environment.filters["shell"] = quoting.shell
     return environment

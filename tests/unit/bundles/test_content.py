@@ -66,6 +66,7 @@ def expected_files(name: str) -> set[str]:
         },
         "same-namespace": plain,
         "no-tenants": everywhere | AUTHORITY,
+        "values": plain | of("coordinator", "own-values.yaml") | of("tenants/north", "own-values.yaml"),
     }.get(name, plain | south)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from flowerbed.values.quoting import block, flow, key_text, quote, shell
+from flowerbed.values.quoting import block, flow, key_text, mapping, quote, shell
 from support.plan_variants import NASTY
 
 LOADERS = [yaml.SafeLoader, yaml.CSafeLoader]
@@ -68,6 +68,17 @@ def test_nested_data_reads_back(loader: type) -> None:
     assert yaml.load(flow(data), Loader=loader) == data
 
 
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_mapping_in_lines_reads_back(loader: type) -> None:
+    """What a party adds to values comes back: null, which takes a default out for Helm, and fractions too."""
+    data = {
+        "unset": None,
+        "part": {"share": 0.25, "large": 1e300, "deep": {"list": [{"a": None}], "empty": {}}},
+        **{text: {text: text, "number": 1} for text in NASTY},
+    }
+    assert yaml.load(mapping(data), Loader=loader) == data
+
+
 @pytest.mark.parametrize(
     "word", ["yes", "No", "on", "null", "~", "y", "1", "1.0", "a-b", "a.b", "", "<<", "=", "é"]
 )
@@ -76,7 +87,7 @@ def test_a_key_is_text(word: str) -> None:
     assert yaml.safe_load(f"{key_text(word)}: 1") == {word: 1}
 
 
-@pytest.mark.parametrize("value", [None, 1.5, b"bytes", {1: 2}.keys(), object()])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), b"bytes", {1: 2}.keys(), object()])
 def test_other_values_are_refused(value: object) -> None:
     """What the charts' values do not hold is an error, never its `str`."""
     with pytest.raises(TypeError, match="no value for a chart"):

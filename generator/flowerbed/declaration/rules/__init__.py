@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.rules import admission, images, naming, nodes, pods, reach, tls
+from flowerbed.declaration.rules import admission, chart_values, images, naming, nodes, pods, reach, tls
 from flowerbed.declaration.violations import MAX_VIOLATIONS, Violation
 
 __all__ = ["violations"]
@@ -22,6 +22,7 @@ RULES = (
     *nodes.RULES,
     *pods.RULES,
     *images.RULES,
+    *chart_values.RULES,
 )
 
 
