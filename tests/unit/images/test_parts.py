@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 from typer.main import get_command
 
-from flowerbed.cli.catalog import load
 from flowerbed.cli.main import app
+from flowerbed.cli.verbs import load
 from flowerbed.declaration import load_plan
 from flowerbed.errors import UsageError
 from flowerbed.images.builders import find_builder
