@@ -82,7 +82,7 @@ def _every_problem(document: Document) -> list[Problem]:
     if document.data is None:
         remedy = "write a declaration, or let `flowerbed init` write one to start from"
         return [*document.problems, Problem(1, 1, "", "the file declares nothing", remedy)]
-    from flowerbed.declaration.schema_check import SchemaCheck
+    from flowerbed.declaration.schema import SchemaCheck
 
     checked = SchemaCheck(document.data, lambda path: document.text.find(document.source, path).raw)
     by_rules = [] if checked.declaration is None else violations(checked.declaration)
