@@ -23,7 +23,7 @@ from flowerbed.bundles import GenerateReport
 from flowerbed.bundles.report import Trouble
 from flowerbed.errors import Problem
 from flowerbed.flower.runs import Outcome
-from flowerbed.identities.inventory import Certificate
+from flowerbed.identities.loading import Certificate
 from flowerbed.images.build import Built
 from flowerbed.kubernetes.diagnosis.federation_status import FederationStatus
 from flowerbed.kubernetes.diagnosis.findings import Finding

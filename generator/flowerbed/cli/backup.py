@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from flowerbed.backups import Manifest, default_name, refuse_taken, verify
+from flowerbed.backups.archive import back_up_local, restore_local
 from flowerbed.backups.cluster import back_up_cluster, restore_cluster
-from flowerbed.backups.local import back_up_local, restore_local
 from flowerbed.cli.cluster import is_local
 from flowerbed.cli.common import (
     FileArgument,

@@ -14,7 +14,7 @@ from flowerbed.cli.common import (
 )
 from flowerbed.cli.json_results import say_json
 from flowerbed.declaration import load_plan
-from flowerbed.identities.inventory import USABLE, Certificate, inventory
+from flowerbed.identities.loading import USABLE, Certificate, inventory
 from flowerbed.project import Project
 
 

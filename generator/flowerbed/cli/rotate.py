@@ -23,10 +23,10 @@ from flowerbed.cli.notices import warn_of_troubles
 from flowerbed.cli.verbs import Verbs
 from flowerbed.declaration import load_plan
 from flowerbed.errors import IdentityError, UsageError
+from flowerbed.identities.authority_store import rotate_authority
 from flowerbed.identities.issued import kept_certificate
 from flowerbed.identities.node_keys import makes_keys, read_node_keys, replace_node_keys
 from flowerbed.identities.revocations import add_revocations, key_fingerprint, read_revocations, revoke_users
-from flowerbed.identities.rotation import rotate_authority
 from flowerbed.identities.store import locked
 from flowerbed.plan import Plan, Tenant
 from flowerbed.project import Project
