@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.runs.records import load, load_log, report_of
-from flowerbed.runs.report import render_page
+from flowerbed.runs.records.reporting import report_of
+from flowerbed.runs.records.store import load, load_log
+from flowerbed.runs.report.page import render_page
 from support.local_federation import GONE, LIMIT, flowerbed, run, until
 from support.needed import require
 from support.paths import ROOT

@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from flowerbed.runs.records import Record
-from flowerbed.runs.records.model import VERSION
+from flowerbed.runs.records.model import VERSION, Record
 from flowerbed.runs.records.store import save
 from support import report_runs
 

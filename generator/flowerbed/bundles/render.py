@@ -9,13 +9,10 @@ from collections.abc import Mapping
 
 from flowerbed.connection import CONNECTION_FILE, connection_toml
 from flowerbed.plan import Plan, Tenant
-from flowerbed.values import (
-    render,
-    superlink_install,
-    superlink_values,
-    supernode_install,
-    supernode_values,
-)
+from flowerbed.values.install import superlink_install, supernode_install
+from flowerbed.values.rendering import render
+from flowerbed.values.superlink import superlink_values
+from flowerbed.values.supernode import supernode_values
 
 
 def tenant_texts(

@@ -15,7 +15,9 @@ from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_c
 from flowerbed.errors import UsageError
 from flowerbed.files import make_private_folder, read_file, write_atomic
 from flowerbed.flower.text import printable
-from flowerbed.runs.records import Record, capture, folder_of, load
+from flowerbed.runs.records.capturing import capture
+from flowerbed.runs.records.model import Record
+from flowerbed.runs.records.store import folder_of, load
 
 
 def artifacts_command(

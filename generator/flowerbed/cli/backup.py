@@ -11,8 +11,14 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.backups import Manifest, default_name, refuse_taken, verify
-from flowerbed.backups.archive import back_up_local, restore_local
+from flowerbed.backups.archive import (
+    Manifest,
+    back_up_local,
+    default_name,
+    refuse_taken,
+    restore_local,
+    verify,
+)
 from flowerbed.backups.cluster import back_up_cluster, restore_cluster
 from flowerbed.cli.cluster import is_local
 from flowerbed.cli.common import (

@@ -8,8 +8,9 @@ from typing import Annotated
 import click
 import typer
 
-from flowerbed.access import ConnectionDetails, FlwrConfig, details, run_in, session
-from flowerbed.access.session import configured, misled
+from flowerbed.access.details import ConnectionDetails, details
+from flowerbed.access.flwr_config import FlwrConfig
+from flowerbed.access.session import configured, misled, run_in, session
 from flowerbed.cli.common import (
     FileOption,
     JsonOption,

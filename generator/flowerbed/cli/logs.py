@@ -15,7 +15,7 @@ from flowerbed.flower.artifacts import shown
 from flowerbed.flower.options import FollowOptions
 from flowerbed.flower.runs import Outcome
 from flowerbed.flower.text import hanging, write
-from flowerbed.runs.records import ended, outcome_of
+from flowerbed.runs.records.reporting import ended, outcome_of
 
 
 def logs_command(

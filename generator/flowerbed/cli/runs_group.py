@@ -23,13 +23,13 @@ from flowerbed.flower.connection import Connection
 from flowerbed.flower.flags import flag
 from flowerbed.flower.text import printable
 from flowerbed.plan import Plan
-from flowerbed.runs.records import recorded
 from flowerbed.runs.records.index import listing
 from flowerbed.runs.records.labelling import relabel
 from flowerbed.runs.records.query import Order, ordered, row_of
-from flowerbed.runs.records.reporting import kept
-from flowerbed.runs.report import Report, compare, render_comparison, render_comparison_page
-from flowerbed.runs.report.comparison_view import limited
+from flowerbed.runs.records.reporting import kept, recorded
+from flowerbed.runs.report.comparison import compare
+from flowerbed.runs.report.comparison_view import limited, render_comparison, render_comparison_page
+from flowerbed.runs.report.model import Report
 
 
 @runs_command.command("compare")

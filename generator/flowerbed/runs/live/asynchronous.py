@@ -6,9 +6,10 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 
+from flowerbed.flower.figures import Number
 from flowerbed.flower.runs import Outcome
 from flowerbed.flower.watcher import Watcher
-from flowerbed.runs.metrics import LogReader, Number
+from flowerbed.runs.metrics.log import LogReader
 from flowerbed.runs.metrics.rows import rows
 
 Row = dict[str, Number]

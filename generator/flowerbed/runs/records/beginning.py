@@ -16,8 +16,8 @@ from flowerbed.flower.recording import submission
 from flowerbed.flower.source.request import Source
 from flowerbed.plan import Plan
 from flowerbed.runs.metrics.model import Scalar
-from flowerbed.runs.records import begin, capture
 from flowerbed.runs.records.again import again
+from flowerbed.runs.records.capturing import begin, capture
 from flowerbed.runs.submission import submit
 
 

@@ -19,7 +19,7 @@ from flowerbed.runs.metrics.model import Scalar
 from flowerbed.runs.records.model import VERSION, Record
 from flowerbed.runs.records.run_files import kept, run_folder
 from flowerbed.runs.records.store import described, folder_of, load, save
-from flowerbed.runs.report import Environment, SourceRecord, build
+from flowerbed.runs.report.model import Environment, SourceRecord, build
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ import msgspec
 
 from flowerbed.errors import FlowerbedError
 from flowerbed.files import PRIVATE_MODE, read_file, write_atomic
+from flowerbed.flower.figures import Number
 from flowerbed.flower.json_text import restored
-from flowerbed.runs.metrics import Number, Scalar
+from flowerbed.runs.metrics.model import Scalar
 from flowerbed.runs.model import RunRecord
 from flowerbed.runs.records.model import Record
 from flowerbed.runs.records.store import RECORD_FILE, load

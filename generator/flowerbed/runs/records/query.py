@@ -20,14 +20,14 @@ import msgspec
 
 from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.connection import Connection
+from flowerbed.flower.figures import Number
 from flowerbed.flower.text import printable
 from flowerbed.runs.control import find_runs
-from flowerbed.runs.metrics import Number, Scalar
+from flowerbed.runs.metrics.model import Scalar
 from flowerbed.runs.model import RunFilter, RunRecord
 from flowerbed.runs.records.index import Entry, listing
-from flowerbed.runs.report import Report
 from flowerbed.runs.report.figures import SOURCES, columns
-from flowerbed.runs.report.model import rounds_done
+from flowerbed.runs.report.model import Report, rounds_done
 
 MOST = 100_000  # runs of a SuperLink that are looked through for what only records know
 

@@ -11,9 +11,11 @@ import msgspec
 
 from flowerbed.flower.app_exceptions import RAISED, Raised, shortened
 from flowerbed.flower.nodes import present
+from flowerbed.flower.runs import plain
 from flowerbed.flower.verdict import Known, remarks
 from flowerbed.plan import Plan
-from flowerbed.runs.metrics import LogReader, Metrics, Scalar, plain
+from flowerbed.runs.metrics.log import LogReader
+from flowerbed.runs.metrics.model import Metrics, Scalar
 from flowerbed.runs.model import NodeRecord, RunRecord
 from flowerbed.runs.report.figures import duration
 from flowerbed.runs.report.participants import Participant, participants

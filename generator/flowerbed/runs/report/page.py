@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flowerbed import __version__
+from flowerbed.flower.runs import plain
 from flowerbed.flower.text import harmless, printable
-from flowerbed.runs.metrics import Metrics, Replies, Round, plain
+from flowerbed.runs.metrics.model import Metrics, Replies, Round
 from flowerbed.runs.report.chart import HEIGHT, WIDTH, charts
 from flowerbed.runs.report.figures import (
     SOURCE_WORDS,

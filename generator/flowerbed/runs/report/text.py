@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowerbed.flower.text import printable
-from flowerbed.runs.metrics import Replies, Round
+from flowerbed.runs.metrics.model import Replies, Round
 from flowerbed.runs.report.figures import Column, columns, duration, number, size
 from flowerbed.runs.report.model import Report, computing
 from flowerbed.runs.report.participants import Participant

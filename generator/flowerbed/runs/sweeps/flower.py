@@ -20,8 +20,10 @@ from flowerbed.flower.recording import submission
 from flowerbed.flower.runs import ENDS, FAILED, NO_RUN, Outcome, runs, stop
 from flowerbed.flower.source.request import Source
 from flowerbed.plan import Plan
-from flowerbed.runs.records import begin, capture, load, load_log, outcome_of
+from flowerbed.runs.records.capturing import begin, capture
 from flowerbed.runs.records.labelling import relabel
+from flowerbed.runs.records.reporting import outcome_of
+from flowerbed.runs.records.store import load, load_log
 from flowerbed.runs.sweeps.state import Point, Sweep
 
 

@@ -13,10 +13,9 @@ import pytest
 from flowerbed import documents
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.errors import UsageError
-from flowerbed.flower.artifacts import SIZE_LIMIT
-from flowerbed.runs.records import ArtifactRecord, Record, artifacts, folder_of, load, load_log, schema_text
-from flowerbed.runs.records.model import VERSION
-from flowerbed.runs.records.store import described, save
+from flowerbed.flower.artifacts import SIZE_LIMIT, artifacts
+from flowerbed.runs.records.model import VERSION, ArtifactRecord, Record
+from flowerbed.runs.records.store import described, folder_of, load, load_log, save, schema_text
 from support import report_runs
 from support.paths import ROOT
 

@@ -11,9 +11,9 @@ import pytest
 from flowerbed import documents
 from flowerbed.flower.text import printable
 from flowerbed.runs import NodeRecord
-from flowerbed.runs.report import Wait, build, render_text
 from flowerbed.runs.report.figures import columns, duration, moment, number, size
-from flowerbed.runs.report.model import rounds_in_words
+from flowerbed.runs.report.model import Wait, build, rounds_in_words
+from flowerbed.runs.report.text import render_text
 from support import report_runs as runs
 
 
