@@ -9,8 +9,7 @@ from collections.abc import Mapping
 
 from flowerbed.connection import CONNECTION_FILE, connection_toml
 from flowerbed.plan import Plan, Tenant
-from flowerbed.values.install import superlink_install, supernode_install
-from flowerbed.values.rendering import render
+from flowerbed.values.rendering import render, superlink_install, supernode_install
 from flowerbed.values.superlink import superlink_values
 from flowerbed.values.supernode import supernode_values
 

@@ -79,7 +79,7 @@ class Federation:
         With `fix`, an app that Flower would refuse is submitted as a corrected copy; a warning has the diff.
         Raises UsageError with every problem of the app or of a setting, before anything is sent.
         """
-        from flowerbed.runs.records.beginning import Keeper
+        from flowerbed.runs.records.capturing import Keeper
 
         with in_python():
             keeper = Keeper(self.connection, self.records, self.plan, name, tags, note)
@@ -175,7 +175,7 @@ class Run:
 
         Keys: `round`, `train.NAME`, `evaluate.NAME`, `server.NAME`, `replies.train.missing` and the like.
         """
-        from flowerbed.runs.metrics.rows import rows
+        from flowerbed.runs.metrics.model import rows
 
         return rows(self.metrics)
 
@@ -186,7 +186,7 @@ class Run:
         With `resume` it begins with the files that this run left. `settings` are set beside those.
         Raises UsageError where the record is not here or, with `resume`, not complete.
         """
-        from flowerbed.runs.records.beginning import submit_again
+        from flowerbed.runs.records.again import submit_again
 
         where = self.federation
         told = (where.connection, where.records, where.plan, self.run_id, pairs(settings))
@@ -243,7 +243,7 @@ class Run:
             outcome = submission.follow(self.federation.connection, self.run_id, how)
         watcher.end(outcome)
         if outcome.status in ENDS:
-            from flowerbed.runs.records.beginning import completed
+            from flowerbed.runs.records.capturing import completed
 
             one = self.federation
             completed(one.connection, one.records, one.plan, self.run_id)

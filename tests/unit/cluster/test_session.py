@@ -12,7 +12,7 @@ from flowerbed.cluster.programs import Programs
 from flowerbed.cluster.session import Cluster
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError, NotAllowedError, UsageError
-from flowerbed.values.install import superlink_install, supernode_install
+from flowerbed.values.rendering import superlink_install, supernode_install
 
 TEXT = """\
 version: 1

@@ -6,7 +6,7 @@ import pytest
 
 from flowerbed.declaration.cautions import cautions
 from flowerbed.plan import Plan, TenantProxy
-from flowerbed.values.install import supernode_install
+from flowerbed.values.rendering import supernode_install
 from support.plan_variants import change, variants, with_superlink
 
 VARIANTS = variants()

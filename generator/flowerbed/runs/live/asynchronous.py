@@ -10,7 +10,7 @@ from flowerbed.flower.figures import Number
 from flowerbed.flower.runs import Outcome
 from flowerbed.flower.watcher import Watcher
 from flowerbed.runs.metrics.log import LogReader
-from flowerbed.runs.metrics.rows import rows
+from flowerbed.runs.metrics.model import rows
 
 Row = dict[str, Number]
 Follow = Callable[[Watcher], Outcome]
