@@ -209,7 +209,7 @@ class Run:
         of the run's status is a line on stderr. None shows them in a notebook only.
         """
         from flowerbed.flower.options import FollowOptions
-        from flowerbed.runs.live import progress_of
+        from flowerbed.runs.live.following import progress_of
 
         watcher, say = progress_of(progress)
         how = FollowOptions(
@@ -222,13 +222,13 @@ class Run:
 
     def __await__(self) -> Generator[Any, None, Outcome]:
         """Return the outcome as `wait` does, in a thread. Cancelling stops the following, not the run."""
-        from flowerbed.runs.live.asynchronous import outcome
+        from flowerbed.runs.live.following import outcome
 
         return outcome(self._followed).__await__()
 
     def __aiter__(self) -> AsyncIterator[dict[str, Number]]:
         """Return the rounds as rows, each when it is finished: `async for row in run`."""
-        from flowerbed.runs.live.asynchronous import rounds
+        from flowerbed.runs.live.following import rounds
 
         return rounds(self._followed)
 

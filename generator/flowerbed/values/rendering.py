@@ -1,21 +1,21 @@
-"""Text from templates: values, and each party's `INSTALL.md` with its commands, ready to be copied.
+"""Text from templates, in which people's words arrive as they were, in YAML and in a shell.
 
-What is not defined is an error, and every value goes through a quoting filter.
+What is not defined is an error, and every value goes through a quoting filter. A string becomes a
+double-quoted scalar whose only escapes are those of the quote, the backslash, the newline, and `u` and `U`
+with hexadecimal digits: YAML 1.1 and 1.2 read these alike. What a terminal or an editor would not show is
+escaped: control and format characters, odd spaces and line ends, and what YAML's readers refuse.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from flowerbed import __version__
-from flowerbed.plan import Plan, Tenant
-from flowerbed.values import quoting
 
 if TYPE_CHECKING:
     from jinja2 import Environment, FileSystemBytecodeCache
@@ -52,10 +52,10 @@ def _environment() -> Environment:
         auto_reload=False,
         cache_size=-1,
     )
-    environment.filters["yaml"] = quoting.flow
-    environment.filters["yaml_key"] = quoting.key_text
-    environment.filters["yaml_block"] = quoting.block
-    environment.filters["shell"] = quoting.shell
+    environment.filters["yaml"] = flow
+    environment.filters["yaml_key"] = key_text
+    environment.filters["yaml_block"] = block
+    environment.filters["shell"] = shell
     return environment
 
 
@@ -72,71 +72,68 @@ def _bytecode_cache() -> FileSystemBytecodeCache | None:
     return FileSystemBytecodeCache(str(folder)) if usable else None
 
 
-def superlink_install(plan: Plan) -> str:
-    """Return the coordinator's INSTALL.md. Tenants are not read from the plan."""
-    superlink = plan.superlink
-    held = {
-        "generated": "the server's certificate with its key, and the SuperExec's secret",
-        "existing-secret": "the SuperExec's secret, and the CA that signed the users' certificates",
-        "cert-manager": "the SuperExec's secret, and the CA that signed the users' certificates",
-    }
-    data = {
-        "federation": plan.name,
-        "party": _party("superlink", superlink.release, superlink.namespace, superlink.context)
-        | {"namespaces": _namespaces(superlink.namespace, apart=superlink.executor == "kubernetes")},
-        "insecure": plan.insecure,
-        "secrets": "the SuperExec's secret" if plan.insecure else held[superlink.tls.source],
-        "tls_source": "" if plan.insecure else superlink.tls.source,
-        "tls_secret": superlink.tls.secret,
-        "fleet": superlink.fleet.address,
-        "fleet_inside": superlink.fleet.type == "cluster",
-        "control": superlink.control.address,
-        "control_inside": superlink.control.type == "cluster",
-        "state": f"{superlink.release}-state",
-    }
-    return render("install-superlink.md", data)
+def quote(text: str) -> str:
+    """Return `text` as a double-quoted scalar on one line. Raises ValueError for a lone surrogate."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    if not escaped.isprintable():
+        escaped = "".join(map(_visible, escaped))
+    return f'"{escaped}"'
 
 
-def supernode_install(plan: Plan, tenant: Tenant, *, has_authority: bool) -> str:
-    """Return a tenant's INSTALL.md; `has_authority` says whether `ca.crt` lies beside it."""
-    makes_keys = tenant.keys == "generated" and not plan.insecure
-    held = [
-        *(["the private keys by which the SuperLink knows these nodes"] if makes_keys else []),
-        *(["the secret that SuperNodes and SuperExecs share"] if tenant.superexec_secret else []),
-    ]
-    apart = tenant.isolation == "process" and tenant.executor == "kubernetes"
-    data = {
-        "federation": plan.name,
-        "tenant": tenant.name,
-        "party": _party("supernode", tenant.release, tenant.namespace, tenant.context)
-        | {"namespaces": _namespaces(tenant.namespace, apart=apart)},
-        "insecure": plan.insecure,
-        "secrets": ", and ".join(held),
-        "has_authority": has_authority,
-        "brought": tenant.keys == "brought" and not plan.insecure,
-        "keys_secret": tenant.keys_secret,
-        "nodes": [node.name for node in tenant.nodes],
-        "fleet": tenant.fleet_address,
-        "reach_anywhere": plan.superlink.fleet.type != "cluster"
-        and not plan.superlink.fleet.networks
-        and not tenant.proxy,
-        "proxy": tenant.proxy.https if tenant.proxy else "",
-        "proxy_secret": tenant.proxy.secret if tenant.proxy else "",
-    }
-    return render("install-supernode.md", data)
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    point = ord(character)
+    if 0xD800 <= point < 0xE000:
+        raise ValueError("a lone surrogate is not text")
+    return f"\\u{point:04X}" if point < 0x10000 else f"\\U{point:08X}"
 
 
-def _party(chart: str, release: str, namespace: str, context: str) -> dict[str, Any]:
-    return {
-        "chart": chart,
-        "version": __version__,
-        "release": release,
-        "namespace": namespace,
-        "kubectl": f"kubectl --context {quoting.shell(context)}" if context else "kubectl",
-        "helm": f"helm --kube-context {quoting.shell(context)}" if context else "helm",
-    }
+def block(text: str, indent: int) -> str:
+    """Return `text` as a literal block whose lines are indented by `indent` spaces, for people to read.
+
+    Text that a block would not carry to the letter becomes a quoted scalar instead.
+    """
+    lines = text.removesuffix("\n").split("\n")
+    plain = text.endswith("\n") and all(line.isprintable() and line.strip() == line != "" for line in lines)
+    if not plain:
+        return quote(text)
+    return "|\n" + "\n".join(" " * indent + line for line in lines)
 
 
-def _namespaces(namespace: str, *, apart: bool) -> list[str]:
-    # Task pods have a namespace of their own: who starts them may read every Secret there.
-    return [namespace, f"{namespace}-tasks"] if apart else [namespace]
+def flow(value: object) -> str:
+    """Return plain data (mappings with text keys, sequences, scalars) as YAML on one line, strings quoted.
+
+    Raises TypeError for anything else, so that nothing is ever rendered by its `str`.
+    """
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_flow_key(key)}: {flow(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    raise TypeError(f"no value for a chart: {type(value).__name__}")
+
+
+def key_text(key: str) -> str:
+    """Return a mapping's key: plain where it is a word that YAML 1.1 and 1.2 both take as text."""
+    return key if key.isascii() and key.isidentifier() and key.lower() not in _RESERVED else quote(key)
+
+
+def _flow_key(key: str) -> str:
+    # YAML readers take a longer key only where it is announced.
+    return key_text(key) if len(key) < _KEY_LIMIT else f"? {quote(key)} "
+
+
+# Ten characters, as one may become by escaping, times this are fewer than the 1024 that YAML allows.
+_KEY_LIMIT = 100
+_RESERVED = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+
+
+def shell(text: str) -> str:
+    """Return `text` as one word of a POSIX shell."""
+    return shlex.quote(text)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from flowerbed.bundles.render import superlink_install, supernode_install
 from flowerbed.cluster.party import Party, parties
 from flowerbed.cluster.programs import Programs
 from flowerbed.cluster.session import Cluster
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError, NotAllowedError, UsageError
-from flowerbed.values.rendering import superlink_install, supernode_install
 
 TEXT = """\
 version: 1

@@ -1,4 +1,4 @@
-"""Following a run in a thread, so that the caller's event loop keeps running."""
+"""How a Python program follows a run: what is shown of it, and a thread that leaves the event loop free."""
 
 from __future__ import annotations
 
@@ -84,3 +84,27 @@ async def rounds(follow: Follow) -> AsyncIterator[Row]:
         task.result()
     finally:
         left.set()
+
+
+def progress_of(progress: bool | None) -> tuple[Watcher, Callable[[str], None]]:
+    """Return what shows a run while it is followed, and a function that takes lines of narration.
+
+    None means in a notebook only, False nowhere, True wherever this process runs.
+    """
+    if progress is False:
+        return Watcher(), _unheard
+    from flowerbed.runs.live.notebook import NotebookTable, in_notebook
+
+    if in_notebook():
+        return NotebookTable(), _unheard
+    if progress is None:
+        return Watcher(), _unheard
+    from flowerbed.flower.console import say
+    from flowerbed.runs.live.terminal import RoundsTable, watcher
+
+    found = watcher(plain=False)
+    return found, _unheard if isinstance(found, RoundsTable) else say
+
+
+def _unheard(_: str) -> None:
+    """Take what nobody wants to hear."""
