@@ -34,10 +34,18 @@ from flowerbed.flower.text import printable
 from flowerbed.local.throwaway import throwaway
 from flowerbed.runs.control import load_connection
 from flowerbed.runs.records.query import order
-from flowerbed.runs.sweeps.flower import Runs, Submission, given_up
-from flowerbed.runs.sweeps.grid import axes, check, combinations
-from flowerbed.runs.sweeps.queue import Limits, Queue
-from flowerbed.runs.sweeps.state import Sweep, claimed, file_of, fingerprint, opened, saver
+from flowerbed.runs.sweeps.queue import Limits, Queue, Runs, Submission, given_up
+from flowerbed.runs.sweeps.state import (
+    Sweep,
+    axes,
+    check,
+    claimed,
+    combinations,
+    file_of,
+    fingerprint,
+    opened,
+    saver,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from flowerbed.declaration.model import Declaration
 from flowerbed.declaration.positions import Text
 from flowerbed.declaration.reader import Document, read
 from flowerbed.declaration.resolution import resolve
-from flowerbed.declaration.rules import violations
+from flowerbed.declaration.rules import images, naming, nodes, pods, reach
 from flowerbed.declaration.violations import MAX_VIOLATIONS, KeyPath, Violation, key_path
 from flowerbed.errors import DeclarationError, Problem
 from flowerbed.images.images_lock import built_images
@@ -26,6 +27,7 @@ _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 # What YAML 1.2 does not allow unescaped (chapter 5.1, "c-printable").
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SAVE = "save the file as UTF-8"
+_RULES = (*naming.RULES, *reach.RULES, *nodes.RULES, *pods.RULES, *images.RULES)
 
 
 def load(path: Path) -> Declaration:
@@ -63,6 +65,11 @@ def check(declaration: Declaration) -> None:
     ]
     if problems:
         raise DeclarationError("declaration", problems)
+
+
+def violations(declaration: Declaration) -> Iterator[Violation]:
+    """Yield what does not fit together, up to MAX_VIOLATIONS."""
+    return islice(chain.from_iterable(rule(declaration) for rule in _RULES), MAX_VIOLATIONS)
 
 
 def _converted(document: Document) -> Declaration | None:

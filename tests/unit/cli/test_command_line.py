@@ -1,4 +1,4 @@
-"""The command line as a whole: its verbs, its help, its exit codes."""
+"""The command line as a whole: its verbs, its help, its exit codes, and the way for users of `flwr`."""
 
 from __future__ import annotations
 
