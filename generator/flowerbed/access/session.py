@@ -23,7 +23,7 @@ from pathlib import Path
 
 from flowerbed import runs
 from flowerbed.access.details import common_name
-from flowerbed.access.flwr_config import Entry, FlwrConfig, is_ours
+from flowerbed.access.flwr_config import FlwrConfig, FlwrEntry, is_ours
 from flowerbed.errors import FlowerbedError, UnreachableError, UsageError
 from flowerbed.files import PRIVATE_MODE, write_atomic
 from flowerbed.flower.connection import Connection
@@ -219,7 +219,7 @@ _CHECK_INTERVAL = 0.2
 class Session:
     """A connection that `flwr` can use: its entry, and the proxy behind it where one is needed."""
 
-    entry: Entry
+    entry: FlwrEntry
     proxy: Proxy | None
     folder: Path
 
@@ -247,8 +247,8 @@ def session(connection: Connection, port: int = 0) -> Iterator[Session]:
         yield Session(_entry(connection, running.address, insecure=True), running, folder)
 
 
-def _entry(connection: Connection, address: str, *, insecure: bool = False) -> Entry:
-    entry: Entry = {"address": address, "insecure": insecure or connection.insecure}
+def _entry(connection: Connection, address: str, *, insecure: bool = False) -> FlwrEntry:
+    entry: FlwrEntry = {"address": address, "insecure": insecure or connection.insecure}
     if connection.root_certificates and not insecure:
         entry["root-certificates"] = str(connection.root_certificates.absolute())
     if connection.federation:
