@@ -112,8 +112,9 @@ USABLE = frozenset({"valid", "expiring", "revoked"})
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """A certificate: what it is for, its begin and end (ISO 8601, UTC), and the whole days until the end.
 
-    `file` is where it is kept, "" for an earlier one that was replaced, of which copies may exist; `sha256`
-    is that of its DER form, "" likewise. `serial` is hexadecimal. A damaged file has no dates and no serial.
+    `file` is where it is kept, "" for an earlier one that was replaced, of which copies may exist;
+    `fingerprint` is the SHA-256 of its DER form, "" likewise. `serial` is hexadecimal. A damaged file has
+    no dates and no serial.
     """
 
     what: str
@@ -124,7 +125,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     not_before: str = ""
     not_after: str = ""
     days_left: int = 0
-    sha256: str = ""
+    fingerprint: str = ""
 
 
 def inventory(plan: Plan, folder: Path) -> list[Certificate]:
@@ -164,7 +165,9 @@ class _States:
             self._authorities.add(issued.issuer)
         return self.certificate(issued, what, where, parsed.fingerprint(SHA256()).hex())
 
-    def certificate(self, issued: Issued, what: str = "", file: str = "", sha256: str = "") -> Certificate:
+    def certificate(
+        self, issued: Issued, what: str = "", file: str = "", fingerprint: str = ""
+    ) -> Certificate:
         """Return a certificate as it is listed."""
         names = {"ca": "earlier CA", "server": "gateway, earlier", "user": f"user {issued.name}, earlier"}
         return Certificate(
@@ -176,7 +179,7 @@ class _States:
             not_before=issued.not_before.isoformat(),
             not_after=issued.not_after.isoformat(),
             days_left=(issued.not_after - validity.now()).days,
-            sha256=sha256,
+            fingerprint=fingerprint,
         )
 
     def _state(self, issued: Issued) -> State:

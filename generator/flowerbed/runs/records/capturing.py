@@ -132,7 +132,7 @@ def look(
         overrides=known.overrides or report.overrides,
         packing_seconds=known.packing_seconds,
         phases=report.stages,
-        nodes=report.participants,
+        nodes=report.nodes,
         metrics=report.metrics,
         artifacts=described(files),
         complete=with_log and run.status == "finished",

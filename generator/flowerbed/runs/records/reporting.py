@@ -58,7 +58,7 @@ def report_of(record: Record, log: str) -> Report:
         run=record.run,
         stages=record.phases,
         metrics=record.metrics,
-        participants=record.nodes,
+        nodes=record.nodes,
         log_end=log_end(record.run, log),
         source=record.source,
         config=record.config,

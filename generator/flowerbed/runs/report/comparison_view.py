@@ -145,7 +145,7 @@ def _facts(reports: Sequence[Report]) -> list[tuple[str, list[Cell]]]:
         ("received", lambda one: size(one.run.bytes_received) if one.run.bytes_sent else ""),
         ("strategy", lambda one: one.metrics.strategy),
         ("rounds done", rounds_in_words),
-        ("nodes", lambda one: str(len(one.participants) or "")),
+        ("nodes", lambda one: str(len(one.nodes) or "")),
         ("failures of nodes", lambda one: str(len(one.metrics.failures))),
     ]
     rows = [(name, [value(one) for one in reports]) for name, value in known]

@@ -101,7 +101,7 @@ class Report(msgspec.Struct, frozen=True):
     run: RunRecord
     stages: tuple[Wait, ...]
     metrics: Metrics
-    participants: tuple[Participant, ...]
+    nodes: tuple[Participant, ...]
     log_end: tuple[str, ...]
     source: SourceRecord | None
     config: dict[str, Scalar]
@@ -132,7 +132,7 @@ def build(run: RunRecord, log: str, nodes: Iterable[NodeRecord] = (), plan: Plan
         run=run,
         stages=_stages(run),
         metrics=metrics,
-        participants=tuple(participants(metrics, reader.replies, known.nodes, names, tenants)),
+        nodes=tuple(participants(metrics, reader.replies, known.nodes, names, tenants)),
         log_end=log_end(run, log),
         source=None,
         config=metrics.config | run.overrides,

@@ -85,10 +85,10 @@ def _source_words(shown: list[Column]) -> list[str]:
 
 
 def _participants(report: Report) -> str:
-    if not report.participants:
+    if not report.nodes:
         return ""
     table = [["node", "tenant", "examples", "rounds", "failures", "missing"]]
-    table += [_participant(one) for one in report.participants]
+    table += [_participant(one) for one in report.nodes]
     return aligned(table, left=2)
 
 

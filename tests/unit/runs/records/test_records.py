@@ -41,7 +41,7 @@ def record(log: str) -> Record:
     report = report_runs.completed()
     return Record(
         version=VERSION, federation="digits", address="localhost:1", run=report.run, source=None, config={},
-        overrides={}, packing_seconds=None, phases=report.stages, nodes=report.participants,
+        overrides={}, packing_seconds=None, phases=report.stages, nodes=report.nodes,
         metrics=report.metrics, artifacts=described(artifacts(log)), complete=True,
     )  # fmt: skip
 
