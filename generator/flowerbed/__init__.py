@@ -39,16 +39,7 @@ if TYPE_CHECKING:
     from flowerbed.flower.source.inline import Inline
     from flowerbed.flower.source.request import Request
     from flowerbed.local import down, federation, status, up
-    from flowerbed.runs import (
-        follow,
-        get_run,
-        list_nodes,
-        list_runs,
-        load_connection,
-        read_log,
-        stop,
-        submit,
-    )
+    from flowerbed.runs import follow, get_run, list_nodes, list_runs, load_connection, read_log, stop, submit
     from flowerbed.runs.client import Federation, Run
     from flowerbed.runs.report.model import build as build_report
     from flowerbed.runs.report.page import render_page

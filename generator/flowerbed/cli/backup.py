@@ -21,14 +21,7 @@ from flowerbed.backups.archive import (
 )
 from flowerbed.backups.cluster import back_up_cluster, restore_cluster
 from flowerbed.cli.cluster import is_local
-from flowerbed.cli.common import (
-    FileArgument,
-    FileOption,
-    JsonOption,
-    declaration_file,
-    narrate,
-    say,
-)
+from flowerbed.cli.common import FileArgument, FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.progress import Progress
 from flowerbed.cluster.party import COORDINATOR, Party, parties

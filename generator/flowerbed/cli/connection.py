@@ -11,13 +11,7 @@ import typer
 from flowerbed.access.details import ConnectionDetails, details
 from flowerbed.access.flwr_config import FlwrConfig
 from flowerbed.access.session import configured, misled, run_in, session
-from flowerbed.cli.common import (
-    FileOption,
-    JsonOption,
-    declaration_file,
-    narrate,
-    say,
-)
+from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.runs import ConnectionOption
 from flowerbed.cli.verbs import Verb, of

@@ -9,14 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.cli.common import (
-    FileArgument,
-    FileOption,
-    JsonOption,
-    declaration_file,
-    narrate,
-    say,
-)
+from flowerbed.cli.common import FileArgument, FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.declaration import load_plan
 from flowerbed.local.health import Status, status

@@ -11,13 +11,7 @@ import typer
 from flowerbed import identities
 from flowerbed.bundles import generate, read_manifest
 from flowerbed.bundles.manifest import NO_PARTY
-from flowerbed.cli.common import (
-    FileOption,
-    JsonOption,
-    declaration_file,
-    narrate,
-    say,
-)
+from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.notices import warn_of_troubles
 from flowerbed.cli.verbs import Verbs

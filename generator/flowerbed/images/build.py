@@ -21,14 +21,7 @@ import msgspec
 
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import make_private_folder, write_atomic
-from flowerbed.images.builders import (
-    COMPONENT_LABEL,
-    Download,
-    ImageBuilder,
-    Recipe,
-    Secret,
-    find_builder,
-)
+from flowerbed.images.builders import COMPONENT_LABEL, Download, ImageBuilder, Recipe, Secret, find_builder
 from flowerbed.images.containerfile import WHEELS
 from flowerbed.images.content_hash import Target, known_base, target_of
 from flowerbed.images.images_lock import (
@@ -41,13 +34,7 @@ from flowerbed.images.images_lock import (
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import lock, write_lock
 from flowerbed.images.processes import Tell, discard, find_program, run
-from flowerbed.images.wheels import (
-    WHEEL_LIST,
-    download_arguments,
-    download_failure,
-    wheel_list,
-    wheels,
-)
+from flowerbed.images.wheels import WHEEL_LIST, download_arguments, download_failure, wheel_list, wheels
 from flowerbed.plan import Component, Image, Plan
 from flowerbed.project import Project
 

@@ -9,11 +9,7 @@ import pytest
 
 from flowerbed import identities
 from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, write_atomic
-from flowerbed.identities import (
-    ensure_authority,
-    ensure_node_keys,
-    store,
-)
+from flowerbed.identities import ensure_authority, ensure_node_keys, store
 from support import identity_store
 from support.identity_store import ensure_all, secrets_of
 from support.plans import federation, tenant

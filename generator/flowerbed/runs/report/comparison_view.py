@@ -8,13 +8,7 @@ from flowerbed import __version__
 from flowerbed.flower.text import printable
 from flowerbed.runs.report.chart import HEIGHT, WIDTH, Chart, Curve, overlays
 from flowerbed.runs.report.comparison import Comparison, Figure, labels
-from flowerbed.runs.report.figures import (
-    SOURCE_WORDS,
-    duration,
-    moment,
-    number,
-    size,
-)
+from flowerbed.runs.report.figures import SOURCE_WORDS, duration, moment, number, size
 from flowerbed.runs.report.model import Report, computing, rounds_in_words
 from flowerbed.runs.report.overview import (
     CELL,
