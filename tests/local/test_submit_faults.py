@@ -11,7 +11,6 @@ import pytest
 from flowerbed import runs
 from flowerbed.flower import follow as flower_follow
 from flowerbed.flower.options import FollowOptions
-from support.apps import write_app
 from support.loopback_federation import Federation, Submission, last_word, running, submit, ticks
 
 
@@ -19,11 +18,6 @@ from support.loopback_federation import Federation, Submission, last_word, runni
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     with running(tmp_path_factory.mktemp("federation"), direct=True) as federation:
         yield federation
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_app(tmp_path_factory.mktemp("app"))
 
 
 @pytest.mark.parametrize("part", ["superlink", "gateway"])

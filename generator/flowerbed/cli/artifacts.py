@@ -35,7 +35,7 @@ def artifacts_command(
     """List the files of a run, and download them; exit code 1 if one is damaged or has an invalid name."""
     root = records_folder(records, file)
     run = run_id_of(run, root, file, connection, user)
-    record = _known(root, run)
+    record = load(root, run)
     if record is None or not record.complete:
         record = capture(find_connection(file, connection, user), run, root)
     if output:
@@ -51,13 +51,7 @@ def artifacts_command(
     return int(any(one.problem and not one.size for one in record.artifacts))
 
 
-def _known(root: Path, run: str) -> Record | None:
-
-    return load(root, run)
-
-
 def _copy(root: Path, record: Record, output: Path) -> None:
-
     if not output.is_dir():
         raise UsageError("there is no such directory", where=str(output), remedy="make it first")
     for one in record.artifacts:

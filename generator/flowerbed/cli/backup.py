@@ -116,7 +116,6 @@ def restore_command(
 
 
 def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> int:
-
     (cluster,) = clusters_of([_coordinator(plan, path)])
     with Progress() as progress:
 
@@ -137,7 +136,6 @@ def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> in
 
 
 def _loaded(file: Path | None, option: Path | None, *, cluster: bool, local: bool) -> tuple[Path, Plan]:
-
     if cluster and local:
         raise typer.BadParameter("--cluster and --local exclude each other")
     path = declaration_file(file, option)
@@ -145,7 +143,6 @@ def _loaded(file: Path | None, option: Path | None, *, cluster: bool, local: boo
 
 
 def _coordinator(plan: Plan, path: Path) -> Party:
-
     return parties(plan, Project(path).bundles(plan.name), [COORDINATOR])[0]
 
 

@@ -56,7 +56,6 @@ def diff_command(
 
 
 def _show_difference(found: Difference) -> None:
-
     for line in diff_lines(found):
         say(line)
     if found.empty:

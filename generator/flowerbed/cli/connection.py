@@ -149,7 +149,6 @@ def _left(days: int) -> str:
 
 
 def _flwr(found: Connection, name: str, port: int, command: list[str] | None) -> int:
-
     with interruptions():
         try:
             with session(found, port) as opened:

@@ -56,7 +56,6 @@ def logs_command(
 
 
 def _concluded(outcome: Outcome) -> int:
-
     reason = f": {hanging(outcome.reason)}" if outcome.reason else ""
     narrate(f"run {outcome.run_id}: {outcome.status}{reason}")
     return outcome.exit_code

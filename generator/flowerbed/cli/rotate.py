@@ -166,7 +166,6 @@ def revoke_user(
 
 
 def _loaded(file: Path | None) -> tuple[Plan, Path]:
-
     path = declaration_file(file)
     plan = load_plan(path)
     folder = Project(path).bundles(plan.name)
@@ -193,7 +192,6 @@ def _nodes(plan: Plan, target: str) -> tuple[Tenant, list[str]]:
 
 
 def _revoke_keys(plan: Plan, tenant: Tenant, nodes: list[str], folder: Path, *, json: bool) -> None:
-
     if plan.insecure or plan.admission != "listed":
         what = "nodes of this federation are not admitted by their keys, so there is none to revoke"
         raise UsageError(what, where=plan.name, remedy="declare admission: listed, without insecure")
@@ -221,7 +219,6 @@ def _public_keys(plan: Plan, tenant: Tenant, folder: Path) -> Iterator[tuple[str
 
 
 def _revoke_user(folder: Path, user: str) -> None:
-
     kept = kept_certificate(folder, user)
     if kept and read_revocations(folder).covers(user, kept[1]):
         narrate(f"the certificates of {user} were revoked before")

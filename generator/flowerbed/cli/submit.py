@@ -143,7 +143,6 @@ def _recorded(
     reporting: Reporting,
     reload: Reload | None,
 ) -> int:
-
     how = replace(how, node_errors=partial(client_errors, connection))
     code = submission.submit(connection, what, how, replace(reporting, started=keeper.started), reload)
     if code == INTERRUPTED:

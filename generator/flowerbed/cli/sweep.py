@@ -165,7 +165,6 @@ def _reload(where: WhereFlags, machine: LocalFlags) -> Reload | None:
 
 
 def _begun(root: Path, state: Sweep, *, old: bool, local: bool, retry: bool) -> None:
-
     for point in state.points:
         lost = local and point.exit_code is None  # it went with its federation
         if point.run_id and (lost or (retry and point.exit_code)):
@@ -182,7 +181,6 @@ def _begun(root: Path, state: Sweep, *, old: bool, local: bool, retry: bool) -> 
 
 
 def _concluded(root: Path, state: Sweep, best: Any, code: int, *, json: bool) -> int:  # noqa: ANN401
-
     reports, first = results(root, state, best)
     if json:
         say_json(as_data(state, reports, first, code))

@@ -14,23 +14,7 @@ from flowerbed.cluster.session import Cluster
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError, NotAllowedError, UsageError
 
-TEXT = """\
-version: 1
-name: hospitals
-flower: "1.41"
-superlink: {namespace: hospitals, context: hub, executor: kubernetes}
-tenants:
-  - {name: north, namespace: north, context: hub, nodes: 2}
-users: [{name: analyst, role: submitter}]
-"""
 PROGRAMS = Programs(helm="helm", kubectl="kubectl")
-
-
-@pytest.fixture
-def federation(tmp_path: Path) -> Path:
-    file = tmp_path / "federation.yaml"
-    file.write_text(TEXT)
-    return file
 
 
 def test_commands_are_those_of_the_instructions(federation: Path, tmp_path: Path) -> None:
