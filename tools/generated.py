@@ -31,7 +31,7 @@ from docs import (
     troubleshooting,
 )
 from flowerbed.declaration import schema
-from flowerbed.runs import records
+from flowerbed.runs.records import store
 from marked import replaced
 from shipped_values import shipped_values
 from texts import Texts, differing, write
@@ -92,7 +92,7 @@ def help_texts() -> str:
 
 GENERATED = (
     file("schema/federation.schema.json", schema.schema_text),
-    file("schema/run.schema.json", records.schema_text),
+    file("schema/run.schema.json", store.schema_text),
     file("tests/snapshots/help.txt", help_texts),
     of_charts("charts/*/values.schema.json", charts.schema),
     of_charts("charts/*/README.md", charts.readme, "values"),

@@ -14,7 +14,7 @@ import msgspec
 from flowerbed.bundles.render import coordinator_texts, tenant_texts
 from flowerbed.declaration import load_plan
 from flowerbed.plan import Plan, Tenant
-from flowerbed.values import neighbours
+from flowerbed.values.supernode import neighbours
 from texts import Texts
 
 ROOT = Path(__file__).resolve().parent.parent / "values"

@@ -23,7 +23,7 @@ from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError
 from flowerbed.flower.options import FollowOptions
 from flowerbed.runs import follow, load_connection
-from flowerbed.runs.metrics import parse
+from flowerbed.runs.metrics.log import parse
 
 APP = Path(os.path.relpath(Path(__file__).resolve().parent))
 FILE = APP / "federation.yaml"

@@ -39,19 +39,11 @@ if TYPE_CHECKING:
     from flowerbed.flower.source.inline import Inline
     from flowerbed.flower.source.request import Request
     from flowerbed.local import down, federation, status, up
-    from flowerbed.runs import (
-        follow,
-        get_run,
-        list_nodes,
-        list_runs,
-        load_connection,
-        read_log,
-        stop,
-        submit,
-    )
+    from flowerbed.runs import follow, get_run, list_nodes, list_runs, load_connection, read_log, stop, submit
     from flowerbed.runs.client import Federation, Run
-    from flowerbed.runs.report import build as build_report
-    from flowerbed.runs.report import render_page, render_text
+    from flowerbed.runs.report.model import build as build_report
+    from flowerbed.runs.report.page import render_page
+    from flowerbed.runs.report.text import render_text
 
 __version__ = "0.1.0"
 
@@ -74,9 +66,9 @@ _HOMES = {
     "read_log": "runs",
     "list_nodes": "runs",
     "stop": "runs",
-    "build_report": "runs.report",
-    "render_page": "runs.report",
-    "render_text": "runs.report",
+    "build_report": "runs.report.model",
+    "render_page": "runs.report.page",
+    "render_text": "runs.report.text",
 }
 
 __all__ = [

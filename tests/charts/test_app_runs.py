@@ -14,7 +14,7 @@ import pytest
 
 from flowerbed.flower.runs import runs
 from flowerbed.identities.node_keys import NodeKey
-from flowerbed.runs.records import capture
+from flowerbed.runs.records.capturing import capture
 from support.chart_release import Release, render
 from support.local_pod import LocalPod, wait_for
 from support.paths import TESTS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 from pathlib import Path
@@ -12,11 +11,11 @@ import pytest
 import yaml
 
 from support.chart_release import KUBERNETES, render, tools
+from support.task_pods import executor_keys, flowers_pod
 
 Json = Any
 
 RELEASE = "hospitals-superlink"
-EXECUTOR = "flwr.supercore.superexec.executor"
 WORD = """q"' $(HOME) {{ .Values.x }}; $d `id` ../"""
 VALUES: dict[str, Any] = {
     "superexec": {
@@ -45,29 +44,12 @@ def configuration() -> Json:
 @pytest.fixture(scope="module")
 def pod(configuration: Json) -> Json:
     """Return the pod that Flower makes of it for a ServerApp."""
-    pods = importlib.import_module(f"{EXECUTOR}.kubernetes_executor")
-    types = importlib.import_module(f"{EXECUTOR}.types")
-    factory = importlib.import_module(f"{EXECUTOR}.factory")
-    task = next(kind for kind in pods.TASK_TYPE_TO_COMMAND if "server" in str(kind.value))
-    spec = types.ExecutionSpec(
-        task_type=task,
-        runtime_api_address="superlink:9091",
-        token="token",
-        insecure=False,
-        root_certificates_path="/tls/ca.crt",
-        runtime_dependency_install=False,
-        parent_pid=None,
-        suppress_output=True,
-        task_id=7,
-    )
-    config = factory._kubernetes_executor_config_from_mapping(configuration)
-    return pods._build_taskexecutor_pod(spec, config, "CERTIFICATE", "0123456789ab")
+    return flowers_pod(configuration, "server", "superlink:9091", "/tls/ca.crt")
 
 
 def test_no_key_is_ignored(configuration: Json) -> None:
     """Flower ignores keys that it does not know without a word, so there must be none."""
-    factory = importlib.import_module(f"{EXECUTOR}.factory")
-    assert set(configuration) <= {*factory._KUBERNETES_CONFIG_FIELD_MAP, "namespace", "image"}
+    assert set(configuration) <= executor_keys()
 
 
 def test_what_is_said_reaches_the_pod(pod: Json) -> None:

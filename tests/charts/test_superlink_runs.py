@@ -20,7 +20,7 @@ import pytest
 
 from flowerbed.errors import RefusedError
 from flowerbed.identities.node_keys import NodeKey
-from flowerbed.kubernetes.network.superlink_pod import PENDING, pending_names
+from flowerbed.kubernetes.network.probe import PENDING, pending_names
 from support.local_pod import wait_for
 from support.paths import ROOT
 from support.ports import free_port

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import yaml
 
 from support.chart_release import CASES, Pod, Release, render
 from support.pod_security import violations
+from support.task_pods import executor_keys, flowers_pod
 
 CASES_HERE = [case for case in CASES if case.chart == "supernode"]
 EXECUTORS = ("sidecar", "deployment", "kubernetes")
@@ -92,27 +92,12 @@ def test_node_config_is_read_by_flower_as_it_was_written(tmp_path: Path) -> None
 
 def task_pod(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return an executor's configuration, and the pod that Flower itself makes of it."""
-    pods = importlib.import_module("flwr.supercore.superexec.executor.kubernetes_executor")
-    types = importlib.import_module("flwr.supercore.superexec.executor.types")
-    factory = importlib.import_module("flwr.supercore.superexec.executor.factory")
     found = release(isolationMode="process", **values)
     config = yaml.safe_load(
         found.one("ConfigMap", "hospitals-north-executor")["data"]["hospitals-north-1.yaml"]
     )
-    assert set(config) <= {*factory._KUBERNETES_CONFIG_FIELD_MAP, "namespace", "image"}
-    spec = types.ExecutionSpec(
-        task_type=next(kind for kind in pods.TASK_TYPE_TO_COMMAND if "client" in str(kind.value)),
-        runtime_api_address="node:9094",
-        token="token",
-        insecure=False,
-        root_certificates_path="/runtime/ca.crt",
-        runtime_dependency_install=False,
-        parent_pid=None,
-        suppress_output=True,
-        task_id=7,
-    )
-    read = factory._kubernetes_executor_config_from_mapping(config)
-    return config, pods._build_taskexecutor_pod(spec, read, "CERTIFICATE", "0123456789ab")
+    assert set(config) <= executor_keys()
+    return config, flowers_pod(config, "client", "node:9094", "/runtime/ca.crt")
 
 
 def test_flower_makes_sound_task_pods_of_the_configuration() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from flowerbed.bundles import generate
 from flowerbed.declaration import load_plan
 from flowerbed.plan import Plan
-from flowerbed.runs import metrics
+from flowerbed.runs.metrics.log import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"
@@ -171,6 +171,6 @@ def submit(app: Path, *arguments: str | Path, environment: Environment | None = 
 
 def final_accuracy(outcome: Outcome) -> float:
     """Return the accuracy of a followed run's last round. Raises AssertionError where there is none."""
-    rounds = [found for found in metrics.parse(outcome.narration).rounds if "accuracy" in found.server]
+    rounds = [found for found in parse(outcome.narration).rounds if "accuracy" in found.server]
     assert rounds, f"no accuracy in:\n{outcome.narration[-3000:]}"
     return float(rounds[-1].server["accuracy"])

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +16,8 @@ from harness.cache import HarnessError, say
 from harness.cluster import Cluster
 from image_garden import LOGIN, Garden, open_garden
 from parties import DIGITS, HALVES, Federation, declare, final_accuracy
+
+from support.image_builds import interrupt_build
 
 FLEET, CONTROL = 31492, 31493
 SECRET = "only-the-build-reads-this"
@@ -167,23 +166,7 @@ def test_an_interrupted_build_in_the_cluster(garden: Garden, tmp_path: Path) -> 
     """Ctrl-C takes the Job away with all that it was given."""
     forever = "instructions: {before: ['RUN cat /dev/zero > /dev/null']}"
     (tmp_path / "federation.yaml").write_text(HEAD + garden.images(forever))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flowerbed", "build", "superexec", *garden.there("builds")],
-        cwd=tmp_path,
-        env=garden.shop.environment | garden.reach,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    told = []
-    for line in process.stderr:
-        told.append(line)
-        if "RUN cat" in line:
-            break
-    process.send_signal(signal.SIGINT)
-    process.stderr.close()
-    assert process.wait(40) == 130, told
-    assert not (tmp_path / "images.lock.yaml").exists()
+    interrupt_build(tmp_path, garden.shop.environment | garden.reach, "RUN cat", *garden.there("builds"))
     garden.cluster.wait("an empty namespace", lambda: not kept(garden.cluster))
 
 

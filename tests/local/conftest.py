@@ -1,4 +1,7 @@
-"""One real federation for all tests that do not end it: two tenants, three roles, TLS, gateway, listed."""
+"""One real federation for all tests that do not end it: two tenants, three roles, TLS, gateway, listed.
+
+Tests that end parts of a federation have one of their own, `federation`, with an app, `app`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pytest
 
 from flowerbed.declaration import load_plan
 from flowerbed.local import Federation, up
+from support import apps, loopback_federation
 from support.further_gateway import start  # noqa: F401  (a fixture)
 from support.gateway_pod import gateway  # noqa: F401  (a fixture)
 from support.hello_app import write_app
@@ -38,3 +42,16 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
 def hello(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an app in which every node says its `site`, and the server waits for `seconds` first."""
     return write_app(tmp_path_factory.mktemp("apps") / "hello")
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[loopback_federation.Federation]:
+    """Start a federation for the tests of one module: SuperLink, gateway, a node and its processes."""
+    with loopback_federation.running(tmp_path_factory.mktemp("federation")) as federation:
+        yield federation
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an app whose server counts ticks."""
+    return apps.write_app(tmp_path_factory.mktemp("app"))

@@ -6,11 +6,9 @@ import contextlib
 import json
 import re
 import shutil
-import signal
 import socket
 import socketserver
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ import pytest
 import yaml
 
 from flowerbed.declaration import load_plan
-from support.image_builds import PYTHON, Workshop
+from support.image_builds import PYTHON, Workshop, interrupt_build
 from support.json_shapes import assert_shape
 from support.local_federation import declare
 
@@ -251,23 +249,7 @@ def test_an_interrupted_push(
     logins["auths"][registry] = logins["auths"][workshop.registry]
     (tmp_path / "auth.json").write_text(json.dumps(logins))
     more = {"REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"), "BUILD_TOKEN": SECRET}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flowerbed", "build", "superexec", "--push"],
-        cwd=tmp_path,
-        env=workshop.environment | more,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    told = []
-    for line in process.stderr:
-        told.append(line)
-        if line.startswith("superexec: pushing"):
-            break
-    process.send_signal(signal.SIGINT)
-    process.stderr.close()
-    assert process.wait(40) == 130, told
-    assert not (tmp_path / "images.lock.yaml").exists()
+    interrupt_build(tmp_path, workshop.environment | more, "superexec: pushing", "--push")
     log = (tmp_path / ".flowerbed/hospitals/build/superexec.log").read_text()
     _, _, installed = log.partition("python -m pip install")
     assert installed.partition("STEP")[0].count("Using cache") == 1, log

@@ -17,7 +17,7 @@ from typing import Self
 import pytest
 
 from flowerbed.errors import RefusedError
-from flowerbed.flower.connection import Connection
+from flowerbed.flower.connection import Connection, roots
 from flowerbed.flower.errors import refusal
 from flowerbed.flower.programs import supernode
 from flowerbed.identities import CertificateAuthority, NodeKey
@@ -211,10 +211,10 @@ def test_certificates_of_the_system_are_those_that_flower_would_take(monkeypatch
     import certifi
 
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    assert supernode.roots(None) == Path(certifi.where())
+    assert roots(None) == Path(certifi.where())
     monkeypatch.setenv("SSL_CERT_FILE", "/etc/own.pem")
-    assert supernode.roots(None) == Path("/etc/own.pem")
-    assert supernode.roots(Path("given.pem")) == Path("given.pem")
+    assert roots(None) == Path("/etc/own.pem")
+    assert roots(Path("given.pem")) == Path("given.pem")
 
 
 def test_the_clock_of_the_tests_is_right() -> None:

@@ -41,5 +41,5 @@ def test_a_new_app_trains(
     report = json.loads(run("report", run_id, "--json").stdout)
     accuracies = [each["server"]["accuracy"] for each in report["metrics"]["rounds"]]
     assert accuracies[-1] > max(0.85, accuracies[0])
-    assert [node["examples"] for node in report["participants"]] == [400, 400]
+    assert [node["examples"] for node in report["nodes"]] == [400, 400]
     assert report["config"]["seed"] == 1

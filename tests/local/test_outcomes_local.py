@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.runs.records import load
+from flowerbed.runs.records.store import load
 from support.apps import write_app
 from support.local_federation import GONE, LIMIT, flowerbed, until
 from support.outcome_app import FILES

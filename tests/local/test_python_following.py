@@ -10,8 +10,8 @@ import pytest
 
 import flowerbed
 from docs.notebook import executed, shown
+from flowerbed.flower.figures import Number
 from flowerbed.local import Federation
-from flowerbed.runs.metrics import Number
 from support.generated import assert_generated
 from support.local_federation import LIMIT
 from support.python_docs import write_paced

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.runs.records import load, load_log, report_of
-from flowerbed.runs.report import render_page
+from flowerbed.runs.records.reporting import report_of
+from flowerbed.runs.records.store import load, load_log
+from flowerbed.runs.report.page import render_page
 from support.local_federation import GONE, LIMIT, flowerbed, run, until
-from support.needed import require
 from support.paths import ROOT
+from support.report_html import shown_by_chromium
 
 SETTINGS = ("num-server-rounds=1", "min-nodes=2", "accuracy-floor=0.1", "local-epochs=1")
 XSS = "<script>document.title = 'broken'</script>"
@@ -67,26 +68,18 @@ def test_the_record_of_a_first_try(first_try: tuple[Path, str], tmp_path: Path) 
 
 def test_the_page_in_a_browser(first_try: tuple[Path, str], tmp_path: Path) -> None:
     """Chromium runs the page's own script under its policy, and takes a log's script for text."""
-    require("chromium")
     root, run_id = first_try
     record = load(root, run_id)
     assert record is not None
     log = load_log(root, run_id) + f"\n{XSS}\n"
     page = tmp_path / "page.html"
     page.write_text(render_page(report_of(record, log), log), encoding="utf-8")
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    done = subprocess.run(
-        ["chromium", *flags, "--dump-dom", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert re.search(r"<title>Run \d+ of flowerbed/digits: completed</title>", done.stdout)
-    assert "&lt;script&gt;document.title = 'broken'" in done.stdout
-    assert f"<code>{ROOT / 'examples' / 'digits'}</code>" in done.stdout  # the source, from the record
-    assert done.stdout.count("set for this run") == len(SETTINGS)
-    assert '<p hidden=""><label for="search">' not in done.stdout  # the script has shown the field
+    shown = shown_by_chromium(page, tmp_path / "profile")
+    assert re.search(r"<title>Run \d+ of flowerbed/digits: completed</title>", shown)
+    assert "&lt;script&gt;document.title = 'broken'" in shown
+    assert f"<code>{ROOT / 'examples' / 'digits'}</code>" in shown  # the source, from the record
+    assert shown.count("set for this run") == len(SETTINGS)
+    assert '<p hidden=""><label for="search">' not in shown  # the script has shown the field
 
 
 def test_nothing_is_left_after_a_kill(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from flowerbed.cli.main import run as flowerbed
 from flowerbed.runs import RunFilter, find_runs
 from flowerbed.runs.client import Federation as Client
 from support.loopback_federation import Federation
-from support.needed import require
+from support.report_html import shown_by_chromium
 
 
 @pytest.fixture
@@ -103,18 +102,10 @@ def test_runs_are_compared(
     assert flowerbed(["report", ids[1], *away]) == 0
     assert f"run {ids[1]}: failed" in capsys.readouterr().out
     assert flowerbed(["report", "12345", *away]) == 3  # positive control: nobody answers there
-    require("chromium")
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    done = subprocess.run(
-        ["chromium", *flags, "--dump-dom", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert "<title>2 runs compared</title>" in done.stdout
-    assert done.stdout.count('<path d="M') >= 2
-    assert "no &lt;data&gt;" in done.stdout
+    shown = shown_by_chromium(page, tmp_path / "profile")
+    assert "<title>2 runs compared</title>" in shown
+    assert shown.count('<path d="M') >= 2
+    assert "no &lt;data&gt;" in shown
 
 
 def test_what_was_set_is_known_of_runs_without_a_record(

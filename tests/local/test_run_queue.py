@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
-
 from flowerbed import runs
 from flowerbed.flower.options import FollowOptions
-from support.apps import write_app
-from support.loopback_federation import Federation, running, submit, ticks
-
-
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
-    with running(tmp_path_factory.mktemp("federation")) as federation:
-        yield federation
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_app(tmp_path_factory.mktemp("app"))
+from support.loopback_federation import Federation, submit, ticks
 
 
 def begun(federation: Federation, app: Path, *arguments: str) -> str:

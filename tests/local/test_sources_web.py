@@ -13,7 +13,7 @@ import pytest
 
 from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.app.build import build
-from flowerbed.flower.source import download as flower_download
+from flowerbed.flower.source import fetch as flower_fetch
 from flowerbed.flower.source.prepare import prepared
 from flowerbed.flower.source.request import Request
 from support.git_repositories import write
@@ -237,7 +237,7 @@ def test_servers_that_misbehave(
     said: str,
 ) -> None:
     """Each ends with one sentence, in time."""
-    monkeypatch.setattr(flower_download, "LARGEST", 100_000)
+    monkeypatch.setattr(flower_fetch, "LARGEST", 100_000)
     served.web.answers["/tiny.tar.gz"] = answer
     assert said in refused(kind, Request(app=url, timeout=1.0))
 

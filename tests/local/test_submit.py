@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +24,10 @@ from support.loopback_federation import (
     Federation,
     Submission,
     last_word,
-    running,
     submit,
     ticks,
 )
 from support.paths import ROOT
-
-
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
-    with running(tmp_path_factory.mktemp("federation")) as federation:
-        yield federation
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_app(tmp_path_factory.mktemp("app"))
 
 
 def test_completed(federation: Federation, app: Path) -> None:

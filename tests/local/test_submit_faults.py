@@ -13,8 +13,8 @@ from flowerbed import runs
 from flowerbed.errors import UnreachableError
 from flowerbed.flower import follow as flower_follow
 from flowerbed.flower.options import FollowOptions
-from flowerbed.runs import records
-from support.apps import write_app
+from flowerbed.runs.records.capturing import capture
+from flowerbed.runs.records.store import load
 from support.loopback_federation import Federation, Submission, last_word, running, submit, ticks
 
 
@@ -22,11 +22,6 @@ from support.loopback_federation import Federation, Submission, last_word, runni
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     with running(tmp_path_factory.mktemp("federation"), direct=True) as federation:
         yield federation
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_app(tmp_path_factory.mktemp("app"))
 
 
 @pytest.mark.parametrize("part", ["superlink", "gateway"])
@@ -52,12 +47,12 @@ def test_a_record_waits_for_its_superlink(federation: Federation, app: Path, tmp
     connection = federation.connection()
     federation.kill("superlink")
     with pytest.raises(UnreachableError):
-        records.capture(connection, run_id, tmp_path)
-    assert records.load(tmp_path, run_id) is None
+        capture(connection, run_id, tmp_path)
+    assert load(tmp_path, run_id) is None
     starting = threading.Timer(1.5, federation.start_superlink)
     starting.start()
     try:
-        assert records.capture(connection, run_id, tmp_path, patient=True).complete
+        assert capture(connection, run_id, tmp_path, patient=True).complete
     finally:
         starting.join()
 

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pytest
 
 from flowerbed import runs
 from flowerbed.flower.app.app import load
 from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.idempotency import keyed, start_once
 from flowerbed.flower.runs import start
-from support.apps import write_app
-from support.loopback_federation import Federation, Submission, last_word, running, submit, ticks
-
-
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
-    with running(tmp_path_factory.mktemp("federation")) as federation:
-        yield federation
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_app(tmp_path_factory.mktemp("app"))
+from support.loopback_federation import Federation, Submission, last_word, submit, ticks
 
 
 def count(federation: Federation) -> int:

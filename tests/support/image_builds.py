@@ -8,12 +8,13 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,3 +183,19 @@ def _push_base(shop: Workshop, folder: Path) -> None:
         shop.buildah("tag", shop.buildah("pull", "--quiet", f"oci-archive:{kept}"), "localhost/base")
     shop.buildah("push", "--quiet", "--disable-compression", "localhost/base", f"docker://{shop.base}")
     shop.buildah("rmi", "--all", "--force")
+
+
+def interrupt_build(folder: Path, environment: Mapping[str, str], words: str, *options: str) -> None:
+    """Build the image of the declaration in `folder`, and press Ctrl-C once a line with these words came."""
+    command = [sys.executable, "-m", "flowerbed", "build", "superexec", *options]
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    told = []
+    for line in process.stderr:
+        told.append(line)
+        if words in line:
+            break
+    process.send_signal(signal.SIGINT)
+    process.stderr.close()
+    assert process.wait(40) == 130, told
+    assert not (folder / "images.lock.yaml").exists()

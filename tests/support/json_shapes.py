@@ -17,13 +17,13 @@ from typing import Any, TypedDict
 
 import msgspec.inspect as inspected
 
-from flowerbed.access import ConnectionDetails
-from flowerbed.backups import Manifest
+from flowerbed.access.details import ConnectionDetails
+from flowerbed.backups.archive import Manifest
 from flowerbed.bundles import GenerateReport
 from flowerbed.bundles.report import Trouble
 from flowerbed.errors import Problem
 from flowerbed.flower.runs import Outcome
-from flowerbed.identities.inventory import Certificate
+from flowerbed.identities.loading import Certificate
 from flowerbed.images.build import Built
 from flowerbed.kubernetes.diagnosis.federation_status import FederationStatus
 from flowerbed.kubernetes.diagnosis.findings import Finding
@@ -32,8 +32,9 @@ from flowerbed.kubernetes.verbs.diff import Difference
 from flowerbed.kubernetes.verbs.uninstall import Uninstalled
 from flowerbed.local.health import Status
 from flowerbed.plan import Plan, Scalar
-from flowerbed.runs.records import ArtifactRecord
-from flowerbed.runs.report import Comparison, Report
+from flowerbed.runs.records.model import ArtifactRecord
+from flowerbed.runs.report.comparison import Comparison
+from flowerbed.runs.report.model import Report
 from support.paths import TESTS
 
 FOLDER = TESTS / "snapshots" / "json"

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowerbed.runs import records
+from flowerbed.runs.records.store import load
 from support.local_federation import until
 from support.loopback_federation import LIMIT, running
 from support.outcome_faults import CALM, NODES, ROUND, apps, faults
@@ -99,7 +99,7 @@ def _hands(trials: Trials) -> None:
         submission.await_line("tick 1")
         submission.process.kill()
         submission.end()
-        left = records.load(trials.records, run_id)
+        left = load(trials.records, run_id)
         assert left is not None
         assert not left.complete
         trials.end("the follower is killed, then `flowerbed attach`", trials.begin(attach=run_id))
@@ -108,7 +108,7 @@ def _hands(trials: Trials) -> None:
         run_id = trials.end("it is not followed: `--detach`", trials.begin(*LONG, "--detach"))
         trials.stop(run_id)
         assert trials.logs(run_id) == 0
-        found = records.load(trials.records, run_id)
+        found = load(trials.records, run_id)
         assert found is not None
         assert (found.complete, found.run.outcome) == (True, "stopped")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flowerbed import runs
-from flowerbed.runs import records
+from flowerbed.runs.records.store import load
 from support.apps import write_app
 from support.local_federation import until
 from support.loopback_federation import LIMIT, START, Federation, Submission
@@ -105,7 +105,7 @@ class Trials:
             replies=_replies(outcome.get("replies")),
         )
         if run_id:
-            record = records.load(self.records, run_id)
+            record = load(self.records, run_id)
             assert record is not None, errors
             rounds = [one for one in record.metrics.rounds if {**one.train, **one.evaluate}]
             last = {**rounds[-1].train, **rounds[-1].evaluate} if rounds else {}

@@ -12,11 +12,6 @@ DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def page_paths() -> list[Path]:
-    """Return the pages of docs/, sorted."""
-    return sorted(DOCS.rglob("*.md"))
-
-
 def commands(page: Path) -> str:
     """Return all commands of a page, in their order, as one script."""
     return "".join(_blocks(page, "sh"))

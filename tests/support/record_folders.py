@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from flowerbed.runs.records import Record
-from flowerbed.runs.records.model import VERSION
+from flowerbed.runs.records.model import VERSION, Record
 from flowerbed.runs.records.store import save
 from support import report_runs
 
@@ -22,7 +21,7 @@ def record(run_id: str = report_runs.COMPLETED.run_id, **changes: Any) -> Record
     run = msgspec.structs.replace(report.run, run_id=run_id, **changes)
     made = Record(
         version=VERSION, federation="digits", address="localhost:1", run=run, source=None, config={},
-        overrides=run.overrides, packing_seconds=None, phases=report.stages, nodes=report.participants,
+        overrides=run.overrides, packing_seconds=None, phases=report.stages, nodes=report.nodes,
         metrics=report.metrics, artifacts=(), complete=True,
     )  # fmt: skip
     return msgspec.structs.replace(made, **own)

@@ -1,8 +1,12 @@
-"""A page as tests read it."""
+"""A page as tests read it, and as a browser does."""
 
 from __future__ import annotations
 
+import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
+
+from support.needed import require
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -43,3 +47,11 @@ class Page(HTMLParser):
 
     def named(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
+
+
+def shown_by_chromium(page: Path, profile: Path) -> str:
+    """Return a page as Chromium has it once its script has run; skip the test where there is no Chromium."""
+    require("chromium")
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+    command = ["chromium", *flags, "--dump-dom", page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout

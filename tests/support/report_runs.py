@@ -8,7 +8,7 @@ import msgspec
 
 from flowerbed.declaration import load_plan
 from flowerbed.runs import NodeRecord, RunRecord
-from flowerbed.runs.report import Report, build
+from flowerbed.runs.report.model import Report, build
 from support.paths import ROOT
 
 LOGS = Path(__file__).with_name("run_logs")

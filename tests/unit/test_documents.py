@@ -24,15 +24,17 @@ from flowerbed.identities.revocations import Revocations
 from flowerbed.images.images_lock import ImagesLock
 from flowerbed.local.state import LocalState
 from flowerbed.plan import Plan
-from flowerbed.runs import NodeRecord, RunRecord, records
-from flowerbed.runs.metrics import parse
+from flowerbed.runs import NodeRecord, RunRecord
+from flowerbed.runs.metrics.log import parse
 from flowerbed.runs.records.capturing import Submitted, handed_in
-from flowerbed.runs.records.store import save
-from flowerbed.runs.report import Comparison, Report
+from flowerbed.runs.records.model import VERSION, Record
+from flowerbed.runs.records.store import load, load_log, save
+from flowerbed.runs.report.comparison import Comparison
+from flowerbed.runs.report.model import Report
 from support.document_values import BROKEN_TEXTS, TEXTS, values
 
 KEPT = [
-    records.Record, Submitted, Report, Comparison, RunRecord, NodeRecord,
+    Record, Submitted, Report, Comparison, RunRecord, NodeRecord,
     LocalState, dict[str, int], dict[str, str], Manifest, dict[str, PartyEntry], Plan,
     Revocations, tuple[Issued, ...],
 ]  # fmt: skip
@@ -73,22 +75,20 @@ def test_broken_texts_do_not_break_a_document(kind: type) -> None:
     check()
 
 
-@given(values(records.Record, TEXTS | BROKEN_TEXTS), TEXTS | BROKEN_TEXTS)
+@given(values(Record, TEXTS | BROKEN_TEXTS), TEXTS | BROKEN_TEXTS)
 @settings(max_examples=50, deadline=None)
-def test_a_record_can_be_read_again(record: records.Record, log: str) -> None:
+def test_a_record_can_be_read_again(record: Record, log: str) -> None:
     """Whatever a record holds, its folder is read again, with its log, which can be printed."""
     replace = msgspec.structs.replace
     # Other names of files are refused, which tests/unit/runs/records/test_records.py looks at.
     files = tuple(replace(one, file="") for one in record.artifacts)
-    record = replace(
-        record, version=records.model.VERSION, run=replace(record.run, run_id="7"), artifacts=files
-    )
+    record = replace(record, version=VERSION, run=replace(record.run, run_id="7"), artifacts=files)
     with tempfile.TemporaryDirectory() as folder:
         save(Path(folder), record, log, [])
-        found = records.load(Path(folder), "7")
+        found = load(Path(folder), "7")
         assert found is not None
         assert documents.encode(found) == documents.encode(record)
-        assert records.load_log(Path(folder), "7") == screened(log, colors=True)
+        assert load_log(Path(folder), "7") == screened(log, colors=True)
 
 
 SCALARS: st.SearchStrategy[Scalar] = values(bool | int | float | str, TEXTS)

@@ -11,7 +11,7 @@ from typing import cast
 
 from msgspec import NODEFAULT, inspect
 
-from flowerbed.declaration import image_model, load, model, pod_model, schema_check
+from flowerbed.declaration import image_model, load, model, pod_model, schema
 from flowerbed.errors import DeclarationError, Problem
 from marked import table
 from support.wrong_declarations import CASES, Case
@@ -74,7 +74,7 @@ def row(field: inspect.Field) -> list[str]:
     """Return a field's cells."""
     words = (
         f"`{field.encode_name}`",
-        schema_check.expected(field.type),
+        schema.expected(field.type),
         default_of(field),
         description_of(field),
     )

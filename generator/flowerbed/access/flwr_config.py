@@ -17,7 +17,7 @@ from typing import Any
 from flowerbed.errors import UsageError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
 
-Entry = dict[str, str | bool]
+FlwrEntry = dict[str, str | bool]
 NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 # The user name in a session's address marks an entry as ours, also after flwr has written the file anew.
 OURS = "flowerbed:"
@@ -35,11 +35,11 @@ class FlwrConfig:
         home = os.environ.get("FLWR_HOME")
         return cls((Path(home) if home else Path.home() / ".flwr").absolute() / "config.toml")
 
-    def entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> FlwrEntry | None:
         """Return the connection of this name, None where there is none."""
         return _connections(_parsed(self._read(), self.file)).get(name)
 
-    def add(self, name: str, entry: Entry) -> bool:
+    def add(self, name: str, entry: FlwrEntry) -> bool:
         """Write a connection and return whether the file changed.
 
         An entry of the same name is replaced if a session of Flowerbed's left it. Raises UsageError for one
@@ -64,7 +64,7 @@ class FlwrConfig:
         self._replace(text, new, name, entry)
         return True
 
-    def remove(self, name: str, entry: Entry) -> None:
+    def remove(self, name: str, entry: FlwrEntry) -> None:
         """Remove a connection, unless it has become another one meanwhile."""
         text = self._read()
         if _connections(_parsed(text, self.file)).get(name) == entry:
@@ -79,7 +79,7 @@ class FlwrConfig:
         except UnicodeDecodeError:
             raise UsageError("this is not UTF-8 text", where=str(self.file)) from None
 
-    def _replace(self, before: str, after: str, name: str, entry: Entry | None) -> None:
+    def _replace(self, before: str, after: str, name: str, entry: FlwrEntry | None) -> None:
         old = _connections(_parsed(before, self.file))
         old.pop(name, None)
         try:
@@ -97,7 +97,7 @@ class FlwrConfig:
         write_atomic(target, after.encode(), PRIVATE_MODE)
 
 
-def is_ours(entry: Entry) -> bool:
+def is_ours(entry: FlwrEntry) -> bool:
     """Return whether a session of Flowerbed's wrote an entry."""
     return str(entry.get("address", "")).startswith(OURS)
 
@@ -121,7 +121,7 @@ def _connections(parsed: dict[str, Any]) -> dict[str, Any]:
     return dict(table) if isinstance(table, dict) else {}
 
 
-def _table(name: str, entry: Entry) -> str:
+def _table(name: str, entry: FlwrEntry) -> str:
     import tomli_w
 
     return f"[superlink.{name}]\n{tomli_w.dumps(entry)}"

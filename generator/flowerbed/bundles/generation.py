@@ -46,7 +46,8 @@ from flowerbed.identities.revocations import (
 from flowerbed.identities.store import Event, Tell, ignore, locked
 from flowerbed.identities.validity import authority_notice
 from flowerbed.plan import Plan, Tenant, User
-from flowerbed.values import fingerprint, neighbours
+from flowerbed.values.rendering import fingerprint
+from flowerbed.values.supernode import neighbours
 
 if TYPE_CHECKING:  # it imports `cryptography`, which a generation that issues nothing does without
     from flowerbed.identities.authority import CertificateAuthority

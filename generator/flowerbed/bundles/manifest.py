@@ -25,18 +25,18 @@ _PARTY = re.compile(rf"ca|coordinator|(?:tenants|users)/{grammar.DNS_LABEL}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
+class ManifestObject(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
     """Base of the manifest's objects: what has its default is left out."""
 
 
-class FileEntry(Entry, frozen=True):
+class FileEntry(ManifestObject, frozen=True):
     """One file: its `size` in bytes and, unless it is secret, the SHA-256 of its bytes in hexadecimal."""
 
     size: int
     sha256: str = ""
 
 
-class CertificateEntry(Entry, frozen=True):
+class CertificateEntry(ManifestObject, frozen=True):
     """A certificate: the SHA-256 of its DER form in hexadecimal, begin and end of its life (ISO 8601, UTC).
 
     `not_before` is "" in manifests of older versions.
@@ -47,7 +47,7 @@ class CertificateEntry(Entry, frozen=True):
     not_before: str = ""
 
 
-class PartEntry(Entry, frozen=True):
+class PartEntry(ManifestObject, frozen=True):
     """What a part was made from (`input`, SHA-256 in hexadecimal), its files, and the facts in it.
 
     File names count from the bundle folder. `public_keys` are PEM texts by node name.
@@ -62,7 +62,7 @@ class PartEntry(Entry, frozen=True):
 NO_PART = PartEntry(input="")
 
 
-class PartyEntry(Entry, frozen=True):
+class PartyEntry(ManifestObject, frozen=True):
     """A party's two parts. `left` says that it is declared no longer and that its files were left."""
 
     identity: PartEntry = NO_PART
@@ -83,7 +83,7 @@ class PartyEntry(Entry, frozen=True):
 NO_PARTY = PartyEntry()
 
 
-class BundleManifest(Entry, frozen=True):
+class BundleManifest(ManifestObject, frozen=True):
     """The last generation: its parties by folder (`tenants/north`), and its time stamp in nanoseconds."""
 
     parties: dict[str, PartyEntry] = {}
@@ -94,7 +94,7 @@ class _Head(msgspec.Struct, frozen=True):
     name: str
 
 
-class _Document(Entry, frozen=True):
+class _Document(ManifestObject, frozen=True):
     format: int
     plan: _Head
     parties: dict[str, PartyEntry]

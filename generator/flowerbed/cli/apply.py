@@ -11,13 +11,7 @@ from typing import Annotated
 import typer
 
 from flowerbed.bundles import GenerateReport, generate, read_manifest
-from flowerbed.cli.common import (
-    FileArgument,
-    FileOption,
-    JsonOption,
-    narrate,
-    say,
-)
+from flowerbed.cli.common import FileArgument, FileOption, JsonOption, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.notices import warn_of_images, warn_of_troubles
 from flowerbed.cli.parties import PartyOption, generated_aside, selected

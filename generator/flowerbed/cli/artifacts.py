@@ -15,7 +15,9 @@ from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_c
 from flowerbed.errors import UsageError
 from flowerbed.files import make_private_folder, read_file, write_atomic
 from flowerbed.flower.text import printable
-from flowerbed.runs.records import Record, capture, folder_of, load
+from flowerbed.runs.records.capturing import capture
+from flowerbed.runs.records.model import Record
+from flowerbed.runs.records.store import folder_of, load
 
 
 def artifacts_command(
@@ -33,7 +35,7 @@ def artifacts_command(
     """List the files of a run, and download them; exit code 1 if one is damaged or has an invalid name."""
     root = records_folder(records, file)
     run = run_id_of(run, root, file, connection, user)
-    record = _known(root, run)
+    record = load(root, run)
     if record is None or not record.complete:
         record = capture(find_connection(file, connection, user), run, root)
     if output:
@@ -49,13 +51,7 @@ def artifacts_command(
     return int(any(one.problem and not one.size for one in record.artifacts))
 
 
-def _known(root: Path, run: str) -> Record | None:
-
-    return load(root, run)
-
-
 def _copy(root: Path, record: Record, output: Path) -> None:
-
     if not output.is_dir():
         raise UsageError("there is no such directory", where=str(output), remedy="make it first")
     for one in record.artifacts:

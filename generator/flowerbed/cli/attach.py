@@ -17,7 +17,7 @@ from flowerbed.flower.runs import INTERRUPTED, UNREACHABLE
 from flowerbed.local.node_logs import client_errors
 from flowerbed.runs.control import run_number
 from flowerbed.runs.live.terminal import watcher
-from flowerbed.runs.records import ended, outcome_of
+from flowerbed.runs.records.reporting import ended, outcome_of
 
 
 def attach_command(

@@ -11,18 +11,17 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.backups import Manifest, default_name, refuse_taken, verify
-from flowerbed.backups.cluster import back_up_cluster, restore_cluster
-from flowerbed.backups.local import back_up_local, restore_local
-from flowerbed.cli.cluster import is_local
-from flowerbed.cli.common import (
-    FileArgument,
-    FileOption,
-    JsonOption,
-    declaration_file,
-    narrate,
-    say,
+from flowerbed.backups.archive import (
+    Manifest,
+    back_up_local,
+    default_name,
+    refuse_taken,
+    restore_local,
+    verify,
 )
+from flowerbed.backups.cluster import back_up_cluster, restore_cluster
+from flowerbed.cli.cluster import is_local
+from flowerbed.cli.common import FileArgument, FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.progress import Progress
 from flowerbed.cluster.party import COORDINATOR, Party, parties
@@ -117,7 +116,6 @@ def restore_command(
 
 
 def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> int:
-
     (cluster,) = clusters_of([_coordinator(plan, path)])
     with Progress() as progress:
 
@@ -138,7 +136,6 @@ def _restore_cluster(plan: Plan, path: Path, source: Path, timeout: float) -> in
 
 
 def _loaded(file: Path | None, option: Path | None, *, cluster: bool, local: bool) -> tuple[Path, Plan]:
-
     if cluster and local:
         raise typer.BadParameter("--cluster and --local exclude each other")
     path = declaration_file(file, option)
@@ -146,7 +143,6 @@ def _loaded(file: Path | None, option: Path | None, *, cluster: bool, local: boo
 
 
 def _coordinator(plan: Plan, path: Path) -> Party:
-
     return parties(plan, Project(path).bundles(plan.name), [COORDINATOR])[0]
 
 

@@ -106,7 +106,6 @@ def build_command(
 
 
 def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
-
     if builder:
         raise UsageError("a cluster builds with buildah", remedy="leave --builder out, or --in-cluster")
     if not flags.namespace:
@@ -123,7 +122,6 @@ def _cluster_builder(builder: str, flags: ClusterBuildFlags) -> ImageBuilder:
 
 
 def _words(text: str) -> tuple[str, ...]:
-
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
@@ -131,7 +129,6 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _components(plan: Plan, wanted: str | None) -> tuple[Component, ...]:
-
     known = {str(name): name for name in get_args(Component)}
     if wanted and wanted not in known:
         raise UsageError(f"{wanted} is not a component", remedy=f"known are: {', '.join(known)}")

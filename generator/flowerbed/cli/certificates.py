@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flowerbed.cli.common import (
-    FileArgument,
-    FileOption,
-    JsonOption,
-    declaration_file,
-    narrate,
-    say,
-)
+from flowerbed.cli.common import FileArgument, FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.declaration import load_plan
-from flowerbed.identities.inventory import USABLE, Certificate, inventory
+from flowerbed.identities.loading import USABLE, Certificate, inventory
 from flowerbed.project import Project
 
 

@@ -7,13 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.cli.common import (
-    FileArgument,
-    FileOption,
-    JsonOption,
-    narrate,
-    say,
-)
+from flowerbed.cli.common import FileArgument, FileOption, JsonOption, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.local import show
 from flowerbed.cli.notices import warn_of_images
@@ -62,7 +56,6 @@ def diff_command(
 
 
 def _show_difference(found: Difference) -> None:
-
     for line in diff_lines(found):
         say(line)
     if found.empty:

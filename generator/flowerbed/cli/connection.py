@@ -8,15 +8,10 @@ from typing import Annotated
 import click
 import typer
 
-from flowerbed.access import ConnectionDetails, FlwrConfig, details, run_in, session
-from flowerbed.access.session import configured, misled
-from flowerbed.cli.common import (
-    FileOption,
-    JsonOption,
-    declaration_file,
-    narrate,
-    say,
-)
+from flowerbed.access.details import ConnectionDetails, details
+from flowerbed.access.flwr_config import FlwrConfig
+from flowerbed.access.session import configured, misled, run_in, session
+from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.runs import ConnectionOption
 from flowerbed.cli.verbs import Verb, of
@@ -154,7 +149,6 @@ def _left(days: int) -> str:
 
 
 def _flwr(found: Connection, name: str, port: int, command: list[str] | None) -> int:
-
     with interruptions():
         try:
             with session(found, port) as opened:

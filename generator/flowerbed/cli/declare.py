@@ -8,20 +8,12 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.cli.common import (
-    FileArgument,
-    FileOption,
-    JsonOption,
-    declaration_file,
-    narrate,
-    say,
-)
+from flowerbed.cli.common import FileArgument, FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.notices import warn_of_images
 from flowerbed.declaration import load_plan
 from flowerbed.declaration.cautions import cautions
 from flowerbed.declaration.schema import schema_text
-from flowerbed.declaration.starter import write_starter
 from flowerbed.errors import DeclarationError
 from flowerbed.flower import app_helper
 from flowerbed.plan import Endpoint, Plan
@@ -31,6 +23,8 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite an existin
 
 def init_command(file: FileArgument = None, force: ForceOption = False) -> None:
     """Write a commented declaration to start from; an existing file is kept without --force."""
+    from flowerbed.starters.writing import write_starter  # the other verbs here need nothing of apps
+
     path = declaration_file(file)
     write_starter(path, force=force)
     say(str(path))

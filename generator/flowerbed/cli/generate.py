@@ -10,14 +10,7 @@ from typing import Annotated
 import typer
 
 from flowerbed.bundles import GenerateReport, generate
-from flowerbed.cli.common import (
-    FileArgument,
-    FileOption,
-    JsonOption,
-    declaration_file,
-    narrate,
-    say,
-)
+from flowerbed.cli.common import FileArgument, FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.notices import warn_of_images, warn_of_troubles
 from flowerbed.declaration import load_plan

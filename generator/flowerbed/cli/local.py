@@ -9,14 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flowerbed.cli.common import (
-    FileArgument,
-    FileOption,
-    JsonOption,
-    declaration_file,
-    narrate,
-    say,
-)
+from flowerbed.cli.common import FileArgument, FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.declaration import load_plan
 from flowerbed.local.health import Status, status
@@ -43,17 +36,15 @@ def up_command(
     json: JsonOption = False,
 ) -> int:
     """Run the declared federation as processes on this machine."""
-
     path = declaration_file(file, option)
     plan = load_plan(path)
     options = Options(gateway=not no_gateway, timeout=timeout, detached=detach)
     if record := join(plan, StateDirectory.of(path, plan.name), timeout):
         narrate(f"{plan.name} is running already (supervisor {record.pid})")
-        show(plan, path, json=json)
-        return 0
-    if not detach:
+    elif detach:
+        up(plan, path, options, narrate)
+    else:
         return supervise(plan, path, options, lambda: _shown(plan, path, json=json))
-    up(plan, path, options, narrate)
     show(plan, path, json=json)
     return 0
 

@@ -15,7 +15,7 @@ from flowerbed.flower.artifacts import shown
 from flowerbed.flower.options import FollowOptions
 from flowerbed.flower.runs import Outcome
 from flowerbed.flower.text import hanging, write
-from flowerbed.runs.records import ended, outcome_of
+from flowerbed.runs.records.reporting import ended, outcome_of
 
 
 def logs_command(
@@ -56,7 +56,6 @@ def logs_command(
 
 
 def _concluded(outcome: Outcome) -> int:
-
     reason = f": {hanging(outcome.reason)}" if outcome.reason else ""
     narrate(f"run {outcome.run_id}: {outcome.status}{reason}")
     return outcome.exit_code

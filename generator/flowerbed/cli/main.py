@@ -13,8 +13,7 @@ import typer
 
 from flowerbed import __version__
 from flowerbed.cli.common import narrate
-from flowerbed.cli.flwr_words import OPTIONS, Commands
-from flowerbed.cli.verbs import Verbs
+from flowerbed.cli.verbs import OPTIONS, Catalog, Verbs
 from flowerbed.errors import FlowerbedError
 from flowerbed.flower.console import open_console
 
@@ -24,7 +23,7 @@ COLLECT_AFTER = 100_000
 
 app = Verbs(
     name="flowerbed",
-    cls=Commands,
+    cls=Catalog,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -1,4 +1,7 @@
-"""Where records of runs are kept, and keeping them while a run is followed."""
+"""Where records of runs are kept, and keeping them while a run is followed.
+
+What writes and reads records is loaded when it is needed: `submit` prints the run's id first.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,6 @@ from flowerbed.flower.connection import Connection
 from flowerbed.flower.labels import Labels
 from flowerbed.flower.text import printable
 from flowerbed.project import Project
-from flowerbed.runs import records
 
 if TYPE_CHECKING:
     from flowerbed.flower.app.app import App
@@ -49,12 +51,15 @@ class Keeper:
 
     def started(self, run_id: int, app: App, source: Source, overrides: dict[str, Scalar]) -> None:
         """Write what is known when the run's id is."""
+        from flowerbed.flower.recording import submission
+        from flowerbed.runs.records.capturing import begin
+
         took = time.monotonic() - self._began
         command = ["flowerbed", *sys.argv[1:]]
-        made = records.submission(app, source, overrides, took, self._labels or Labels(), command)
+        made = submission(app, source, overrides, took, self._labels or Labels(), command)
         self._run_id = str(run_id)
         try:
-            records.begin(self._connection, run_id, self._root, made)
+            begin(self._connection, run_id, self._root, made)
         except FlowerbedError as error:
             narrate(f"warning: no record of the run: {error}")
 
@@ -65,25 +70,30 @@ class Keeper:
         """
         if not self._run_id:
             return
+        from flowerbed.runs.records.capturing import capture
+        from flowerbed.runs.records.store import ARTIFACTS, folder_of, load
+
         try:
             if ask:
-                records.capture(self._connection, self._run_id, self._root, patient=patient)
-            record = records.load(self._root, self._run_id)
+                capture(self._connection, self._run_id, self._root, patient=patient)
+            record = load(self._root, self._run_id)
         except FlowerbedError as error:
             narrate(f"warning: the record is not complete: {error}")
             return
         if record:
             rest = "" if record.complete else f" (`flowerbed attach {self._run_id}` completes it)"
-            folder = records.folder_of(self._root, self._run_id)
+            folder = folder_of(self._root, self._run_id)
             narrate(f"record: {folder}{rest}")
             if given := [printable(one.name) for one in record.artifacts if one.file]:
                 more = f" and {len(given) - NAMED} more" if len(given) > NAMED else ""
-                narrate(f"files: {', '.join(given[:NAMED])}{more} in {folder / records.ARTIFACTS}")
+                narrate(f"files: {', '.join(given[:NAMED])}{more} in {folder / ARTIFACTS}")
 
     def resume(self) -> None:
         """Complete a record that was left incomplete; where none was begun, begin none."""
+        from flowerbed.runs.records.store import load
+
         try:
-            record = records.load(self._root, self._run_id)
+            record = load(self._root, self._run_id)
         except FlowerbedError as error:
             narrate(f"warning: {error}")
             return

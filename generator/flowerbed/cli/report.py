@@ -14,8 +14,9 @@ from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_c
 from flowerbed.declaration import load_plan
 from flowerbed.files import write_atomic
 from flowerbed.plan import Plan
-from flowerbed.runs.records import recorded
-from flowerbed.runs.report import render_page, render_text
+from flowerbed.runs.records.reporting import recorded
+from flowerbed.runs.report.page import render_page
+from flowerbed.runs.report.text import render_text
 
 
 def report_command(

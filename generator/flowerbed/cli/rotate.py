@@ -11,22 +11,16 @@ import typer
 from flowerbed import identities
 from flowerbed.bundles import generate, read_manifest
 from flowerbed.bundles.manifest import NO_PARTY
-from flowerbed.cli.common import (
-    FileOption,
-    JsonOption,
-    declaration_file,
-    narrate,
-    say,
-)
+from flowerbed.cli.common import FileOption, JsonOption, declaration_file, narrate, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.notices import warn_of_troubles
 from flowerbed.cli.verbs import Verbs
 from flowerbed.declaration import load_plan
 from flowerbed.errors import IdentityError, UsageError
+from flowerbed.identities.authority_store import rotate_authority
 from flowerbed.identities.issued import kept_certificate
 from flowerbed.identities.node_keys import makes_keys, read_node_keys, replace_node_keys
 from flowerbed.identities.revocations import add_revocations, key_fingerprint, read_revocations, revoke_users
-from flowerbed.identities.rotation import rotate_authority
 from flowerbed.identities.store import locked
 from flowerbed.plan import Plan, Tenant
 from flowerbed.project import Project
@@ -172,7 +166,6 @@ def revoke_user(
 
 
 def _loaded(file: Path | None) -> tuple[Plan, Path]:
-
     path = declaration_file(file)
     plan = load_plan(path)
     folder = Project(path).bundles(plan.name)
@@ -199,7 +192,6 @@ def _nodes(plan: Plan, target: str) -> tuple[Tenant, list[str]]:
 
 
 def _revoke_keys(plan: Plan, tenant: Tenant, nodes: list[str], folder: Path, *, json: bool) -> None:
-
     if plan.insecure or plan.admission != "listed":
         what = "nodes of this federation are not admitted by their keys, so there is none to revoke"
         raise UsageError(what, where=plan.name, remedy="declare admission: listed, without insecure")
@@ -227,7 +219,6 @@ def _public_keys(plan: Plan, tenant: Tenant, folder: Path) -> Iterator[tuple[str
 
 
 def _revoke_user(folder: Path, user: str) -> None:
-
     kept = kept_certificate(folder, user)
     if kept and read_revocations(folder).covers(user, kept[1]):
         narrate(f"the certificates of {user} were revoked before")

@@ -14,7 +14,6 @@ from flowerbed.cli.common import DEFAULT_FILE, declaration_file, narrate
 from flowerbed.cli.records import records_folder
 from flowerbed.errors import LocalError, UnreachableError, UsageError
 from flowerbed.flower.connection import Connection
-from flowerbed.runs import records
 
 ConnectionOption = Annotated[
     Path | None,
@@ -33,8 +32,10 @@ UserOption = Annotated[
 
 def _recorded(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the RUN arguments that begin so, from the records alone: a shell waits for them."""
+    from flowerbed.runs.records.selecting import candidates
+
     given = context.params
-    found = records.candidates(records_folder(given.get("records"), given.get("file")))
+    found = candidates(records_folder(given.get("records"), given.get("file")))
     words = [("latest", str(found[0]))] if found else []
     words += [(one.name, str(one)) for one in found if one.name]
     words += [(one.run_id, str(one)) for one in found]
@@ -61,7 +62,9 @@ def run_id_of(
 
     Raises UsageError, and where the SuperLink has to be asked what `find_connection` does.
     """
-    found = records.run_of(run, root, connector(file, connection, user), everywhere=everywhere)
+    from flowerbed.runs.records.selecting import run_of
+
+    found = run_of(run, root, connector(file, connection, user), everywhere=everywhere)
     if found != run:
         narrate(f"run {found} ({run})")
     return found

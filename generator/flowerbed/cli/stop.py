@@ -7,7 +7,7 @@ from flowerbed.cli.common import FileOption, JsonOption, say
 from flowerbed.cli.json_results import say_json
 from flowerbed.cli.records import RecordsOption, records_folder
 from flowerbed.cli.runs import ConnectionOption, RunArgument, UserOption, find_connection, run_id_of
-from flowerbed.runs.records import ended
+from flowerbed.runs.records.reporting import ended
 
 
 def stop_command(

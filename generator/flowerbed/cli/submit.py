@@ -16,12 +16,13 @@ from flowerbed.cli.runs import connection_reader
 from flowerbed.errors import UsageError
 from flowerbed.flower import submission
 from flowerbed.flower.connection import Connection
+from flowerbed.flower.dry_run import dry_run
 from flowerbed.flower.interrupts import ignore_interruptions
 from flowerbed.flower.labels import Labels
 from flowerbed.flower.options import FollowFlags, FollowOptions, LabelFlags, StartFlags
 from flowerbed.flower.runs import INTERRUPTED, UNREACHABLE
 from flowerbed.flower.source.options import APP_HELP, SourceFlags
-from flowerbed.flower.submission import Reload, Reporting, SubmitOptions, checked_first, dry_run
+from flowerbed.flower.submission import Reload, Reporting, SubmitOptions, checked_first
 from flowerbed.runs.live.terminal import watcher
 
 GOES_ON = "`flowerbed stop RUN` stops it, `flowerbed attach RUN` follows it again"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,24 +17,35 @@ from flowerbed.cli.libraries import libraries_of
 from flowerbed.cli.records import records_folder
 from flowerbed.cli.runs import connection_reader
 from flowerbed.cli.submit import AppArgument, demand_federation, refuse_federation
-from flowerbed.cli.sweep_view import as_data, results, show
-from flowerbed.cli.sweep_work import Way, worked_off
-from flowerbed.errors import UsageError
+from flowerbed.cli.sweep_view import as_data, results, show, watched
+from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.flower.app.app import App, load_for_run
+from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.duration import seconds
 from flowerbed.flower.flags import flag, shared, switch
-from flowerbed.flower.interrupts import interruptions
+from flowerbed.flower.interrupts import ignore_interruptions, interruptions
 from flowerbed.flower.labels import labels
-from flowerbed.flower.options import FollowFlags, LabelFlags, share
+from flowerbed.flower.options import FollowFlags, Interrupt, LabelFlags, share
+from flowerbed.flower.runs import INTERRUPTED
 from flowerbed.flower.source.options import SourceFlags
 from flowerbed.flower.source.prepare import prepared
 from flowerbed.flower.submission import Reload
 from flowerbed.flower.text import printable
+from flowerbed.local.throwaway import throwaway
+from flowerbed.runs.control import load_connection
 from flowerbed.runs.records.query import order
-from flowerbed.runs.sweeps.flower import Submission, given_up
-from flowerbed.runs.sweeps.grid import axes, check, combinations
-from flowerbed.runs.sweeps.queue import Limits
-from flowerbed.runs.sweeps.state import Sweep, claimed, file_of, fingerprint, opened, saver
+from flowerbed.runs.sweeps.queue import Limits, Queue, Runs, Submission, given_up
+from flowerbed.runs.sweeps.state import (
+    Sweep,
+    axes,
+    check,
+    claimed,
+    combinations,
+    file_of,
+    fingerprint,
+    opened,
+    saver,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +110,6 @@ def _swept(
     machine: LocalFlags,
     kept: RecordFlags,
 ) -> int:
-
     best = order(how.best) if how.best else None
     called = labels(how.name, how.tags, how.note)
     limits = how.limits()
@@ -152,7 +165,6 @@ def _reload(where: WhereFlags, machine: LocalFlags) -> Reload | None:
 
 
 def _begun(root: Path, state: Sweep, *, old: bool, local: bool, retry: bool) -> None:
-
     for point in state.points:
         lost = local and point.exit_code is None  # it went with its federation
         if point.run_id and (lost or (retry and point.exit_code)):
@@ -169,10 +181,90 @@ def _begun(root: Path, state: Sweep, *, old: bool, local: bool, retry: bool) -> 
 
 
 def _concluded(root: Path, state: Sweep, best: Any, code: int, *, json: bool) -> int:  # noqa: ANN401
-
     reports, first = results(root, state, best)
     if json:
         say_json(as_data(state, reports, first, code))
     else:
         show(state, reports, first, best)
     return code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Where runs are worked off, and what an interruption does to those under way.
+
+    `reload` reads the connection; without it there is a federation on this machine for the time of the sweep.
+    """
+
+    reload: Reload | None
+    machine: LocalFlags
+    on_interrupt: Interrupt
+    plain: bool
+
+
+def worked_off(state: Sweep, submitted: Submission, limits: Limits, root: Path, way: Way) -> int:
+    """Run what has not ended, and return the exit code."""
+    if all(point.exit_code is not None for point in state.points):
+        return state.exit_code
+    try:
+        with (
+            _connected(way) as connect,
+            FlowerClient(connect(), reload=connect) as client,
+        ):
+            work, save = Runs(client, state, submitted, root, narrate), saver(root, state)
+            queue = Queue(state, work, limits, save, narrate)
+            try:
+                with watched(state, queue, plain=way.plain):
+                    queue.run()
+            except KeyboardInterrupt as interruption:
+                how = way.on_interrupt if way.reload else "stop"
+                _interrupted(root, state, queue, work, how, interruption)
+                save()
+                ignore_interruptions()
+                return INTERRUPTED
+    except KeyboardInterrupt:  # before the first run, while a federation was being started
+        narrate("interrupted; no run was started")
+        return INTERRUPTED
+    except FlowerbedError:
+        narrate(f"the sweep ends here; the same command resumes {state.name}")
+        raise
+    return state.exit_code
+
+
+@contextlib.contextmanager
+def _connected(way: Way) -> Iterator[Reload]:
+    if way.reload:
+        yield way.reload
+        return
+
+    with throwaway(way.machine.nodes, narrate, wait=False, packages=way.machine.packages) as federation:
+        own = load_connection(federation.connection())
+        yield lambda: own
+
+
+def _interrupted(
+    root: Path, state: Sweep, queue: Queue, work: Runs, how: Interrupt, why: KeyboardInterrupt
+) -> None:
+    """Stop the runs that are under way, or say that they go on, and how the sweep is resumed."""
+    going = queue.going
+    ids = ", ".join(point.run_id for point in going)
+    asked = how == "ask" and signal.SIGTERM not in why.args and sys.stdin.isatty() and sys.stderr.isatty()
+    if asked and going:
+        narrate(f"stop {ids}? y stops them, anything else lets them continue")
+        with contextlib.suppress(KeyboardInterrupt):
+            how = "stop" if sys.stdin.readline().strip().lower() in {"y", "yes"} else "leave"
+    if how == "stop":
+        for point in going:
+            try:
+                work.stop(point)
+                work.end(point)  # completes its record
+            except FlowerbedError as error:
+                narrate(f"run {point.run_id} could not be stopped: {error.what}")
+            else:
+                given_up(root, point)
+    left = queue.going
+    if left:
+        narrate(f"interrupted; these runs continue: {', '.join(point.run_id for point in left)}")
+    else:
+        narrate(f"interrupted; {f'stopped: {ids}' if ids else 'no run is under way'}")
+    narrate(f"  the same command resumes {state.name}, with {len(queue.waiting)} runs to start")

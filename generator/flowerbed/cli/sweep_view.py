@@ -19,9 +19,9 @@ from flowerbed.cli.run_table import elapsed, width_of_terminal
 from flowerbed.flower.text import printable
 from flowerbed.runs.records.query import Order, Row, figure, ordered, row_of, values
 from flowerbed.runs.records.reporting import kept
-from flowerbed.runs.report import Report, compare
-from flowerbed.runs.report.comparison import labels
+from flowerbed.runs.report.comparison import compare, labels
 from flowerbed.runs.report.figures import number
+from flowerbed.runs.report.model import Report
 from flowerbed.runs.report.overview import render_overview
 from flowerbed.runs.sweeps.queue import Queue
 from flowerbed.runs.sweeps.state import Sweep

@@ -1,6 +1,6 @@
 """The declaration, `federation.yaml`: read, checked, and resolved into a plan.
 
-file -> reader (YAML, with positions) -> schema_check (types) -> rules (what fits together) -> Declaration
+file -> reader (YAML, with positions) -> schema (types) -> rules (what fits together) -> Declaration
 Declaration -> resolve -> Plan
 
 Names are resolved on first use: a run on a federation elsewhere needs no declaration.

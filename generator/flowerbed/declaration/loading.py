@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from flowerbed.declaration.model import Declaration
-from flowerbed.declaration.pod_model import Party
+from flowerbed.declaration.pod_model import DeclaredParty
 from flowerbed.declaration.positions import Text
 from flowerbed.declaration.reader import Document, read
 from flowerbed.declaration.resolution import merged, resolve
-from flowerbed.declaration.rules import violations
-from flowerbed.declaration.rules.chart_values import value_violations
+from flowerbed.declaration.rules import chart_values, images, naming, nodes, pods, reach
 from flowerbed.declaration.violations import MAX_VIOLATIONS, KeyPath, Violation, key_path
 from flowerbed.errors import DeclarationError, Problem
 from flowerbed.images.images_lock import built_images
@@ -30,6 +29,7 @@ _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 # What YAML 1.2 does not allow unescaped (chapter 5.1, "c-printable").
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SAVE = "save the file as UTF-8"
+_RULES = (*naming.RULES, *reach.RULES, *nodes.RULES, *pods.RULES, *images.RULES, *chart_values.RULES)
 
 
 def load(path: Path) -> Declaration:
@@ -58,7 +58,7 @@ def load_plan(path: Path) -> Plan:
 
 def _files(path: Path, declaration: Declaration) -> dict[str, dict[str, Any]]:
     """Return what the `values-files` of each party say, by tenant (the SuperLink's by "")."""
-    parties: list[tuple[str, str, Party]] = [("", "superlink", declaration.superlink)]
+    parties: list[tuple[str, str, DeclaredParty]] = [("", "superlink", declaration.superlink)]
     parties += [(tenant.name, "supernode", tenant) for tenant in declaration.tenants]
     return {
         name: merged(*(_file(path.parent / file, chart) for file in party.values_files))
@@ -73,11 +73,13 @@ def _file(path: Path, chart: str) -> dict[str, Any]:
     if not problems and not isinstance(document.data, dict):
         problems = [Problem(1, 1, "", "these are no values", "write a mapping, as in the values of a chart")]
     if not problems:
-        problems = _placed(document, islice(value_violations(chart, document.data), MAX_VIOLATIONS))
+        problems = _placed(
+            document, islice(chart_values.value_violations(chart, document.data), MAX_VIOLATIONS)
+        )
     if problems:
         raise DeclarationError(str(path), problems)
-    found: dict[str, Any] = document.data
-    return found
+    values: dict[str, Any] = document.data
+    return values
 
 
 def check(declaration: Declaration) -> None:
@@ -91,6 +93,11 @@ def check(declaration: Declaration) -> None:
     ]
     if problems:
         raise DeclarationError("declaration", problems)
+
+
+def violations(declaration: Declaration) -> Iterator[Violation]:
+    """Yield what does not fit together, up to MAX_VIOLATIONS."""
+    return islice(chain.from_iterable(rule(declaration) for rule in _RULES), MAX_VIOLATIONS)
 
 
 def _converted(document: Document) -> Declaration | None:
@@ -110,7 +117,7 @@ def _every_problem(document: Document) -> list[Problem]:
     if document.data is None:
         remedy = "write a declaration, or let `flowerbed init` write one to start from"
         return [*document.problems, Problem(1, 1, "", "the file declares nothing", remedy)]
-    from flowerbed.declaration.schema_check import SchemaCheck
+    from flowerbed.declaration.schema import SchemaCheck
 
     checked = SchemaCheck(document.data, lambda path: document.text.find(document.source, path).raw)
     by_rules = [] if checked.declaration is None else violations(checked.declaration)

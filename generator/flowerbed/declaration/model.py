@@ -15,8 +15,8 @@ from flowerbed.declaration import grammar
 from flowerbed.declaration.image_model import Images
 from flowerbed.declaration.pod_model import (
     DataVolume,
+    DeclaredParty,
     Model,
-    Party,
     Profile,
     Storage,
     TenantProxy,
@@ -148,7 +148,7 @@ class Tls(Model, frozen=True, kw_only=True):
     ] = ""
 
 
-class SuperLink(Party, frozen=True, kw_only=True):
+class SuperLink(DeclaredParty, frozen=True, kw_only=True):
     """The coordinator's part."""
 
     namespace: Annotated[
@@ -189,7 +189,7 @@ class NodeSpec(Model, frozen=True, kw_only=True):
     public_key: Annotated[str, text("The node's public key, for `keys: brought`.")] = ""
 
 
-class Tenant(Party, frozen=True, kw_only=True):
+class Tenant(DeclaredParty, frozen=True, kw_only=True):
     """The parties that run SuperNodes."""
 
     name: Annotated[

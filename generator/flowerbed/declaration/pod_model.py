@@ -98,7 +98,7 @@ class Profile(PodWords, frozen=True, kw_only=True):
     """A named base for pods."""
 
 
-class Party(PodWords, frozen=True, kw_only=True):
+class DeclaredParty(PodWords, frozen=True, kw_only=True):
     """What a party says of its pods, on top of a profile."""
 
     profile: Annotated[str, text("A profile of `profiles`: the base of what is said of the pods here.")] = ""

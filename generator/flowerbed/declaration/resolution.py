@@ -98,7 +98,7 @@ def outside_port(exposure: model.Exposure, listen_port: int) -> int:
     return _OUTSIDE_PORT.get(exposure.type, listen_port)
 
 
-def pod(declaration: model.Declaration, party: pod_model.Party) -> plan.Pod:
+def pod(declaration: model.Declaration, party: pod_model.DeclaredParty) -> plan.Pod:
     """Return what a party says of its pods, on top of its profile: the party's own words win."""
     base = declaration.profiles[party.profile] if party.profile else pod_model.Profile()
     return plan.Pod(

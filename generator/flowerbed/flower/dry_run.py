@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from .app.app import App, load_for_run
-from .app.requirements import Libraries
+from .app.app import App
+from .console import answer, say
 from .errors import FlowerbedError
+from .interrupts import interruptions
 from .json_text import dumps
 from .runs import INTERRUPTED
 from .source.request import Prepared
+from .submission import SubmitOptions
 
 
-def preview(
-    app: AbstractContextManager[Prepared],
-    config: tuple[Path | None, tuple[str, ...], Libraries | None, Callable[[str], None] | None],
-    say: Callable[[str], None],
-    *,
-    as_json: bool,
-) -> tuple[int, str]:
-    """Pack the app; return the exit code and what would be sent, as text or as one JSON object.
-
-    `config` are the arguments of `load_for_run` after the app's path; `say` hears progress and errors.
-    """
-    try:
-        with app as found:
-            loaded, changed = load_for_run(found.path, *config)
-            values = {**loaded.defaults, **changed}
-            return 0, (_json if as_json else _text)(loaded, found, values)
-    except FlowerbedError as error:
-        say(f"error: {error}")
-        return error.exit_code, ""
-    except KeyboardInterrupt:
-        say("interrupted; nothing was sent")
-        return INTERRUPTED, ""
+def dry_run(what: SubmitOptions, *, as_json: bool) -> int:
+    """Pack the app and print what would be sent, as text or as one JSON object; return the exit code."""
+    with interruptions():
+        try:
+            with what.ready() as found:
+                app, changed = what.load(found)
+                text = (_json if as_json else _text)(app, found, {**app.defaults, **changed})
+            answer(text)
+        except FlowerbedError as error:
+            say(f"error: {error}")
+            return error.exit_code
+        except KeyboardInterrupt:
+            say("interrupted; nothing was sent")
+            return INTERRUPTED
+    return 0
 
 
 def _json(app: App, found: Prepared, config: Mapping[str, Any]) -> str:

@@ -21,27 +21,20 @@ import msgspec
 
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import make_private_folder, write_atomic
-from flowerbed.images.builders import (
-    COMPONENT_LABEL,
-    Download,
-    ImageBuilder,
-    Recipe,
-    Secret,
-    find_builder,
-)
+from flowerbed.images.builders import COMPONENT_LABEL, Download, ImageBuilder, Recipe, Secret, find_builder
 from flowerbed.images.containerfile import WHEELS
 from flowerbed.images.content_hash import Target, known_base, target_of
-from flowerbed.images.images_lock import Entry, ImagesLock, lock_file, read_images_lock, write_images_lock
+from flowerbed.images.images_lock import (
+    ImageEntry,
+    ImagesLock,
+    lock_file,
+    read_images_lock,
+    write_images_lock,
+)
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import lock, write_lock
 from flowerbed.images.processes import Tell, discard, find_program, run
-from flowerbed.images.wheels import (
-    WHEEL_LIST,
-    download_arguments,
-    download_failure,
-    wheel_list,
-    wheels,
-)
+from flowerbed.images.wheels import WHEEL_LIST, download_arguments, download_failure, wheel_list, wheels
 from flowerbed.plan import Component, Image, Plan
 from flowerbed.project import Project
 
@@ -201,7 +194,7 @@ class _Build:
                 sign(image, self._options.cosign, self._tell)
         if write_lock(target.lock, self._declaration, component):
             bill_of_materials(self._declaration, component, self._tell)
-        entry = Entry(
+        entry = ImageEntry(
             content=target.content,
             lock=target.lock.digest,
             flower=target.inputs.flower,

@@ -18,14 +18,7 @@ from flowerbed.cluster.objects import Container, Pod
 from flowerbed.cluster.programs import Command, Programs, find_program
 from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.images import cluster_job
-from flowerbed.images.builders import (
-    Recipe,
-    base_failure,
-    build_failure,
-    push_failure,
-    short,
-    step_of,
-)
+from flowerbed.images.builders import Recipe, base_failure, build_failure, push_failure, short, step_of
 from flowerbed.images.cluster_job import BUILD, BUILD_TIMEOUT, DOWNLOAD, PUSHING, JobSettings
 from flowerbed.images.processes import CompletedProcess, Tell, run
 from flowerbed.images.reference import parse_reference

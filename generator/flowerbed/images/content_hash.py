@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flowerbed.errors import UsageError
 from flowerbed.images.containerfile import containerfile
-from flowerbed.images.images_lock import Entry, read_images_lock
+from flowerbed.images.images_lock import ImageEntry, read_images_lock
 from flowerbed.images.inputs import Inputs, inputs_of, sha256
 from flowerbed.images.locking import Lock, kept_lock
 from flowerbed.images.reference import parse_reference
@@ -42,7 +42,7 @@ def target_of(plan: Plan, inputs: Inputs, locked: Lock, base: str) -> Target:
     return Target(inputs, locked, base, text, content, name)
 
 
-def known_base(image: Image, entry: Entry | None) -> str:
+def known_base(image: Image, entry: ImageEntry | None) -> str:
     """Return the base by the digest of the last build, "" if that was another base or there was none."""
     declared, _, pinned = entry.base.partition(" ") if entry else ("", "", "")
     return pinned if declared == image.base else ""
@@ -60,7 +60,7 @@ def stale_images(plan: Plan, declaration: Path) -> list[str]:
     return [f"image of the {name}: {text}" for name, text in said.items() if text]
 
 
-def _staleness(plan: Plan, component: Component, declaration: Path, entry: Entry | None) -> str:
+def _staleness(plan: Plan, component: Component, declaration: Path, entry: ImageEntry | None) -> str:
     remedy = f"`flowerbed build {component} --push` makes it"
     if entry is None or not entry.image:
         return f"declared, but not pushed yet: Flower's own runs in its place; {remedy}"

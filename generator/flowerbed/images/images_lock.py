@@ -17,7 +17,7 @@ HEAD = "# Which image was built from what, by `flowerbed build`. Commit it: the 
 _MODE = 0o644
 
 
-class Entry(Frozen, frozen=True, forbid_unknown_fields=True):
+class ImageEntry(Frozen, frozen=True, forbid_unknown_fields=True):
     """One component's image: `content` hashes all that it is made from, `lock` the locked dependencies.
 
     `base` is the base image as declared and, after a space, by digest. `image` names the pushed image by tag
@@ -36,7 +36,7 @@ class ImagesLock(Frozen, frozen=True, forbid_unknown_fields=True):
 
     version: int
     federation: str
-    images: dict[Component, Entry] = msgspec.field(default_factory=dict)
+    images: dict[Component, ImageEntry] = msgspec.field(default_factory=dict)
 
 
 def images_lock_file(declaration: Path) -> Path:

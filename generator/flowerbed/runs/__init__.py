@@ -24,18 +24,8 @@ if TYPE_CHECKING:
         run_number,
         stop,
     )
-    from flowerbed.runs.model import (
-        NodeRecord,
-        NodeStatus,
-        RunEnd,
-        RunFilter,
-        RunRecord,
-        RunStatus,
-    )
-    from flowerbed.runs.submission import (
-        follow,
-        submit,
-    )
+    from flowerbed.runs.model import NodeRecord, NodeStatus, RunEnd, RunFilter, RunRecord, RunStatus
+    from flowerbed.runs.submission import follow, submit
 
 _HOMES = {
     "NodeRecord": "model",

@@ -18,16 +18,17 @@ from flowerbed.runs.python_words import in_python, pairs
 
 if TYPE_CHECKING:
     from flowerbed.flower.connection import Connection
+    from flowerbed.flower.figures import Number
     from flowerbed.flower.options import FollowOptions
     from flowerbed.flower.runs import Outcome
     from flowerbed.flower.source.inline import Inline
     from flowerbed.flower.source.request import Request
     from flowerbed.flower.watcher import Watcher
     from flowerbed.plan import Plan
-    from flowerbed.runs.metrics import Metrics, Number, Scalar
+    from flowerbed.runs.metrics.model import Metrics, Scalar
     from flowerbed.runs.model import NodeRecord, RunRecord
-    from flowerbed.runs.records import Record
-    from flowerbed.runs.report import Report
+    from flowerbed.runs.records.model import Record
+    from flowerbed.runs.report.model import Report
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,7 +79,7 @@ class Federation:
         With `fix`, an app that Flower would refuse is submitted as a corrected copy; a warning has the diff.
         Raises UsageError with every problem of the app or of a setting, before anything is sent.
         """
-        from flowerbed.runs.records.beginning import Keeper
+        from flowerbed.runs.records.capturing import Keeper
 
         with in_python():
             keeper = Keeper(self.connection, self.records, self.plan, name, tags, note)
@@ -99,7 +100,7 @@ class Federation:
 
         Raises UsageError for what means no run or several. A whole id is looked up at its first use.
         """
-        from flowerbed.runs.records import run_of
+        from flowerbed.runs.records.selecting import run_of
 
         return Run(self, run_of(run, self.records, lambda: self.connection))
 
@@ -113,7 +114,8 @@ class Federation:
 
     def compare(self, *compared: Run) -> str:
         """Return runs side by side, with their curves over one another, as one HTML page."""
-        from flowerbed.runs.report import compare, render_comparison_page
+        from flowerbed.runs.report.comparison import compare
+        from flowerbed.runs.report.comparison_view import render_comparison_page
 
         return render_comparison_page(compare(run.figures() for run in compared))
 
@@ -163,7 +165,7 @@ class Run:
     @property
     def metrics(self) -> Metrics:
         """Return what the log says of rounds and nodes by now."""
-        from flowerbed.runs.metrics import parse
+        from flowerbed.runs.metrics.log import parse
 
         return parse(self.logs())
 
@@ -173,7 +175,7 @@ class Run:
 
         Keys: `round`, `train.NAME`, `evaluate.NAME`, `server.NAME`, `replies.train.missing` and the like.
         """
-        from flowerbed.runs.metrics.rows import rows
+        from flowerbed.runs.metrics.model import rows
 
         return rows(self.metrics)
 
@@ -184,7 +186,7 @@ class Run:
         With `resume` it begins with the files that this run left. `settings` are set beside those.
         Raises UsageError where the record is not here or, with `resume`, not complete.
         """
-        from flowerbed.runs.records.beginning import submit_again
+        from flowerbed.runs.records.again import submit_again
 
         where = self.federation
         told = (where.connection, where.records, where.plan, self.run_id, pairs(settings))
@@ -207,7 +209,7 @@ class Run:
         of the run's status is a line on stderr. None shows them in a notebook only.
         """
         from flowerbed.flower.options import FollowOptions
-        from flowerbed.runs.live import progress_of
+        from flowerbed.runs.live.following import progress_of
 
         watcher, say = progress_of(progress)
         how = FollowOptions(
@@ -220,13 +222,13 @@ class Run:
 
     def __await__(self) -> Generator[Any, None, Outcome]:
         """Return the outcome as `wait` does, in a thread. Cancelling stops the following, not the run."""
-        from flowerbed.runs.live.asynchronous import outcome
+        from flowerbed.runs.live.following import outcome
 
         return outcome(self._followed).__await__()
 
     def __aiter__(self) -> AsyncIterator[dict[str, Number]]:
         """Return the rounds as rows, each when it is finished: `async for row in run`."""
-        from flowerbed.runs.live.asynchronous import rounds
+        from flowerbed.runs.live.following import rounds
 
         return rounds(self._followed)
 
@@ -241,7 +243,7 @@ class Run:
             outcome = submission.follow(self.federation.connection, self.run_id, how)
         watcher.end(outcome)
         if outcome.status in ENDS:
-            from flowerbed.runs.records.beginning import completed
+            from flowerbed.runs.records.capturing import completed
 
             one = self.federation
             completed(one.connection, one.records, one.plan, self.run_id)
@@ -260,7 +262,8 @@ class Run:
 
     def artifacts(self) -> dict[str, bytes]:
         """Return the files that the app gave by now, by name; damaged ones are left out."""
-        from flowerbed.runs.records import artifacts, read_files
+        from flowerbed.flower.artifacts import artifacts
+        from flowerbed.runs.records.run_files import read_files
 
         if kept := self._ended():
             return read_files(self.federation.records, kept[0])
@@ -268,7 +271,7 @@ class Run:
 
     def report(self) -> str:
         """Return the report as one HTML page."""
-        from flowerbed.runs.report import render_page
+        from flowerbed.runs.report.page import render_page
 
         return render_page(*self._seen())
 
@@ -278,13 +281,13 @@ class Run:
 
     @in_python()
     def _seen(self) -> tuple[Report, str]:
-        from flowerbed.runs.records import recorded
+        from flowerbed.runs.records.reporting import recorded
 
         one = self.federation
         return recorded(one.records, self.run_id, lambda: one.connection, one.plan, _warn)
 
     def _ended(self) -> tuple[Record, str] | None:
-        from flowerbed.runs.records import ended
+        from flowerbed.runs.records.reporting import ended
 
         return ended(self.federation.records, self.run_id)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.access.flwr_config import Entry, FlwrConfig
+from flowerbed.access.flwr_config import FlwrConfig, FlwrEntry
 from flowerbed.access.session import past_proxies
 from flowerbed.errors import UsageError
 
@@ -24,7 +24,7 @@ root-certificates = '/etc/lab/ca.crt'
 [superlink."old-one"]
 address = ":local:"
 """
-SESSION: Entry = {"address": "flowerbed:secret@127.0.0.1:4711", "insecure": True}
+SESSION: FlwrEntry = {"address": "flowerbed:secret@127.0.0.1:4711", "insecure": True}
 
 
 def config(folder: Path, text: str = OWN) -> FlwrConfig:

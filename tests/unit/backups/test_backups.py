@@ -296,7 +296,7 @@ def test_headers_take_little_memory(kind: bytes, before: bytes, tmp_path: Path) 
     path.write_bytes(gzip.compress(head + info.tobuf() + bytes(info.size), 1))
     program = (
         "import re, sys; from pathlib import Path\n"
-        "from flowerbed.backups import verify\n"
+        "from flowerbed.backups.archive import verify\n"
         "from flowerbed.errors import UsageError\n"
         "try: verify(Path(sys.argv[1]))\n"
         "except UsageError as error: print('refused', error.what)\n"

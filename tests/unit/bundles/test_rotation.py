@@ -13,9 +13,9 @@ from cryptography import x509
 from flowerbed import identities
 from flowerbed.bundles import generate
 from flowerbed.errors import UsageError
+from flowerbed.identities.authority_store import next_step, rotate_authority
 from flowerbed.identities.node_keys import replace_node_keys
 from flowerbed.identities.revocations import add_revocations, key_fingerprint
-from flowerbed.identities.rotation import next_step, rotate_authority
 from support.plans import federation, tenant
 
 PLAN = federation(tenant("north"), tenant("south", 1))
@@ -105,7 +105,7 @@ def test_switch_of_the_ca_survives_a_kill(
 ) -> None:
     """Killed at any write or removal, the same step is done once more and ends right."""
     from flowerbed import files
-    from flowerbed.identities import rotation, store
+    from flowerbed.identities import authority_store, store
 
     rotate_authority(PLAN, folder, distributed=False)
     generate(PLAN, folder)
@@ -123,7 +123,7 @@ def test_switch_of_the_ca_survives_a_kill(
         return acted
 
     with monkeypatch.context() as patch:
-        for module in (store, rotation):
+        for module in (store, authority_store):
             patch.setattr(module, "write_atomic", counted(files.write_atomic))
         patch.setattr(Path, "unlink", counted(Path.unlink))
         with pytest.raises(KeyboardInterrupt):

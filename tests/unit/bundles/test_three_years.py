@@ -16,8 +16,8 @@ from cryptography import x509
 from flowerbed import identities
 from flowerbed.bundles import generate
 from flowerbed.identities import ClientCertificate, validity
+from flowerbed.identities.authority_store import rotate_authority
 from flowerbed.identities.revocations import revoke_users
-from flowerbed.identities.rotation import rotate_authority
 from flowerbed.plan import Plan, User
 from support.plan_variants import change
 from support.plans import federation, tenant

@@ -9,7 +9,7 @@ import pytest
 
 from flowerbed.cli import main
 from flowerbed.declaration import load_plan
-from flowerbed.declaration.starter import STARTER
+from flowerbed.starters.writing import STARTER
 
 WRONG = "version: 1\nname: hospitals\ntenants: [{name: north, nodes: 0}]\n"
 

@@ -9,7 +9,8 @@ import pytest
 
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.flower.connection import Connection
-from flowerbed.runs.records import capture, load
+from flowerbed.runs.records.capturing import capture
+from flowerbed.runs.records.store import load
 from support import report_runs
 from support.record_folders import keep
 

@@ -13,23 +13,7 @@ from flowerbed.cluster import programs as programs_module
 from flowerbed.cluster.programs import Done, Programs, error_message, failure, find_programs
 from flowerbed.errors import FlowerbedError
 
-TEXT = """\
-version: 1
-name: hospitals
-flower: "1.41"
-superlink: {namespace: hospitals, context: hub, executor: kubernetes}
-tenants:
-  - {name: north, namespace: north, context: hub, nodes: 2}
-users: [{name: analyst, role: submitter}]
-"""
 PYTHON = Programs(helm=sys.executable, kubectl=sys.executable)
-
-
-@pytest.fixture
-def federation(tmp_path: Path) -> Path:
-    file = tmp_path / "federation.yaml"
-    file.write_text(TEXT)
-    return file
 
 
 @pytest.mark.parametrize("verb", ["apply", "diff", "status", "doctor"])

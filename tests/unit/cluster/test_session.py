@@ -7,30 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from flowerbed.bundles.render import superlink_install, supernode_install
 from flowerbed.cluster.party import Party, parties
 from flowerbed.cluster.programs import Programs
 from flowerbed.cluster.session import Cluster
 from flowerbed.declaration import load_plan
 from flowerbed.errors import FlowerbedError, NotAllowedError, UsageError
-from flowerbed.values import superlink_install, supernode_install
 
-TEXT = """\
-version: 1
-name: hospitals
-flower: "1.41"
-superlink: {namespace: hospitals, context: hub, executor: kubernetes}
-tenants:
-  - {name: north, namespace: north, context: hub, nodes: 2}
-users: [{name: analyst, role: submitter}]
-"""
 PROGRAMS = Programs(helm="helm", kubectl="kubectl")
-
-
-@pytest.fixture
-def federation(tmp_path: Path) -> Path:
-    file = tmp_path / "federation.yaml"
-    file.write_text(TEXT)
-    return file
 
 
 def test_commands_are_those_of_the_instructions(federation: Path, tmp_path: Path) -> None:

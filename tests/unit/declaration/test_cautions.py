@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from flowerbed.bundles.render import supernode_install
 from flowerbed.declaration.cautions import cautions
 from flowerbed.plan import Plan, TenantProxy
-from flowerbed.values.install import supernode_install
 from support.plan_variants import change, variants, with_superlink
 
 VARIANTS = variants()

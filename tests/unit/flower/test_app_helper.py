@@ -13,7 +13,7 @@ import pytest
 from flowerbed.flower import app_helper
 from flowerbed.flower.artifacts import NAME, artifacts
 from flowerbed.flower.start import app_folder
-from flowerbed.runs.metrics import parse
+from flowerbed.runs.metrics.log import parse
 
 APP = """\
 from flowerbed_helper import log_config, log_metrics, save_artifact

@@ -10,11 +10,7 @@ import pytest
 from flowerbed import identities
 from flowerbed.errors import IdentityError
 from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, write_atomic
-from flowerbed.identities import (
-    CertificateAuthority,
-    ClientCertificate,
-    ensure_authority,
-)
+from flowerbed.identities import CertificateAuthority, ClientCertificate, ensure_authority
 from support import identity_store
 from support.identity_store import damage, ensure_all, snapshot
 from support.plans import federation

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from flowerbed import identities
 from flowerbed.files import PRIVATE_MODE, PUBLIC_MODE, write_atomic
-from flowerbed.identities import (
-    ensure_authority,
-    ensure_node_keys,
-    store,
-)
+from flowerbed.identities import ensure_authority, ensure_node_keys, store
 from support import identity_store
 from support.identity_store import ensure_all, secrets_of
 from support.plans import federation, tenant
@@ -41,22 +39,28 @@ def interrupt(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
+@contextmanager
+def cut_at(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Interrupt what runs meanwhile where it writes a file of this name."""
+
+    def interrupted(path: Path, *arguments: object, **options: object) -> bool:
+        if path.name == name:
+            raise KeyboardInterrupt
+        return write_atomic(path, *arguments, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_atomic", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
 @pytest.mark.parametrize("cut", ["ca.key", "ca.crt", ".ca.key.pair"])
 def test_a_pair_that_was_cut_in_two_is_finished(
     folder: Path, monkeypatch: pytest.MonkeyPatch, cut: str
 ) -> None:
     """Stopped at any of its writes, a new pair is finished, or begun anew, by the next run; no note stays."""
-    write = write_atomic
-
-    def interrupted(path: Path, *arguments: object, **options: object) -> bool:
-        if path.name == cut:
-            raise KeyboardInterrupt
-        return write(path, *arguments, **options)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "write_atomic", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            ensure_authority(federation(), folder)
+    with cut_at(cut, monkeypatch):
+        ensure_authority(federation(), folder)
     notes = [path.read_bytes() for path in folder.glob("ca/.ca.key.pair")]
     authority = ensure_authority(federation(), folder)
     assert authority
@@ -71,17 +75,8 @@ def test_a_renewal_that_was_cut_in_two_is_finished(
 ) -> None:
     """Stopped between the halves, the user has the new pair after the next run, never a mixed one."""
     ensure_all(federation(), folder)
-    write = write_atomic
-
-    def interrupted(path: Path, *arguments: object, **options: object) -> bool:
-        if path.name == cut:
-            raise KeyboardInterrupt
-        return write(path, *arguments, **options)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "write_atomic", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            ensure_all(federation(role="viewer"), folder)
+    with cut_at(cut, monkeypatch):
+        ensure_all(federation(role="viewer"), folder)
     assert ensure_all(federation(role="viewer"), folder) == []
     assert identities.load(federation(role="viewer"), folder).users["analyst"].role == "viewer"
 

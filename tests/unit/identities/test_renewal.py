@@ -17,7 +17,7 @@ from flowerbed.identities import (
     ensure_coordinator,
     ensure_user,
 )
-from flowerbed.identities.rotation import rotate_authority
+from flowerbed.identities.authority_store import rotate_authority
 from support import identity_store
 from support.identity_store import ANALYST, ensure_all, kinds, snapshot
 from support.plans import federation, with_tls

@@ -13,8 +13,8 @@ import pytest
 from flowerbed import identities
 from flowerbed.bundles import generate
 from flowerbed.identities import ClientCertificate, validity
+from flowerbed.identities.authority_store import rotate_authority
 from flowerbed.identities.revocations import FILE, add_revocations, read_revocations, revoke_users
-from flowerbed.identities.rotation import rotate_authority
 from flowerbed.plan import Plan, User
 from support.plan_variants import change
 from support.plans import federation

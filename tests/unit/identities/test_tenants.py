@@ -8,10 +8,7 @@ from pathlib import Path
 import msgspec
 
 from flowerbed import identities
-from flowerbed.identities import (
-    Event,
-    ensure_node_keys,
-)
+from flowerbed.identities import Event, ensure_node_keys
 from flowerbed.plan import KeySource, Plan
 from support import identity_store
 from support.identity_store import ensure_all, kinds, secrets_of, snapshot

@@ -11,7 +11,7 @@ from typer.main import get_command
 from flowerbed.cli.main import app
 from flowerbed.declaration import load_plan
 from flowerbed.images.content_hash import stale_images, target_of
-from flowerbed.images.images_lock import Entry, ImagesLock, lock_file, write_images_lock
+from flowerbed.images.images_lock import ImageEntry, ImagesLock, lock_file, write_images_lock
 from flowerbed.images.inputs import inputs_of
 from flowerbed.images.locking import kept_lock
 
@@ -42,7 +42,7 @@ def built(tmp_path: Path) -> Path:
     assert locked is not None
     target = target_of(plan, inputs, locked, BASE)
     base = f"{inputs.image.base} {BASE}"
-    entry = Entry(target.content, locked.digest, "1.41.0", base, f"{target.name}@{DIGEST}")
+    entry = ImageEntry(target.content, locked.digest, "1.41.0", base, f"{target.name}@{DIGEST}")
     write_images_lock(file, ImagesLock(version=1, federation="hospitals", images={"superexec": entry}))
     return file
 

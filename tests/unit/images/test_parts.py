@@ -11,15 +11,15 @@ import pytest
 from click.testing import CliRunner
 from typer.main import get_command
 
-from flowerbed.cli.catalog import load
 from flowerbed.cli.main import app
+from flowerbed.cli.verbs import load
 from flowerbed.declaration import load_plan
 from flowerbed.errors import UsageError
 from flowerbed.images.builders import find_builder
 from flowerbed.images.containerfile import containerfile
 from flowerbed.images.environment import provided
 from flowerbed.images.images_lock import (
-    Entry,
+    ImageEntry,
     ImagesLock,
     built_images,
     images_lock_file,
@@ -180,7 +180,7 @@ def test_only_what_applies_to_the_platform_is_installed() -> None:
 def test_the_record_comes_back(tmp_path: Path) -> None:
     """What was written is read: the same bytes each time, and the pushed image by digest."""
     plan, file = declared(tmp_path, "{superexec: {}}")
-    entry = Entry(
+    entry = ImageEntry(
         content="c", lock="l", flower="1.41.0", image=f"r.example.org:5000/a/b:superexec-1@{DIGEST}"
     )
     record = ImagesLock(version=1, federation="hospitals", images={"superexec": entry})

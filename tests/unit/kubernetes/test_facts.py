@@ -17,7 +17,7 @@ from flowerbed.cluster.programs import Programs
 from flowerbed.cluster.session import Cluster
 from flowerbed.kubernetes.diagnosis.facts import Fact, gather_facts, registrar_troubles
 from flowerbed.kubernetes.diagnosis.findings import diagnose, healthy, merge, problem
-from flowerbed.kubernetes.network.superlink_pod import pending_names
+from flowerbed.kubernetes.network.probe import pending_names
 
 PARTY = Party("north", Path("supernode"), "hospitals-north", ("north",), "", Path("north"))
 NAME = "hospitals-north-0"

@@ -40,7 +40,7 @@ def test_the_reasons_of_a_waiting_supernode_are_all_known() -> None:
 
 def test_every_remedy_says_what_to_do() -> None:
     """No symptom is without cause or remedy, and verbs that remedies name exist."""
-    from flowerbed.cli.catalog import VERBS
+    from flowerbed.cli.verbs import VERBS
 
     for symptom in symptoms():
         assert symptom.cause

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from typer.main import get_command
 
 import flowerbed.local
-from flowerbed.cli.catalog import load
 from flowerbed.cli.main import app
+from flowerbed.cli.verbs import load
 from flowerbed.declaration import load_plan
 from flowerbed.local.run import TIMEOUT
 from flowerbed.local.supervisor import EXIT_CODES

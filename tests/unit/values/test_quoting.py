@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from flowerbed.values.quoting import block, flow, key_text, mapping, quote, shell
+from flowerbed.values.rendering import block, flow, key_text, mapping, quote, shell
 from support.plan_variants import NASTY
 
 LOADERS = [yaml.SafeLoader, yaml.CSafeLoader]

@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from flowerbed.plan import Plan, TenantProxy
-from flowerbed.values import render, rendering, superlink_values, supernode_values
-from flowerbed.values.supernode import node_configs
+from flowerbed.values import rendering
+from flowerbed.values.rendering import render
+from flowerbed.values.superlink import superlink_values
+from flowerbed.values.supernode import node_configs, supernode_values
 from support.paths import CHARTS
 from support.plan_variants import NASTY, change, rich_tenant, variants, with_superlink
 from support.plans import federation, tenant

@@ -1,4 +1,4 @@
-"""The nodes of tenants: how many, what their apps see, and the keys that were brought."""
+"""Who takes part: admission, versions and `insecure` for all; the nodes of tenants, their config and keys."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from flowerbed.declaration import grammar
-from flowerbed.declaration.model import MAX_NODES, Declaration, Tenant
+from flowerbed.declaration.model import FLOWER_LINES, MAX_NODES, Declaration, Tenant
 from flowerbed.declaration.pem import PublicKeyError, canonical_public_key
-from flowerbed.declaration.resolution import brought_keys
+from flowerbed.declaration.resolution import admission, brought_keys
+from flowerbed.declaration.rules.reach import audiences
 from flowerbed.declaration.scalars import INT64
 from flowerbed.declaration.violations import KeyPath, Violation, key_path, show
 from flowerbed.plan import Scalar
@@ -17,6 +18,7 @@ from flowerbed.plan import Scalar
 MAX_NODES_IN_ALL = 20_000
 _CONFIG_KEY = re.compile(grammar.CONFIG_KEY)
 _ADDED = ("partition-id", "num-partitions")
+_INSECURE = (("insecure",),)
 
 
 def node_count(tenant: Tenant) -> int:
@@ -131,4 +133,54 @@ def _key(path: KeyPath, text: str, first: dict[str, KeyPath]) -> Iterator[Violat
         yield Violation(path, message, "give every node its own key")
 
 
-RULES = (counts, configs, keys_match, keys_readable)
+def versions(declaration: Declaration) -> Iterator[Violation]:
+    """The format and the Flower line are ones that this Flowerbed knows."""
+    if declaration.version != 1:
+        message = f"this Flowerbed reads version 1 of the format, not {declaration.version}"
+        yield Violation(("version",), message, "write version: 1")
+    if declaration.flower not in FLOWER_LINES:
+        known = " and ".join(FLOWER_LINES)
+        message = f"Flower {show(declaration.flower)} is not supported; this Flowerbed knows {known}"
+        yield Violation(("flower",), message, f'write the minor line, in quotes: "{FLOWER_LINES[-1]}"')
+
+
+def somebody(declaration: Declaration) -> Iterator[Violation]:
+    """With listed admission there is somebody on the list."""
+    if not declaration.tenants and admission(declaration) == "listed":
+        message = "no tenant is declared, and with listed admission nobody else may join"
+        yield Violation(
+            ("tenants",), message, "declare a tenant, or write admission: open", needs=(("admission",),)
+        )
+
+
+def insecure_stays_inside(declaration: Declaration) -> Iterator[Violation]:
+    """Without TLS nothing is exposed outside the cluster."""
+    if not declaration.insecure:
+        return
+    for path, exposure, _ in audiences(declaration):
+        if exposure.type != "cluster":
+            message = f"`insecure: true` has no TLS, so it cannot be exposed by {exposure.type}"
+            remedy = "write insecure: false, or type: cluster"
+            yield Violation((*path, "type"), message, remedy, needs=_INSECURE)
+
+
+def insecure_has_no_keys(declaration: Declaration) -> Iterator[Violation]:
+    """Without TLS there are neither node keys nor client certificates, so none are declared."""
+    if not declaration.insecure:
+        return
+    if declaration.admission == "listed":
+        message = "`insecure: true` has no node keys, so there is nothing to list"
+        yield Violation(("admission",), message, "write admission: open, or leave it out", needs=_INSECURE)
+    for index, tenant in enumerate(declaration.tenants):
+        if tenant.keys == "brought":
+            message = "`insecure: true` has no node keys, so none can be brought"
+            yield Violation(("tenants", index, "keys"), message, "write insecure: false", needs=_INSECURE)
+    if declaration.users:
+        message = "`insecure: true` has no client certificates, so users cannot be distinguished"
+        yield Violation(("users",), message, "remove the users, or write insecure: false", needs=_INSECURE)
+
+
+RULES = (
+    *(versions, somebody, insecure_stays_inside, insecure_has_no_keys),
+    *(counts, configs, keys_match, keys_readable),
+)

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from flowerbed.declaration import grammar
 from flowerbed.declaration.model import Declaration, Tenant
-from flowerbed.declaration.pod_model import Party, PodWords, Resources, SecretUse, Toleration
+from flowerbed.declaration.pod_model import DeclaredParty, PodWords, Resources, SecretUse, Toleration
 from flowerbed.declaration.resolution import server_executor
 from flowerbed.declaration.rules.naming import object_name
 from flowerbed.declaration.suggestions import Guesser, foreign
@@ -48,7 +48,7 @@ def profiles(declaration: Declaration) -> Iterator[Violation]:
     """A profile that is used is declared."""
     guesser = Guesser()
     for path, party in parties(declaration):
-        if isinstance(party, Party) and party.profile and party.profile not in declaration.profiles:
+        if isinstance(party, DeclaredParty) and party.profile and party.profile not in declaration.profiles:
             remedy = guesser.did_you_mean(party.profile, declaration.profiles)
             yield Violation((*path, "profile"), f"there is no profile {show(party.profile)}", remedy)
 
@@ -60,7 +60,7 @@ def resources(declaration: Declaration) -> Iterator[Violation]:
         for word, amounts in (("requests", own.requests), ("limits", own.limits)):
             yield from _amounts((*path, "resources", word), amounts)
         base = Resources()
-        if isinstance(party, Party) and party.profile in declaration.profiles:
+        if isinstance(party, DeclaredParty) and party.profile in declaration.profiles:
             base = declaration.profiles[party.profile].resources
         if own.requests or own.limits:
             yield from _below_limits((*path, "resources", "requests"), base, own)
@@ -162,7 +162,7 @@ def execution(declaration: Declaration) -> Iterator[Violation]:
         yield Violation(("preload",), message, "remove it, or write execution: fast")
 
 
-def mounting(declaration: Declaration) -> Iterator[tuple[KeyPath, Party]]:
+def mounting(declaration: Declaration) -> Iterator[tuple[KeyPath, DeclaredParty]]:
     """Yield the coordinator and the tenants, with their key paths."""
     yield ("superlink",), declaration.superlink
     for index, tenant in enumerate(declaration.tenants):
@@ -201,7 +201,7 @@ def mounts(declaration: Declaration) -> Iterator[Violation]:
                 yield Violation(where, message, "give each a path of its own", needs=(other,))
 
 
-def _mounts(path: KeyPath, party: Party) -> Iterator[tuple[KeyPath, str]]:
+def _mounts(path: KeyPath, party: DeclaredParty) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(party, Tenant):
         for index, volume in enumerate(party.data):
             yield (*path, "data", index, "mount"), volume.mount

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ..client import FlowerClient, flwr_without_init
-from ..connection import Connection
+from ..connection import Connection, flower_options, roots
 from ..errors import FlowerbedError, RefusedError, UnreachableError
 from ..text import write
 
@@ -221,27 +221,6 @@ def read_key(file: Path) -> EllipticCurvePrivateKey | None:
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
-
-
-def roots(given: Path | None) -> Path:
-    """Return whom Flower would trust: the given file, SSL_CERT_FILE, or certifi's bundle (flwr 1.41)."""
-    if given:
-        return given
-    if found := os.environ.get("SSL_CERT_FILE"):
-        return Path(found)
-    import certifi
-
-    return Path(certifi.where())
-
-
-def flower_options(arguments: list[str]) -> argparse.Namespace:
-    """Return those of flower-supernode's flags that matter here; all of them are passed on as they are."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--superlink", default="127.0.0.1:8000")
-    parser.add_argument("--root-certificates", type=Path)
-    parser.add_argument("--insecure", action="store_true")
-    parser.add_argument("--auth-supernode-private-key", type=Path)
-    return parser.parse_known_args(arguments)[0]
 
 
 def own_flags(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:

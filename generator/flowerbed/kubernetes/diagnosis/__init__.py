@@ -4,6 +4,6 @@ facts       why a workload or pod is not ready, in Kubernetes' and Flower's own 
 findings    facts into findings: what, where, cause, remedy
 symptoms.toml       the known causes and remedies; `docs/reference/troubleshooting.md` shows them
 cluster_checks      what `doctor` checks in a cluster
-drift, certificate_expiry       lists and certificates that differ from the bundles or expire
+bundle_checks       lists and certificates that differ from the bundles or expire
 federation_status   what `status` prints
 """

@@ -16,11 +16,11 @@ Source = Literal["superlink", "pod", ""]
 NodeState = NodeStatus | Literal["not registered", "not ready", "unknown"]
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class StatusObject(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the report's objects."""
 
 
-class WorkloadStatus(Entry, frozen=True):
+class WorkloadStatus(StatusObject, frozen=True):
     """A StatefulSet or Deployment: replicas ready, and wanted."""
 
     kind: str
@@ -29,7 +29,7 @@ class WorkloadStatus(Entry, frozen=True):
     wanted: int
 
 
-class PodStatus(Entry, frozen=True):
+class PodStatus(StatusObject, frozen=True):
     """A pod, and the images that it runs."""
 
     name: str
@@ -39,7 +39,7 @@ class PodStatus(Entry, frozen=True):
     images: tuple[str, ...]
 
 
-class PartyStatus(Entry, frozen=True):
+class PartyStatus(StatusObject, frozen=True):
     """A party's release, as Helm tells of it ("missing" where there is none), and what runs of it.
 
     `rolled_back_to` is the revision that `helm rollback` made this one from, "" where nothing did.
@@ -57,7 +57,7 @@ class PartyStatus(Entry, frozen=True):
     pods: tuple[PodStatus, ...] = ()
 
 
-class FederationNode(Entry, frozen=True):
+class FederationNode(StatusObject, frozen=True):
     """A declared node, or (`tenant` "") one that the SuperLink knows and nobody declared."""
 
     name: str
@@ -67,7 +67,7 @@ class FederationNode(Entry, frozen=True):
     node_id: str = ""
 
 
-class CertificateStatus(Entry, frozen=True):
+class CertificateStatus(StatusObject, frozen=True):
     """A certificate of the bundles: whose, its SHA-256, its end (ISO 8601, UTC), whole days until then.
 
     `ends_soon`: it is to be renewed.
@@ -80,14 +80,14 @@ class CertificateStatus(Entry, frozen=True):
     ends_soon: bool = False
 
 
-class Versions(Entry, frozen=True):
+class Versions(StatusObject, frozen=True):
     """Flower's line that is declared, and the versions that the pods' image tags name, by party."""
 
     declared: str
     running: dict[str, tuple[str, ...]] = {}
 
 
-class FederationStatus(Entry, frozen=True):
+class FederationStatus(StatusObject, frozen=True):
     """All there is to say. `healthy` when no finding is a problem."""
 
     name: str

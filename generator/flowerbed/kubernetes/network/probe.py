@@ -1,4 +1,7 @@
-"""The federation's endpoints and nodes, asked directly where they answer, else through a port-forward."""
+"""The federation's endpoints and nodes, asked directly where they answer, else through a port-forward.
+
+Asked as well: what the programs in the SuperLink's pod, registrar and gateway, say beside its readiness.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from flowerbed import runs
+from flowerbed.cluster.objects import Objects
 from flowerbed.cluster.programs import error_message
 from flowerbed.cluster.session import Cluster
 from flowerbed.errors import FlowerbedError, NotAllowedError, UnreachableError, UsageError
@@ -22,6 +26,8 @@ from flowerbed.flower.client import FlowerClient
 from flowerbed.flower.connection import Connection
 from flowerbed.identities.ca_bundle import server_authorities, trusted
 from flowerbed.identities.users import usable_users
+from flowerbed.kubernetes.diagnosis.cluster_checks import storage
+from flowerbed.kubernetes.diagnosis.facts import registrar_troubles
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.network.endpoints import EndpointStatus, dial
 from flowerbed.plan import Endpoint, Plan
@@ -198,3 +204,37 @@ def _read(process: subprocess.Popen[str], count: int, where: str) -> dict[int, i
     _, err = process.communicate()
     remedy = "is the pod running, and may you `create pods/portforward` in this namespace?"
     raise UnreachableError(error_message(err) or "kubectl port-forward ended", where=where, remedy=remedy)
+
+
+# Where the chart's `files/gateway.sh` notes what changed and fails HAProxy's check, as "pending NAME...".
+PENDING = "/kept/used/pending"
+_WORD = "pending "
+
+
+def pod_findings(cluster: Cluster, objects: Objects) -> list[Finding]:
+    """Return what is wrong in the SuperLink's pod although it may be ready; nothing where there is no pod."""
+    pod = f"{cluster.party.release}-0"
+    if not any(each.metadata.name == pod for each in objects.pods):
+        return []
+    # Readiness says nothing of a full volume: what has its room already is still read and written.
+    full = [finding for finding in storage(cluster) if finding.level == "problem"]
+    return [*list_findings(cluster), *full]
+
+
+def list_findings(cluster: Cluster) -> list[Finding]:
+    """Return what keeps lists and certificates that were applied from taking effect."""
+    pod, party = f"{cluster.party.release}-0", cluster.party.name
+    log = cluster.in_namespace("logs", pod, "--container", "registrar", "--tail", "200")
+    troubles = registrar_troubles(log.out) if log.code == 0 else []
+    noted = cluster.in_namespace("exec", pod, "--container", "gateway", "--", "cat", PENDING)
+    pending = pending_names(noted.out) if noted.code == 0 else ""
+    found = [problem(text, where=f"{party}: registrar") for text in troubles]
+    if pending:
+        found.append(problem(f"changed, but not in use: {pending}", where=f"{party}: gateway"))
+    return found
+
+
+def pending_names(text: str) -> str:
+    """Return the names in the gateway's note of what is not in use, "" if there is none."""
+    lines = [line.removeprefix(_WORD) for line in text.splitlines() if line.startswith(_WORD)]
+    return ", ".join(name for line in lines for name in line.split())

@@ -23,7 +23,7 @@ from flowerbed.kubernetes.diagnosis.facts import gather_facts
 from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, merge, problem
 from flowerbed.kubernetes.network.admission import push_lists
 from flowerbed.kubernetes.network.endpoints import unreachable
-from flowerbed.kubernetes.network.superlink_pod import list_findings
+from flowerbed.kubernetes.network.probe import list_findings
 from flowerbed.kubernetes.verbs.diff import release_changes, secret_changes
 from flowerbed.kubernetes.verbs.outcome import Tell
 from flowerbed.plan import Endpoint

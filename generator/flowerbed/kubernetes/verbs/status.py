@@ -16,8 +16,7 @@ from flowerbed.cluster.release import Release, read_release, with_rollback
 from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.declaration.cautions import cautions
 from flowerbed.errors import FlowerbedError
-from flowerbed.kubernetes.diagnosis.certificate_expiry import certificate_statuses, expiry_findings
-from flowerbed.kubernetes.diagnosis.drift import drift
+from flowerbed.kubernetes.diagnosis.bundle_checks import certificate_statuses, drift, expiry_findings
 from flowerbed.kubernetes.diagnosis.facts import gather_facts
 from flowerbed.kubernetes.diagnosis.federation_status import (
     FederationNode,
@@ -29,8 +28,7 @@ from flowerbed.kubernetes.diagnosis.federation_status import (
     WorkloadStatus,
 )
 from flowerbed.kubernetes.diagnosis.findings import Finding, diagnose, healthy, merge, problem
-from flowerbed.kubernetes.network.probe import Answers, probe_federation
-from flowerbed.kubernetes.network.superlink_pod import pod_findings
+from flowerbed.kubernetes.network.probe import Answers, pod_findings, probe_federation
 from flowerbed.kubernetes.node_keys import declared_keys, with_revoked
 from flowerbed.plan import Plan
 

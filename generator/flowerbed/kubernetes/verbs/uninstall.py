@@ -21,13 +21,7 @@ from flowerbed.cluster.session import PARALLEL_CLUSTERS, Cluster
 from flowerbed.errors import FlowerbedError, UnreachableError
 from flowerbed.kubernetes.diagnosis.findings import Finding, problem
 from flowerbed.kubernetes.verbs.outcome import Tell
-from flowerbed.kubernetes.verbs.remaining import (
-    POLL_INTERVAL,
-    Kept,
-    Remaining,
-    secrets_of,
-    title,
-)
+from flowerbed.kubernetes.verbs.remaining import POLL_INTERVAL, Kept, Remaining, secrets_of, title
 
 Result = Literal["removed", "not installed", "not gone", "failed"]
 

@@ -7,7 +7,8 @@ import time
 
 from flowerbed.flower.replies import Phase, Replies
 from flowerbed.flower.verdict import WORDS
-from flowerbed.runs.metrics import LogReader, Metrics
+from flowerbed.runs.metrics.log import LogReader
+from flowerbed.runs.metrics.model import Metrics
 
 
 class Clock:

@@ -16,7 +16,7 @@ from flowerbed.flower.runs import Outcome
 from flowerbed.flower.text import printable
 from flowerbed.flower.watcher import Watcher
 from flowerbed.runs.live.clock import Progress
-from flowerbed.runs.metrics import Metrics
+from flowerbed.runs.metrics.model import Metrics
 from flowerbed.runs.model import RunRecord
 from flowerbed.runs.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, Chart, charts
 from flowerbed.runs.report.figures import SOURCE_WORDS, columns, number

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from flowerbed.runs.metrics import Metrics
+    from flowerbed.runs.metrics.model import Metrics
 
 ROUNDS, COLUMNS = 8, 6
 CELL = 10  # characters of a figure at most, so that every column keeps its width

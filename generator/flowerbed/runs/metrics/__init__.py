@@ -8,22 +8,3 @@ and of the older `flwr.server` API, and two kinds of line that an app may add: `
 A log is what strangers' code printed: nothing in it is evaluated, and a line that does not parse counts
 as one of the others.
 """
-
-from flowerbed.flower.figures import Number
-from flowerbed.flower.runs import plain
-from flowerbed.runs.metrics.log import LogReader, parse
-from flowerbed.runs.metrics.model import Failure, Metrics, NodeFigures, Phase, Replies, Round, Scalar
-
-__all__ = [
-    "Failure",
-    "LogReader",
-    "Metrics",
-    "NodeFigures",
-    "Number",
-    "Phase",
-    "Replies",
-    "Round",
-    "Scalar",
-    "parse",
-    "plain",
-]

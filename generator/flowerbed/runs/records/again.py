@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,15 @@ import tomli_w  # comes with flwr
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.app.build import LARGEST_FAB
+from flowerbed.flower.connection import Connection
 from flowerbed.flower.recording import FAB
 from flowerbed.flower.source.request import Prepared, Source, sha256_of
+from flowerbed.plan import Plan
 from flowerbed.runs.metrics.model import Scalar
+from flowerbed.runs.records.capturing import Keeper
 from flowerbed.runs.records.run_files import read_files
 from flowerbed.runs.records.store import folder_of, load
+from flowerbed.runs.submission import submit
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,22 @@ def again(root: Path, run_id: str, *, resume: bool) -> Again:
     settings = tuple(f"{key}={_written(value)}" for key, value in record.overrides.items())
     note = f"{'resumed from' if resume else 'retry of'} run {run_id}"
     return Again(Prepared(fab, source), settings, files, missing, note)
+
+
+def submit_again(
+    connection: Connection,
+    records: Path,
+    plan: Plan | None,
+    run_id: str,
+    settings: Iterable[str] = (),
+    *,
+    resume: bool,
+) -> str:
+    """Start a run of what a recorded one ran, begin its record, and return its id. Raises as `again` does."""
+    before = again(records, run_id, resume=resume)
+    keeper = Keeper(connection, records, plan, note=before.note)
+    said = (*before.settings, *settings)
+    return submit(connection, before.app, settings=said, files=before.files, started=keeper.started)
 
 
 def _written(value: Scalar) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,7 +17,8 @@ from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.files import PRIVATE_MODE, make_private_folder, read_file, write_atomic
 from flowerbed.flower.artifacts import Artifact, artifacts
 from flowerbed.flower.connection import Connection
-from flowerbed.flower.recording import DIFF, FAB, SUBMISSION, Submission
+from flowerbed.flower.labels import labels
+from flowerbed.flower.recording import DIFF, FAB, SUBMISSION, Submission, submission
 from flowerbed.flower.runs import passing
 from flowerbed.plan import Plan
 from flowerbed.runs import control
@@ -21,7 +26,11 @@ from flowerbed.runs.metrics.model import Scalar
 from flowerbed.runs.records.model import VERSION, Record
 from flowerbed.runs.records.run_files import kept, run_folder
 from flowerbed.runs.records.store import described, folder_of, load, save
-from flowerbed.runs.report import Environment, SourceRecord, build
+from flowerbed.runs.report.model import Environment, SourceRecord, build
+
+if TYPE_CHECKING:
+    from flowerbed.flower.app.app import App
+    from flowerbed.flower.source.request import Source
 
 PATIENCE = 10.0  # seconds for which the record of a run that has ended waits for its SuperLink
 RETRY_AFTER = 0.5
@@ -72,8 +81,8 @@ def capture(
     if before and before.complete and submitted is None:
         return before
     if submitted and before:  # labels that are given again replace those of before
-        labels = {name: getattr(submitted, name) for name in ("name", "tags", "note")}
-        before = msgspec.structs.replace(before, **{name: value for name, value in labels.items() if value})
+        given = {name: getattr(submitted, name) for name in ("name", "tags", "note")}
+        before = msgspec.structs.replace(before, **{name: value for name, value in given.items() if value})
     submitted = submitted or handed_in(root, run_id)
     limit = time.monotonic() + PATIENCE * patient
     while True:
@@ -137,7 +146,7 @@ def look(
         overrides=known.overrides or report.overrides,
         packing_seconds=known.packing_seconds,
         phases=report.stages,
-        nodes=report.participants,
+        nodes=report.nodes,
         metrics=report.metrics,
         artifacts=described(files),
         complete=with_log and run.status == "finished",
@@ -186,3 +195,41 @@ def _known(submitted: Submitted | None, before: Record | None) -> Submitted:
         tags=before.tags or found.tags,
         note=before.note or found.note,
     )
+
+
+class Keeper:
+    """Begins the record of a run that a Python program starts; warns if it cannot be written.
+
+    Raises UsageError for a wrong label.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        records: Path,
+        plan: Plan | None,
+        name: str | None = None,
+        tags: Iterable[str] = (),
+        note: str | None = None,
+    ) -> None:
+        self._connection, self._records, self._plan = connection, records, plan
+        self._labels = labels(name, tags, note)
+        self._began = time.monotonic()
+
+    def started(self, run_id: int, app: App, source: Source, overrides: dict[str, Scalar]) -> None:
+        """Write what is known once the run has an id."""
+        # A program's arguments are its own, and may hold a secret: its name says enough.
+        took, program = time.monotonic() - self._began, sys.argv[:1]
+        made = submission(app, source, overrides, took, self._labels, program)
+        try:
+            begin(self._connection, run_id, self._records, made, self._plan)
+        except FlowerbedError as error:
+            warnings.warn(f"no record of the run: {error}", stacklevel=4)
+
+
+def completed(connection: Connection, records: Path, plan: Plan | None, run_id: str) -> None:
+    """Complete the record of a run that has ended; warn if it cannot be."""
+    try:
+        capture(connection, run_id, records, plan=plan, patient=True)
+    except FlowerbedError as error:
+        warnings.warn(f"the record of the run is not complete: {error}", stacklevel=5)

@@ -16,8 +16,9 @@ import msgspec
 
 from flowerbed.errors import FlowerbedError
 from flowerbed.files import PRIVATE_MODE, read_file, write_atomic
+from flowerbed.flower.figures import Number
 from flowerbed.flower.json_text import restored
-from flowerbed.runs.metrics import Number, Scalar
+from flowerbed.runs.metrics.model import Scalar
 from flowerbed.runs.model import RunRecord
 from flowerbed.runs.records.model import Record
 from flowerbed.runs.records.store import RECORD_FILE, load
@@ -29,7 +30,7 @@ _FORMAT = 1  # of the file
 Stamp = tuple[int, int]  # when the file was written (ns since 1970), its size in bytes
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class IndexEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A record in short: `figures` are the last ones, each with its round, by `SOURCE.NAME`.
 
     `rounds` counts those that have ended, of `planned` ones.
@@ -53,13 +54,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 class Listing:
     """The entries of a folder, newest run first, and the files that are not records."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[IndexEntry, ...]
     damaged: tuple[Path, ...]
 
 
 class _Kept(msgspec.Struct, frozen=True):
     stamp: Stamp
-    entry: Entry | None
+    entry: IndexEntry | None
 
 
 class _Index(msgspec.Struct, frozen=True):
@@ -144,7 +145,7 @@ class _Short(msgspec.Struct):
     note: str = ""
 
 
-def _entry(root: Path, run_id: str) -> Entry | None:
+def _entry(root: Path, run_id: str) -> IndexEntry | None:
     """Return what a record says in short, None for a damaged one."""
     try:
         found = read_file(root / run_id / RECORD_FILE, PRIVATE_MODE)
@@ -157,7 +158,7 @@ def _entry(root: Path, run_id: str) -> Entry | None:
         told = restored(msgspec.to_builtins(short))
         if not isinstance(told, dict) or told["run"]["run_id"] != run_id:
             return None
-        return msgspec.convert(told | _figures(told), Entry)
+        return msgspec.convert(told | _figures(told), IndexEntry)
     except (FlowerbedError, ValueError, RecursionError):
         return None
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from flowerbed.runs.metrics import Metrics
-from flowerbed.runs.metrics.model import Scalar
+from flowerbed.runs.metrics.model import Metrics, Scalar
 from flowerbed.runs.model import RunRecord
-from flowerbed.runs.report import Environment, Participant, SourceRecord, Wait
+from flowerbed.runs.report.model import Environment, SourceRecord, Wait
+from flowerbed.runs.report.participants import Participant
 
 VERSION = 3
 

@@ -20,14 +20,14 @@ import msgspec
 
 from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.connection import Connection
+from flowerbed.flower.figures import Number
 from flowerbed.flower.text import printable
 from flowerbed.runs.control import find_runs
-from flowerbed.runs.metrics import Number, Scalar
+from flowerbed.runs.metrics.model import Scalar
 from flowerbed.runs.model import RunFilter, RunRecord
-from flowerbed.runs.records.index import Entry, listing
-from flowerbed.runs.report import Report
+from flowerbed.runs.records.index import IndexEntry, listing
 from flowerbed.runs.report.figures import SOURCES, columns
-from flowerbed.runs.report.model import rounds_done
+from flowerbed.runs.report.model import Report, rounds_done
 
 MOST = 100_000  # runs of a SuperLink that are looked through for what only records know
 
@@ -48,7 +48,7 @@ class Row(msgspec.Struct, frozen=True):
     """
 
     run: RunRecord
-    entry: Entry | None
+    entry: IndexEntry | None
     recorded: bool = False
 
     @property
@@ -94,7 +94,7 @@ def row_of(report: Report) -> Row:
     for column in columns(report.metrics):
         last = max(column.values)
         figures[f"{column.source}.{column.name}"] = (column.values[last], last)
-    entry = Entry(
+    entry = IndexEntry(
         run=report.run,
         name=report.name,
         tags=report.tags,

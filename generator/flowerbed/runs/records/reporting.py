@@ -11,12 +11,11 @@ from flowerbed.flower.nodes import Node
 from flowerbed.flower.runs import ENDS, FAILED, Outcome
 from flowerbed.flower.verdict import Known, judged
 from flowerbed.plan import Plan
-from flowerbed.runs.metrics import LogReader
+from flowerbed.runs.metrics.log import LogReader
 from flowerbed.runs.records.capturing import handed_in, look
 from flowerbed.runs.records.model import Record
 from flowerbed.runs.records.store import load, load_log, save
-from flowerbed.runs.report import Report
-from flowerbed.runs.report.model import log_end
+from flowerbed.runs.report.model import Report, log_end
 
 
 def recorded(
@@ -59,7 +58,7 @@ def report_of(record: Record, log: str) -> Report:
         run=record.run,
         stages=record.phases,
         metrics=record.metrics,
-        participants=record.nodes,
+        nodes=record.nodes,
         log_end=log_end(record.run, log),
         source=record.source,
         config=record.config,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from flowerbed.runs.metrics import Number
+from flowerbed.flower.figures import Number
 from flowerbed.runs.report.figures import SOURCE_WORDS, Column, number, rank
 
 # In the units of the drawing; the page stretches it to the space that there is.

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from flowerbed.runs.metrics import Number, Scalar
+from flowerbed.flower.figures import Number
+from flowerbed.runs.metrics.model import Scalar
 from flowerbed.runs.report.figures import Source, columns, rank
 from flowerbed.runs.report.model import Report, rounds_done
 

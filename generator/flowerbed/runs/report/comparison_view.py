@@ -8,13 +8,7 @@ from flowerbed import __version__
 from flowerbed.flower.text import printable
 from flowerbed.runs.report.chart import HEIGHT, WIDTH, Chart, Curve, overlays
 from flowerbed.runs.report.comparison import Comparison, Figure, labels
-from flowerbed.runs.report.figures import (
-    SOURCE_WORDS,
-    duration,
-    moment,
-    number,
-    size,
-)
+from flowerbed.runs.report.figures import SOURCE_WORDS, duration, moment, number, size
 from flowerbed.runs.report.model import Report, computing, rounds_in_words
 from flowerbed.runs.report.overview import (
     CELL,
@@ -145,7 +139,7 @@ def _facts(reports: Sequence[Report]) -> list[tuple[str, list[Cell]]]:
         ("received", lambda one: size(one.run.bytes_received) if one.run.bytes_sent else ""),
         ("strategy", lambda one: one.metrics.strategy),
         ("rounds done", rounds_in_words),
-        ("nodes", lambda one: str(len(one.participants) or "")),
+        ("nodes", lambda one: str(len(one.nodes) or "")),
         ("failures of nodes", lambda one: str(len(one.metrics.failures))),
     ]
     rows = [(name, [value(one) for one in reports]) for name, value in known]

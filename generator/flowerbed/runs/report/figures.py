@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from flowerbed.runs.metrics import Metrics, Number, Round
+from flowerbed.flower.figures import Number
+from flowerbed.runs.metrics.model import Metrics, Round
 
 Source = Literal["server", "train", "evaluate"]
 SOURCES: tuple[Source, ...] = ("server", "train", "evaluate")

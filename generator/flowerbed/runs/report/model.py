@@ -11,9 +11,11 @@ import msgspec
 
 from flowerbed.flower.app_exceptions import RAISED, Raised, shortened
 from flowerbed.flower.nodes import present
+from flowerbed.flower.runs import plain
 from flowerbed.flower.verdict import Known, remarks
 from flowerbed.plan import Plan
-from flowerbed.runs.metrics import LogReader, Metrics, Scalar, plain
+from flowerbed.runs.metrics.log import LogReader
+from flowerbed.runs.metrics.model import Metrics, Scalar
 from flowerbed.runs.model import NodeRecord, RunRecord
 from flowerbed.runs.report.figures import duration
 from flowerbed.runs.report.participants import Participant, participants
@@ -99,7 +101,7 @@ class Report(msgspec.Struct, frozen=True):
     run: RunRecord
     stages: tuple[Wait, ...]
     metrics: Metrics
-    participants: tuple[Participant, ...]
+    nodes: tuple[Participant, ...]
     log_end: tuple[str, ...]
     source: SourceRecord | None
     config: dict[str, Scalar]
@@ -130,7 +132,7 @@ def build(run: RunRecord, log: str, nodes: Iterable[NodeRecord] = (), plan: Plan
         run=run,
         stages=_stages(run),
         metrics=metrics,
-        participants=tuple(participants(metrics, reader.replies, known.nodes, names, tenants)),
+        nodes=tuple(participants(metrics, reader.replies, known.nodes, names, tenants)),
         log_end=log_end(run, log),
         source=None,
         config=metrics.config | run.overrides,

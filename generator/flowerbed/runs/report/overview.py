@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from flowerbed.flower.text import printable
-from flowerbed.runs.metrics import Scalar
+from flowerbed.runs.metrics.model import Scalar
 from flowerbed.runs.report.comparison import Comparison
 from flowerbed.runs.report.figures import number
 from flowerbed.runs.report.model import rounds_in_words

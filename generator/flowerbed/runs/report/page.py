@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flowerbed import __version__
+from flowerbed.flower.runs import plain
 from flowerbed.flower.text import harmless, printable
-from flowerbed.runs.metrics import Metrics, Replies, Round, plain
+from flowerbed.runs.metrics.model import Metrics, Replies, Round
 from flowerbed.runs.report.chart import HEIGHT, WIDTH, charts
 from flowerbed.runs.report.figures import (
     SOURCE_WORDS,
@@ -62,11 +63,11 @@ def render_page(report: Report, log: str = "") -> str:
         ],
         columns=all_columns,
         phases=_phases(report.metrics),
-        labels=sorted({label for one in report.participants for label in one.labels}),
+        labels=sorted({label for one in report.nodes for label in one.labels}),
         examples=_examples(report),
-        tenants=any(one.tenant for one in report.participants),
+        tenants=any(one.tenant for one in report.nodes),
         seconds=sum(wait.seconds or 0 for wait in report.stages),
-        names={one.node: one.name for one in report.participants if one.name},
+        names={one.node: one.name for one in report.nodes if one.name},
         failures=report.metrics.failures[:FAILURE_LIMIT],
         log_end=[_Verbatim(harmless(line)) for line in report.log_end],
         log=_log(log),
@@ -145,8 +146,8 @@ def _facts(report: Report, all_columns: list[Column]) -> list[tuple[str, str, bo
     facts = [_last(column) for column in _headlines(all_columns)]
     if done := rounds_in_words(report):
         facts.append(("rounds", done))
-    if report.participants:
-        facts.append(("nodes", str(len(report.participants))))
+    if report.nodes:
+        facts.append(("nodes", str(len(report.nodes))))
     if examples := _examples(report):
         facts.append(("examples", number(examples)))
     if times := [
@@ -168,7 +169,7 @@ def _facts(report: Report, all_columns: list[Column]) -> list[tuple[str, str, bo
 
 
 def _examples(report: Report) -> int:
-    return sum(one.examples or 0 for one in report.participants)
+    return sum(one.examples or 0 for one in report.nodes)
 
 
 def _headlines(all_columns: list[Column]) -> list[Column]:

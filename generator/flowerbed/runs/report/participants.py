@@ -10,7 +10,7 @@ import msgspec
 from flowerbed.flower.nodes import Node
 from flowerbed.flower.replies import Replies
 from flowerbed.flower.verdict import SUPERLINK, absent
-from flowerbed.runs.metrics import Metrics, NodeFigures
+from flowerbed.runs.metrics.model import Metrics, NodeFigures
 
 
 class Participant(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowerbed.flower.text import printable
-from flowerbed.runs.metrics import Replies, Round
+from flowerbed.runs.metrics.model import Replies, Round
 from flowerbed.runs.report.figures import Column, columns, duration, number, size
 from flowerbed.runs.report.model import Report, computing
 from flowerbed.runs.report.participants import Participant
@@ -85,10 +85,10 @@ def _source_words(shown: list[Column]) -> list[str]:
 
 
 def _participants(report: Report) -> str:
-    if not report.participants:
+    if not report.nodes:
         return ""
     table = [["node", "tenant", "examples", "rounds", "failures", "missing"]]
-    table += [_participant(one) for one in report.participants]
+    table += [_participant(one) for one in report.nodes]
     return aligned(table, left=2)
 
 

@@ -16,15 +16,9 @@ from flowerbed.flower.app.fix import corrected
 from flowerbed.flower.app.requirements import FEDERATION
 from flowerbed.flower.programs import submit
 from support.apps import CLIENT, PYPROJECT, SERVER, pyproject, write_app
+from support.git_repositories import write
 
 CODE = {"__init__.py": "", "server.py": SERVER, "client.py": CLIENT}
-
-
-def write(folder: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
 
 
 def refusal(folder: Path) -> UsageError:

@@ -16,7 +16,7 @@ from flowerbed.flower import options as flower_options
 from flowerbed.flower.flags import flags_of, taken
 from flowerbed.flower.source import address as addresses
 from flowerbed.flower.source import archive as archives
-from flowerbed.flower.source import download as downloads
+from flowerbed.flower.source import fetch as downloads
 from flowerbed.flower.source import git_process as git
 from flowerbed.flower.source import request as sources
 from flowerbed.flower.source.options import SourceFlags

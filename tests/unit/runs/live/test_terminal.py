@@ -10,7 +10,7 @@ from rich.console import Console
 from flowerbed.flower.submission import MOST_REPEATED, Repeats
 from flowerbed.runs.live.clock import Clock
 from flowerbed.runs.live.terminal import table
-from flowerbed.runs.metrics import LogReader
+from flowerbed.runs.metrics.log import LogReader
 
 BEGIN = "Starting FedAvg strategy:\n\t├── Number of rounds: 3\n"
 TRAIN = "configure_train: Sampled 3 nodes (out of 3)\n"

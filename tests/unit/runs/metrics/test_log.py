@@ -9,7 +9,9 @@ import time
 import pytest
 
 from flowerbed.flower.figures import read_history, read_number, read_record
-from flowerbed.runs.metrics import Failure, Metrics, Replies, Round, parse, plain
+from flowerbed.flower.runs import plain
+from flowerbed.runs.metrics.log import parse
+from flowerbed.runs.metrics.model import Failure, Metrics, Replies, Round
 from support.report_runs import LOGS
 
 

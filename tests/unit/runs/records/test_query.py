@@ -15,8 +15,9 @@ from flowerbed.cli import run_table
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.errors import UsageError
 from flowerbed.flower.connection import Connection
+from flowerbed.flower.figures import Number
 from flowerbed.runs import RunFilter
-from flowerbed.runs.metrics import Metrics, Number
+from flowerbed.runs.metrics.model import Metrics
 from flowerbed.runs.records.index import listing
 from flowerbed.runs.records.query import Row, Wanted, condition, keys, known_runs, order, ordered
 from support import report_runs

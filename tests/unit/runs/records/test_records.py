@@ -13,10 +13,9 @@ import pytest
 from flowerbed import documents
 from flowerbed.cli.main import run as flowerbed
 from flowerbed.errors import UsageError
-from flowerbed.flower.artifacts import SIZE_LIMIT
-from flowerbed.runs.records import ArtifactRecord, Record, artifacts, folder_of, load, load_log, schema_text
-from flowerbed.runs.records.model import VERSION
-from flowerbed.runs.records.store import described, save
+from flowerbed.flower.artifacts import SIZE_LIMIT, artifacts
+from flowerbed.runs.records.model import VERSION, ArtifactRecord, Record
+from flowerbed.runs.records.store import described, folder_of, load, load_log, save, schema_text
 from support import report_runs
 from support.paths import ROOT
 
@@ -42,7 +41,7 @@ def record(log: str) -> Record:
     report = report_runs.completed()
     return Record(
         version=VERSION, federation="digits", address="localhost:1", run=report.run, source=None, config={},
-        overrides={}, packing_seconds=None, phases=report.stages, nodes=report.participants,
+        overrides={}, packing_seconds=None, phases=report.stages, nodes=report.nodes,
         metrics=report.metrics, artifacts=described(artifacts(log)), complete=True,
     )  # fmt: skip
 

@@ -11,8 +11,8 @@ from flowerbed.errors import UnreachableError, UsageError
 from flowerbed.flower.connection import Connection
 from flowerbed.flower.labels import LONGEST_NOTE, MOST_TAGS, labels
 from flowerbed.runs import RunRecord
-from flowerbed.runs.records import run_of
 from flowerbed.runs.records.index import INDEX, listing
+from flowerbed.runs.records.selecting import run_of
 from support.record_folders import keep
 
 OLD, MIDDLE, NEW = "5311000000000000001", "5312000000000000002", "9473000000000000003"

@@ -5,17 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from flowerbed.runs.report import (
-    Comparison,
-    Environment,
-    Report,
-    build,
-    compare,
-    render_comparison,
-    render_comparison_page,
-)
-from flowerbed.runs.report.comparison import labels
-from flowerbed.runs.report.comparison_view import RUN_LIMIT
+from flowerbed.runs.report.comparison import Comparison, compare, labels
+from flowerbed.runs.report.comparison_view import RUN_LIMIT, render_comparison, render_comparison_page
+from flowerbed.runs.report.model import Environment, Report, build
 from flowerbed.runs.report.overview import unlike
 from support import report_runs as runs
 from support.report_html import Page

@@ -11,9 +11,9 @@ import pytest
 from flowerbed import documents
 from flowerbed.flower.text import printable
 from flowerbed.runs import NodeRecord
-from flowerbed.runs.report import Wait, build, render_text
 from flowerbed.runs.report.figures import columns, duration, moment, number, size
-from flowerbed.runs.report.model import rounds_in_words
+from flowerbed.runs.report.model import Wait, build, rounds_in_words
+from flowerbed.runs.report.text import render_text
 from support import report_runs as runs
 
 
@@ -21,28 +21,28 @@ def test_participants_have_their_names_and_tenants() -> None:
     """Nodes stand in the order of the declaration, with name, tenant, label, examples and rounds."""
     report = runs.completed()
     assert report.federation == "digits"
-    assert [(one.name, one.tenant, one.examples) for one in report.participants] == [
+    assert [(one.name, one.tenant, one.examples) for one in report.nodes] == [
         ("digits-north-0", "north", 240),
         ("digits-north-1", "north", 478),
         ("digits-south-0", "south", 503),
         ("digits-east-0", "east", 216),
     ]
-    assert {one.rounds for one in report.participants} == {(1, 2, 3)}
-    assert report.participants[2].labels == {"site": "Südklinikum"}
+    assert {one.rounds for one in report.nodes} == {(1, 2, 3)}
+    assert report.nodes[2].labels == {"site": "Südklinikum"}
 
 
 def test_participants_without_plan_or_names() -> None:
     """Without the declaration and the list of nodes, the ids still say who took part."""
     report = build(runs.COMPLETED, runs.log("digits-completed"))
-    assert {one.node for one in report.participants} == set(runs.NODES)
-    assert {(one.name, one.tenant) for one in report.participants} == {("", "")}
+    assert {one.node for one in report.nodes} == set(runs.NODES)
+    assert {(one.name, one.tenant) for one in report.nodes} == {("", "")}
 
 
 def test_nodes_that_failed_took_part() -> None:
     """An app that tells nothing of its nodes still shows those whose answer was an error."""
     report = runs.other("fedadam-failures")
-    assert sorted(one.failures for one in report.participants) == [1, 1, 1, 2]
-    assert all(one.examples is None and one.rounds == () for one in report.participants)
+    assert sorted(one.failures for one in report.nodes) == [1, 1, 1, 2]
+    assert all(one.examples is None and one.rounds == () for one in report.nodes)
 
 
 def test_stages_of_a_finished_run() -> None:
@@ -183,7 +183,7 @@ def test_who_took_part_without_a_word_of_the_app() -> None:
         "aggregate_train: Received 1 results and 0 failures\n"
     )
     report = build(runs.record(), log, nodes)
-    assert [(one.name, one.failures, one.missing) for one in report.participants] == [
+    assert [(one.name, one.failures, one.missing) for one in report.nodes] == [
         ("north-0", 0, 0),
         ("west-0", 0, 2),
     ]
@@ -192,7 +192,7 @@ def test_who_took_part_without_a_word_of_the_app() -> None:
         "1 of 4 replies of nodes is missing: 1 of 2 in round 2 (training) (west-0: offline)",
     )
     elsewhere = build(runs.record(), log.replace("Sampled 2", "Sampled 3"), nodes)
-    assert elsewhere.participants == ()
+    assert elsewhere.nodes == ()
 
 
 @pytest.mark.parametrize(

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from flowerbed.runs import report as report_package
-from flowerbed.runs.report import (
-    Environment,
-    Report,
-    SourceRecord,
-    TreeRecord,
-    build,
-    render_page,
-    render_text,
-)
+from flowerbed.runs.report.model import Environment, Report, SourceRecord, TreeRecord, build
+from flowerbed.runs.report.page import render_page
+from flowerbed.runs.report.text import render_text
 from support import report_runs as runs
+from support.paths import PACKAGE
 from support.report_html import Page
 
 HOSTILE = "<script>alert('x')</script>\"'&{{ 7*7 }}{% raw %}<!--]]>\u202e"
@@ -214,7 +207,7 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_every_text_can_be_read(scheme: int) -> None:
     """Text has a contrast of 4.5 or more against what it stands on, in light and dark (WCAG AA)."""
-    styles = (Path(report_package.__file__).parent / "page.css").read_text()
+    styles = (PACKAGE / "runs/report/page.css").read_text()
     blocks = re.findall(r":root \{(.*?)\}", styles, re.DOTALL)
     colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", blocks[scheme]))
     papers = ("paper", "sheet")

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import datetime
+import os
 import ssl
 import threading
 from collections.abc import Callable
@@ -148,3 +150,24 @@ def _stamp(file: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def roots(given: Path | None) -> Path:
+    """Return whom Flower would trust: the given file, SSL_CERT_FILE, or certifi's bundle (flwr 1.41)."""
+    if given:
+        return given
+    if found := os.environ.get("SSL_CERT_FILE"):
+        return Path(found)
+    import certifi
+
+    return Path(certifi.where())
+
+
+def flower_options(arguments: list[str]) -> argparse.Namespace:
+    """Return those of flower-supernode's flags that matter here; all of them are passed on as they are."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--superlink", default="127.0.0.1:8000")
+    parser.add_argument("--root-certificates", type=Path)
+    parser.add_argument("--insecure", action="store_true")
+    parser.add_argument("--auth-supernode-private-key", type=Path)
+    return parser.parse_known_args(arguments)[0]

@@ -17,7 +17,6 @@ from .app.run_config import Scalar
 from .client import FlowerClient
 from .connection import Connection
 from .console import answer, say, show
-from .dry_run import preview
 from .errors import FlowerbedError, UnreachableError
 from .idempotency import keyed, start_once, user_of
 from .interrupts import interruptions
@@ -59,6 +58,18 @@ class SubmitOptions:
     key: str | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
     detach: bool = False
+
+    def ready(self) -> contextlib.AbstractContextManager[Prepared]:
+        """Give the app, made ready to be packed. Raises UsageError, UnreachableError."""
+        return contextlib.nullcontext(self.app) if isinstance(self.app, Prepared) else prepared(self.app, say)
+
+    def load(self, found: Prepared) -> tuple[App, dict[str, Scalar]]:
+        """Return the app, packed, and what overrides its run config. Raises UsageError."""
+        # What was checked first has been shown then.
+        shown = (lambda _: None) if isinstance(self.app, Prepared) else say
+        return load_for_run(
+            found.path, self.config, self.settings, self.libraries, shown if self.fix else None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,22 +137,14 @@ def retell(outcome: Outcome, log: str, reporting: Reporting) -> int:
     return outcome.exit_code
 
 
-def dry_run(what: SubmitOptions, *, as_json: bool) -> int:
-    """Pack the app and say on stdout what would be sent; return the exit code."""
-    with interruptions():
-        code, text = preview(_prepared(what.app), _loading(what), say, as_json=as_json)
-        answer(text) if text else None
-    return code
-
-
 def checked_first(what: SubmitOptions, reporting: Reporting, then: Callable[[SubmitOptions], int]) -> int:
     """Check the app and its settings before `then` submits it, for where a federation is started for that.
 
     Return the exit code.
     """
     try:
-        with _prepared(what.app) as found:
-            load_for_run(found.path, *_loading(what))
+        with what.ready() as found:
+            what.load(found)
             return then(replace(what, app=found))
     except FlowerbedError as error:
         say(f"error: {error}")
@@ -165,8 +168,8 @@ def _attempt(
     try:
         with FlowerClient(connection, reload=reload) as client:
             opening = Opening(client)
-            with _prepared(what.app) as found:
-                app, config = load_for_run(found.path, *_loading(what))
+            with what.ready() as found:
+                app, config = what.load(found)
             sent = resuming(app, what.files)
             say(f"source: {found.source}")
             if what.key is not None:
@@ -193,19 +196,6 @@ def _attempt(
         outcome = Outcome(run_id="", status=status, reason=f"interrupted; {known}", exit_code=INTERRUPTED)
     _conclude(outcome, "" if how.ephemeral else reporting.goes_on)
     return outcome
-
-
-def _loading(
-    what: SubmitOptions,
-) -> tuple[Path | None, tuple[str, ...], Libraries | None, Callable[[str], None] | None]:
-    """Return how `load_for_run` reads the app, after its path."""
-    # What was checked first has been shown then.
-    shown = (lambda _: None) if isinstance(what.app, Prepared) else say
-    return what.config, what.settings, what.libraries, shown if what.fix else None
-
-
-def _prepared(app: Request | Prepared) -> contextlib.AbstractContextManager[Prepared]:
-    return contextlib.nullcontext(app) if isinstance(app, Prepared) else prepared(app, say)
 
 
 def _followed(

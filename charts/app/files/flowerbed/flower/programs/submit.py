@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from ..connection import Connection
 from ..console import open_console, say
+from ..dry_run import dry_run
 from ..errors import FlowerbedError, UsageError
 from ..flags import taken
 from ..interrupts import ignore_interruptions
@@ -23,7 +24,7 @@ from ..options import ConnectionFlags, FollowFlags, LabelFlags, StartFlags, pars
 from ..recording import FolderRecord
 from ..runs import INTERRUPTED
 from ..source.options import SourceFlags
-from ..submission import Reporting, SubmitOptions, dry_run, submit
+from ..submission import Reporting, SubmitOptions, submit
 
 
 def run(argv: Sequence[str] | None = None) -> int:

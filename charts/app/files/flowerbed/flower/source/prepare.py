@@ -15,16 +15,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from .address import safe_parts
-from .request import (
-    SECRETS,
-    Prepared,
-    Request,
-    Source,
-    checked_sha256,
-    is_remote,
-    refuse_useless,
-    sha256_of,
-)
+from .request import SECRETS, Prepared, Request, Source, checked_sha256, is_remote, refuse_useless, sha256_of
 
 
 def _silent(_: str) -> None:

@@ -11,10 +11,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..client import FlowerClient, flwr_without_init
-from ..connection import Connection
+from ..connection import Connection, flower_options, roots
 from ..errors import FlowerbedError, RefusedError
 from ..text import write
-from .supernode import flower_options, roots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Following a run in a thread, so that the caller's event loop keeps running."""
+"""How a Python program follows a run: what is shown of it, and a thread that leaves the event loop free."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 
+from flowerbed.flower.figures import Number
 from flowerbed.flower.runs import Outcome
 from flowerbed.flower.watcher import Watcher
-from flowerbed.runs.metrics import LogReader, Number
-from flowerbed.runs.metrics.rows import rows
+from flowerbed.runs.metrics.log import LogReader
+from flowerbed.runs.metrics.model import rows
 
 Row = dict[str, Number]
 Follow = Callable[[Watcher], Outcome]
@@ -83,3 +84,27 @@ async def rounds(follow: Follow) -> AsyncIterator[Row]:
         task.result()
     finally:
         left.set()
+
+
+def progress_of(progress: bool | None) -> tuple[Watcher, Callable[[str], None]]:
+    """Return what shows a run while it is followed, and a function that takes lines of narration.
+
+    None means in a notebook only, False nowhere, True wherever this process runs.
+    """
+    if progress is False:
+        return Watcher(), _unheard
+    from flowerbed.runs.live.notebook import NotebookTable, in_notebook
+
+    if in_notebook():
+        return NotebookTable(), _unheard
+    if progress is None:
+        return Watcher(), _unheard
+    from flowerbed.flower.console import say
+    from flowerbed.runs.live.terminal import RoundsTable, watcher
+
+    found = watcher(plain=False)
+    return found, _unheard if isinstance(found, RoundsTable) else say
+
+
+def _unheard(_: str) -> None:
+    """Take what nobody wants to hear."""

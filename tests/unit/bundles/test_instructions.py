@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.values import superlink_install, supernode_install
+from flowerbed.bundles.render import superlink_install, supernode_install
 from support.plan_variants import NASTY, change, variants
 from support.plans import federation, tenant
 
