@@ -152,8 +152,8 @@ class Shape:
                 types.add("object")
                 for field in kind.fields:
                     self._declare(f"{place}.{field.encode_name}", field.type)
-            case inspected.AnyType():
-                pass  # what documents show
+            case inspected.AnyType():  # what documents show, but for data
+                types |= {"any value"} if place.endswith(NAME) else set()
             case _:
                 types.add(_OF_KINDS[type(kind)])
 
