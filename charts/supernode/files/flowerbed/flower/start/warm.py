@@ -32,7 +32,7 @@ from . import app_starts, hooks, warm_server
 SERVER = "FLOWERBED_FORK_SERVER"  # the descriptor of the socket, in a fork server that is started anew
 STATE = "FLOWERBED_EXECUTION_STATE"  # the file that says how app processes are started
 STOCK = "app processes are started in Flower's own way"
-RESTART_INTERVAL = 60.0  # seconds between two starts of a fork server
+RESTART_INTERVAL = 60.0  # seconds between two restarts of a fork server, at least
 
 
 class ForkedProcess:
@@ -71,7 +71,7 @@ class ForkServer:
 
     def __init__(self, connection: socket.socket, pid: int) -> None:
         self._connection, self._pid = connection, pid
-        self.started_at, self.ended, self._ready = time.monotonic(), False, False
+        self.ended, self._ready = False, False
 
     def ready(self) -> bool:
         """Return whether it takes requests. Once it has imported what it is to, it says so, or why it cannot.
@@ -137,6 +137,7 @@ class Starter:
     def __init__(self) -> None:
         self._server: ForkServer | None = None
         self._told = False
+        self._restarted_at = -RESTART_INTERVAL
 
     def begin(self) -> warm_server.Task | None:
         """Start the fork server. Returns None in the SuperExec, in an app process forked later its task."""
@@ -198,9 +199,10 @@ class Starter:
         assert self._server is not None  # noqa: S101  (it has ended)
         self._server.close()
         self._server.reap()
-        if time.monotonic() - self._server.started_at < RESTART_INTERVAL:
+        if time.monotonic() - self._restarted_at < RESTART_INTERVAL:
             self.give_up("the fork server ended twice within a minute")
             return
+        self._restarted_at = time.monotonic()
         hooks.tell("the fork server has ended, and is started again")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
