@@ -23,6 +23,7 @@ from support.local_federation import (
     until_gone,
     until_online,
 )
+from support.paths import ROOT
 
 SERVER = """\
 import hashlib
@@ -93,7 +94,7 @@ BUSY = """\
 import sys
 import threading
 
-if any("flower-superexec" in word for word in sys.orig_argv):
+if any("flower-superexec" in word or "flower-supernode" in word for word in sys.orig_argv):
     threading.Thread(target=threading.Event().wait, name="busy", daemon=True).start()
 """
 FILES = {
@@ -143,6 +144,30 @@ def test_fast_and_stock_have_the_same_result(fast: Path, tmp_path: Path) -> None
     assert other == digest
     assert len({number for pair in drawn for number in pair}) == 10
     assert len([line for line in listed if "--token" in line]) == 4
+
+
+TWO = """\
+version: 1
+name: two
+flower: "1.41"
+tenants: [{name: north, nodes: 2}]
+users: [{name: sam, role: submitter}]
+"""
+
+
+def test_an_example_has_the_same_metrics(tmp_path: Path) -> None:
+    """Every metric of every round and node of examples/digits, whose seed is fixed, bit for bit."""
+    found = {}
+    for execution in ("fast", "stock"):
+        file = declare(tmp_path / execution, f"{TWO}execution: {execution}\n")
+        with foreground(file) as process:
+            until_online(file, process)
+            done = run("submit", ROOT / "examples" / "digits", "-f", file, limit=300)
+        assert done.returncode == 0, done.stderr
+        metrics = [json.loads(text) for text in re.findall(r"metrics (\{.*\})", done.stderr)]
+        found[execution] = [{**one, "node": ""} for one in metrics]  # its id is that of its key
+    assert len(found["fast"]) == 10
+    assert found["fast"] == found["stock"]
 
 
 def parents(pids: Path) -> dict[str, int]:
@@ -202,4 +227,4 @@ def test_flowers_own_way_is_told_once(tmp_path: Path, monkeypatch: pytest.Monkey
     done = run("submit", app, "--local", "--nodes", "1", "--records", tmp_path / "runs", limit=300)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count(reason) == 1, done.stderr
-    assert "warning: ServerApps, ClientApps of local-machine-0: their processes are started" in done.stderr
+    assert f": their processes are started in Flower's own way, which is slower: {reason}" in done.stderr

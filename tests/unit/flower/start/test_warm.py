@@ -351,12 +351,15 @@ def test_a_name_that_moved_is_flowers_own_way(tmp_path: Path, broken: str) -> No
     assert done.stderr.startswith("flowerbed: app processes are started in Flower's own way: ")
 
 
-@pytest.mark.parametrize("name", ["SUPEREXEC", "SUPEREXEC_ENTRY"])
+@pytest.mark.parametrize("entry", [("moved", "flower_superexec"), ("flwr.supercore.cli", "moved")])
 def test_a_superexec_that_moved_is_flowers_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    entry: tuple[str, str],
 ) -> None:
     """What its script calls cannot be replaced, so it starts no fork server."""
-    monkeypatch.setattr(hooks, name, "moved")
+    monkeypatch.setitem(hooks.ENTRIES, hooks.SUPEREXEC_PROGRAM, entry)
     monkeypatch.setenv("FLOWERBED_EXECUTION_STATE", str(tmp_path / "state"))
     warm.superexec(warm.Starter())
     said = "app processes are started in Flower's own way: this version of Flower differs"
@@ -367,4 +370,4 @@ def test_a_superexec_that_moved_is_flowers_own(
 @pytest.mark.parametrize("name", sorted(hooks.ENTRIES))
 def test_flowers_programs_are_where_they_are_called(name: str) -> None:
     """In the installed Flower."""
-    assert callable(hooks.entries()[name])
+    assert callable(hooks.entry(name))
