@@ -273,7 +273,7 @@ class Plan(Frozen, frozen=True):
     users: tuple[User, ...]
     local: LocalPorts = LocalPorts()
     images: dict[Component, Image] = {}
-    execution: Execution = "stock"
+    execution: Execution = "fast"
     preload: tuple[str, ...] = ()
 
     @property

@@ -11,4 +11,4 @@ def test_the_table_of_what_apps_read_is_true() -> None:
     found = reads_now()
     assert_generated("docs/how-to/local.md", "reads", found)
     assert "| a token of the Kubernetes API | – | – | – |" in found
-    assert "| the token of another running app | yes | yes | yes |" in found
+    assert "| the token of another running app | – | – | – |" in found

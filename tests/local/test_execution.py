@@ -1,4 +1,4 @@
-"""Fast and stock execution: the same results, random numbers of its own for each task, faults as before."""
+"""Fast execution, the default, and stock: same results, new random numbers in each task, faults as before."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from support.local_federation import (
     until_gone,
     until_online,
 )
+from support.paths import ROOT
 
 SERVER = """\
 import hashlib
@@ -73,7 +74,7 @@ app = ClientApp()
 
 @app.train()
 def train(message, context):
-    site = str(context.node_config["site"])
+    site = str(context.node_config.get("site", "machine"))
     drawn = [random.random(), float(np.random.rand())]
     way = message.content["way"]["way"]
     if way != "well":
@@ -87,6 +88,14 @@ def train(message, context):
     listed = Path("/proc/self/cmdline").read_text().replace(chr(0), " ")
     own = ConfigRecord({"site": site, "drawn": drawn, "listed": listed})
     return Message(RecordDict({"model": ArrayRecord([model]), "own": own}), reply_to=message)
+"""
+# A program's Python that has a second thread from its start cannot be forked.
+BUSY = """\
+import sys
+import threading
+
+if any("flower-superexec" in word or "flower-supernode" in word for word in sys.orig_argv):
+    threading.Thread(target=threading.Event().wait, name="busy", daemon=True).start()
 """
 FILES = {
     "pyproject.toml": PYPROJECT + '\nrounds = 2\nway = "well"\n',
@@ -107,7 +116,7 @@ def federation(folder: Path, words: str) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return a fast federation, with a library preloaded."""
-    with federation(tmp_path_factory.mktemp("fast"), "execution: fast\npreload: [numpy.fft]\n") as file:
+    with federation(tmp_path_factory.mktemp("fast"), "preload: [numpy.fft]\n") as file:
         yield file
 
 
@@ -135,6 +144,30 @@ def test_fast_and_stock_have_the_same_result(fast: Path, tmp_path: Path) -> None
     assert other == digest
     assert len({number for pair in drawn for number in pair}) == 10
     assert len([line for line in listed if "--token" in line]) == 4
+
+
+TWO = """\
+version: 1
+name: two
+flower: "1.41"
+tenants: [{name: north, nodes: 2}]
+users: [{name: sam, role: submitter}]
+"""
+
+
+def test_an_example_has_the_same_metrics(tmp_path: Path) -> None:
+    """Every metric of every round and node of examples/digits, whose seed is fixed, bit for bit."""
+    found = {}
+    for execution in ("fast", "stock"):
+        file = declare(tmp_path / execution, f"{TWO}execution: {execution}\n")
+        with foreground(file) as process:
+            until_online(file, process)
+            done = run("submit", ROOT / "examples" / "digits", "-f", file, limit=300)
+        assert done.returncode == 0, done.stderr
+        metrics = [json.loads(text) for text in re.findall(r"metrics (\{.*\})", done.stderr)]
+        found[execution] = [{**one, "node": ""} for one in metrics]  # its id is that of its key
+    assert len(found["fast"]) == 10
+    assert found["fast"] == found["stock"]
 
 
 def parents(pids: Path) -> dict[str, int]:
@@ -167,7 +200,31 @@ def test_a_fork_server_that_is_killed_is_told_and_started_again(fast: Path, tmp_
 
 def test_nothing_is_left_of_a_fast_federation(tmp_path: Path) -> None:
     """No fork server outlives it, though it ignores SIGTERM."""
-    with federation(tmp_path, "execution: fast\n") as file:
+    with federation(tmp_path, "") as file:
         assert len(processes(file)) > 5
         assert run("down", file).returncode == 0
         until_gone(file)
+
+
+def test_flowers_own_way_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its reason, by `up` and `submit --local`, and in `status`; runs complete all the same."""
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "sitecustomize.py").write_text(BUSY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
+    app = write_app(tmp_path / "app", FILES)
+    reason = "a process with more than one thread cannot be forked (busy)"
+    with federation(tmp_path / "up", "") as file:
+        digest, _, listed = result(file, app)
+        assert len(digest) == 64
+        assert len([line for line in listed if "--token" in line]) == 4
+        until(lambda: reason in " ".join(health(file).warnings), 10, "the reason")
+        [said] = [text for text in health(file).warnings if reason in text]
+        assert said.startswith(
+            "ServerApps, ClientApps of hospitals-north-0, ClientApps of hospitals-west-0: "
+        )
+        log = (tmp_path / "up" / "up.log").read_text()
+        assert len(re.findall(rf"note: .*{re.escape(reason)}", log)) == 1, log
+    done = run("submit", app, "--local", "--nodes", "1", "--records", tmp_path / "runs", limit=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(reason) == 1, done.stderr
+    assert f": their processes are started in Flower's own way, which is slower: {reason}" in done.stderr

@@ -292,11 +292,11 @@ class Declaration(Model, frozen=True, kw_only=True):
     execution: Annotated[
         Execution,
         Meta(
-            description="How `flowerbed up` runs apps. `stock`: Flower's own way, as on Kubernetes. `fast`: "
-            "app processes are forked from one that has imported Flower, and Flower's processes wait briefly "
-            "while there is work."
+            description="How `flowerbed up` runs apps. `fast`: app processes are forked from one that has "
+            "imported Flower, and Flower's processes wait briefly while there is work. `stock`: Flower's own "
+            "way, as on Kubernetes."
         ),
-    ] = "stock"
+    ] = "fast"
     preload: Annotated[
         tuple[Annotated[str, Meta(extra_json_schema={"pattern": f"^(?:{grammar.MODULE})$"})], ...],
         Meta(

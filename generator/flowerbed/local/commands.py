@@ -175,6 +175,7 @@ def superexec(layout: LocalLayout) -> Command:
     )
     declared = layout.plan.superlink.pod.env
     environment = _environment(layout, folder, declared, "superexec") | _additions(layout, folder, declared)
+    environment["FLOWERBED_APPS"] = "flwr-serverapp"
     if layout.plan.superlink.max_runs:
         environment["FLOWERBED_MAX_RUNS"] = str(layout.plan.superlink.max_runs)
     return Command("superexec", arguments, environment, folder / "work")
@@ -199,6 +200,7 @@ def supernode(layout: LocalLayout, tenant: Tenant, node: Node) -> Command:
     )
     declared = tenant.pod.env
     environment = _environment(layout, folder, declared, "supernode") | _additions(layout, folder, declared)
+    environment["FLOWERBED_APPS"] = "flwr-clientapp"
     return Command(node.name, arguments, environment, folder / "work")
 
 
@@ -212,6 +214,7 @@ def node_superexec(layout: LocalLayout, tenant: Tenant, node: Node) -> Command:
     )
     declared = tenant.pod.env
     environment = _environment(layout, folder, declared, "superexec") | _additions(layout, folder, declared)
+    environment["FLOWERBED_APPS"] = "flwr-clientapp"
     return Command(f"{node.name}-superexec", arguments, environment, folder / "work")
 
 

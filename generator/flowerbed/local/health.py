@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from flowerbed.errors import FlowerbedError
-from flowerbed.local.commands import execution_file
+from flowerbed.local import execution
 from flowerbed.local.differences import warnings
 from flowerbed.local.nodes import NodeStatus, read_nodes
 from flowerbed.local.run import local_layout
@@ -60,29 +60,9 @@ def status(plan: Plan, file: Path) -> Status:
         problems=tuple(problems),
         warnings=(
             *warnings(plan, gateway=record.gateway, superlink=record.ports["superlink"]),
-            *_slower(plan, directory),
+            *execution.sentences(plan, directory),
         ),
     )
-
-
-def _slower(plan: Plan, directory: StateDirectory) -> list[str]:
-    """Return why app processes are started in Flower's own way, where they were to be forked."""
-    if plan.execution == "stock":
-        return []
-    folders = {"ServerApps": directory.path / "superexec"}
-    folders |= {f"ClientApps of {node.name}": directory.node(node.name) for node in plan.nodes}
-    reasons: dict[str, list[str]] = {}
-    for apps, folder in folders.items():
-        try:
-            text = execution_file(folder).read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:
-            continue
-        if text.startswith("stock: "):
-            reasons.setdefault(text.removeprefix("stock: "), []).append(apps)
-    return [
-        f"{', '.join(apps)}: their processes are started in Flower's own way, which is slower: {reason}"
-        for reason, apps in reasons.items()
-    ]
 
 
 def _look(

@@ -22,6 +22,7 @@ from flowerbed.identities import Identities, NodeKey, ServerCertificate
 from flowerbed.identities.revocations import key_fingerprint, list_text
 from flowerbed.local.commands import (
     LocalLayout,
+    execution_file,
     nodes_file,
     revoked_file,
     revoked_users_file,
@@ -62,6 +63,7 @@ def write_files(layout: LocalLayout, identities: Identities) -> None:
     if not layout.plan.insecure:
         # The same program makes this certificate in the SuperLink's pod.
         runpy.run_path(str(layout.gateway_config.with_name("loopback.py")))["main"](layout.loopback)
+    execution_file(layout.directory.path / "superexec").unlink(missing_ok=True)
     write_atomic(secret_file(layout), identities.superexec_secret, PRIVATE_MODE)
     if layout.gateway and not layout.plan.insecure:
         _write_gateway(layout, identities)
@@ -139,6 +141,7 @@ def _write_node(layout: LocalLayout, tenant: Tenant, node: Node, identities: Ide
     folder = layout.directory.node(node.name)
     make_private_folder(folder / "work")
     make_private_folder(folder / "tmp")
+    execution_file(folder).unlink(missing_ok=True)
     write_atomic(folder / "node.toml", tomli_w.dumps(tenant.node_config(node)).encode(), PRIVATE_MODE)
     if tenant.isolation == "process" and not (folder / "secret").exists():
         write_atomic(folder / "secret", secrets.token_urlsafe(32).encode(), PRIVATE_MODE)

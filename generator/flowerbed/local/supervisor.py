@@ -22,6 +22,7 @@ import msgspec
 from flowerbed.errors import FlowerbedError, LocalError
 from flowerbed.local import commands
 from flowerbed.local.commands import Command, LocalLayout
+from flowerbed.local.execution import sentence, slower
 from flowerbed.local.nodes import CALL_TIMEOUT, NodeStatus, names, read_nodes
 from flowerbed.local.ports import HOST
 from flowerbed.local.process import ManagedProcess, end_processes, tail
@@ -31,9 +32,10 @@ from flowerbed.local.watchdog_process import kill_marked, signal_group
 
 Tell = Callable[[str], None]
 
-# Seconds between two looks: at the processes, and at the nodes while they come online.
+# Seconds between two looks: at the processes, at the nodes while they come online, and at how apps start.
 PROCESS_POLL_INTERVAL = 0.1
 NODE_POLL_INTERVAL = 0.4
+EXECUTION_POLL_INTERVAL = 1.0
 FAILED_STARTS_LIMIT = 3
 # What is ended first, and how long it may take in seconds: nodes say goodbye to a SuperLink that listens, and
 # the gateway cuts the streams that would keep the SuperLink from ending.
@@ -93,6 +95,8 @@ class Supervisor:
         self.tell = tell
         self.begin = time.monotonic()
         self.online: set[str] = set()
+        self.slower: set[str] = set()
+        self.execution_due = 0.0
         self.superlink_answers = False
         self.processes = _processes(layout)
         self.watchdog = Watchdog(layout.directory.mark)
@@ -170,6 +174,17 @@ class Supervisor:
                 self.watchdog.add(process.start(self.environment))
                 self._save(self.state.state)
         self.watchdog.ensure(process.child.pid for process in self.processes if process.child)
+        self._report_execution()
+
+    def _report_execution(self) -> None:
+        """Report each reason once for which app processes are not forked."""
+        if time.monotonic() < self.execution_due:
+            return
+        self.execution_due = time.monotonic() + EXECUTION_POLL_INTERVAL
+        for reason, apps in slower(self.layout.plan, self.layout.directory).items():
+            if reason not in self.slower:
+                self.slower.add(reason)
+                self.tell(f"note: {sentence(reason, apps)}")
 
     def _report(self, process: ManagedProcess) -> None:
         self._save(self.state.state)

@@ -12,6 +12,7 @@ from pathlib import Path
 from flowerbed import documents
 from flowerbed.declaration import load_plan
 from flowerbed.errors import UsageError
+from flowerbed.local import execution
 from flowerbed.local.start import Federation, up
 from flowerbed.local.state import StateDirectory
 from flowerbed.plan import Component
@@ -97,22 +98,32 @@ def throwaway(
 
     It is a declared federation like any other, in a temporary folder. Processes and folder are gone when the
     context ends, and soon after this process ends in any other way; without `wait` the context ends at once,
-    and they are gone some 5 seconds later. `tell` hears how it comes up, and that it is taken down. Apps have
+    and they are gone some 5 seconds later. `tell` hears how it comes up, why app processes were not
+    forked (see `execution`), and that it is taken down. Apps have
     this Python's packages, or Flower and `packages` alone (see `declaration`).
     Raises UsageError for a number of nodes below 1 or above NODE_LIMIT, LocalError where it cannot come up.
     """
     if not 1 <= nodes <= NODE_LIMIT:
         raise UsageError(f"{nodes} nodes on one machine", remedy=f"write a number from 1 to {NODE_LIMIT}")
+    said: list[str] = []
+
+    def heard(text: str) -> None:
+        said.append(text)
+        tell(text)
+
     folder = Path(tempfile.mkdtemp(prefix="flowerbed-local-"))
     file = folder / "federation.yaml"
     cleanup = _cleanup_process(folder, StateDirectory.of(file, NAME).mark)
     try:
         file.write_text(declaration(nodes, packages), encoding="utf-8")
         _write_locks(file, packages)
-        federation = up(load_plan(file), file, tell=tell)
+        federation = up(load_plan(file), file, tell=heard)
         try:
             yield federation
         finally:
+            for reason, apps in execution.slower(federation.plan, StateDirectory.of(file, NAME)).items():
+                if not any(reason in text for text in said):
+                    tell(f"note: {execution.sentence(reason, apps)}")
             tell(f"taking down the local federation{'' if wait else ', in the background'}")
             if wait:
                 federation.down()

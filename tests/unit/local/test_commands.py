@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from flowerbed.declaration import load_plan
-from flowerbed.local import commands, health
+from flowerbed.local import commands, execution
 from flowerbed.local.commands import Command, LocalLayout, base_environment, purposes
 from flowerbed.local.differences import notes, warnings
 from flowerbed.local.state import StateDirectory
@@ -227,10 +227,11 @@ def test_dangers_are_said(tmp_path: Path) -> None:
 
 
 def test_execution_is_as_declared(tmp_path: Path, layout: LocalLayout) -> None:
-    """Stock by default; all nodes together ask at most 42.5 times a second where they ask often."""
-    assert {one.environment.get("FLOWERBED_EXECUTION", "stock") for one in every(layout)} == {"stock"}
-    words = "execution: fast\npreload: [numpy, sklearn.svm]\n"
-    fast = layout_of(plan_of(tmp_path, HEAD + words + TENANTS + USERS))
+    """Fast by default; all nodes together ask at most 42.5 times a second where they ask often."""
+    stock = layout_of(plan_of(tmp_path, HEAD + "execution: stock\n" + TENANTS + USERS))
+    assert {one.environment.get("FLOWERBED_EXECUTION", "stock") for one in every(stock)} == {"stock"}
+    assert {one.environment.get("FLOWERBED_EXECUTION") for one in every(layout)} == {None, "fast"}
+    fast = layout_of(plan_of(tmp_path, HEAD + "preload: [numpy, sklearn.svm]\n" + TENANTS + USERS))
     found = commands.superexec(fast).environment
     assert found["FLOWERBED_EXECUTION"] == "fast"
     assert found["FLOWERBED_PRELOAD"] == "numpy,sklearn.svm"
@@ -239,7 +240,7 @@ def test_execution_is_as_declared(tmp_path: Path, layout: LocalLayout) -> None:
 
 def test_status_says_why_execution_is_not_fast(tmp_path: Path) -> None:
     """The reason of each SuperExec that forks nothing, once for all that have it."""
-    plan = plan_of(tmp_path, HEAD + "execution: fast\n" + TENANTS + USERS)
+    plan = plan_of(tmp_path, HEAD + TENANTS + USERS)
     directory = StateDirectory(tmp_path / "state")
     for folder, text in [
         (directory.path / "superexec", "fast\n"),
@@ -250,5 +251,5 @@ def test_status_says_why_execution_is_not_fast(tmp_path: Path) -> None:
         commands.execution_file(folder).write_text(text)
     names = "ClientApps of hospitals-north-0, ClientApps of hospitals-west-0"
     said = "their processes are started in Flower's own way, which is slower: moved"
-    assert health._slower(plan, directory) == [f"{names}: {said}"]
-    assert health._slower(msgspec.structs.replace(plan, execution="stock"), directory) == []
+    assert execution.sentences(plan, directory) == [f"{names}: {said}"]
+    assert execution.sentences(msgspec.structs.replace(plan, execution="stock"), directory) == []

@@ -159,7 +159,7 @@ def execution(declaration: Declaration) -> Iterator[Violation]:
             yield Violation(("preload", index), message, "write it as `import` takes it, such as sklearn.svm")
     if declaration.preload and declaration.execution == "stock":
         message = "nothing is preloaded with `execution: stock`"
-        yield Violation(("preload",), message, "remove it, or write execution: fast")
+        yield Violation(("preload",), message, "remove it, or remove execution: stock")
 
 
 def mounting(declaration: Declaration) -> Iterator[tuple[KeyPath, DeclaredParty]]:

@@ -8,6 +8,9 @@ ServerApp and ClientApp. The fork server forks that process, and reports its pro
 Each request goes over a socket that the two share, with these descriptors: what to report to, the pipe that
 the app process reads its token from, and those that app_starts.py and app_ends.py give every app process.
 Where no process can be forked, Flower's own way is used, and the log says why, once.
+
+A SuperNode that starts a SuperExec of its own forks the fork server in its place, and has the SuperExec
+forked by it: all three then share the memory of what they import.
 """
 
 from __future__ import annotations
@@ -23,15 +26,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from . import app_starts, hooks, warm_server
 
+PROGRAMS = "FLOWERBED_APPS"  # keys of hooks.APPS, with commas between them
 SERVER = "FLOWERBED_FORK_SERVER"  # the descriptor of the socket, in a fork server that is started anew
 STATE = "FLOWERBED_EXECUTION_STATE"  # the file that says how app processes are started
 STOCK = "app processes are started in Flower's own way"
-RESTART_INTERVAL = 60.0  # seconds between two starts of a fork server
+COLD = "the SuperExec is started in Flower's own way, which takes more memory"
+RESTART_INTERVAL = 60.0  # seconds between two restarts of a fork server, at least
 
 
 class ForkedProcess:
@@ -68,9 +75,9 @@ class ForkedProcess:
 class ForkServer:
     """The SuperExec's end: the fork server's socket and process id."""
 
-    def __init__(self, connection: socket.socket, pid: int) -> None:
+    def __init__(self, connection: socket.socket, pid: int, *, ready: bool = False) -> None:
         self._connection, self._pid = connection, pid
-        self.started_at, self.ended, self._ready = time.monotonic(), False, False
+        self.ended, self._ready = False, ready
 
     def ready(self) -> bool:
         """Return whether it takes requests. Once it has imported what it is to, it says so, or why it cannot.
@@ -126,39 +133,63 @@ class ForkServer:
 
 
 def _without_token(arguments: Sequence[str]) -> tuple[list[str], str]:
+    if hooks.TOKEN not in arguments:  # those of a SuperExec
+        return list(arguments), ""
     place = arguments.index(hooks.TOKEN)
     return [*arguments[:place], *arguments[place + 2 :]], arguments[place + 1]
+
+
+def _fork_server(*, superexec_first: bool = False) -> ForkServer | warm_server.Task:
+    """Fork the fork server. Returns that, and in a process that it forks later the task of that process.
+
+    Raises RuntimeError, OSError, ImportError or AttributeError where processes cannot be forked here.
+    """
+    hooks.load(_programs())
+    if superexec_first:
+        hooks.entry(hooks.SUPEREXEC_PROGRAM)
+    warm_server.check_platform()
+    gc.collect()
+    gc.freeze()
+    warm_server.single_threaded()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if not (pid := os.fork()):
+        ours.close()
+        return warm_server.serve(theirs, superexec_first=superexec_first)
+    theirs.close()
+    return ForkServer(ours, pid, ready=superexec_first)
+
+
+def _programs() -> list[str]:
+    """Return the app processes that this machine's SuperExec starts, those of both kinds if nobody says."""
+    return [name for name in os.environ.get(PROGRAMS, "").split(",") if name in hooks.APPS] or list(
+        hooks.APPS
+    )
 
 
 class Starter:
     """Starts app processes in a SuperExec: forked where that can be, else as Flower does."""
 
-    def __init__(self) -> None:
-        self._server: ForkServer | None = None
+    def __init__(self, server: ForkServer | None = None) -> None:
+        self._server = server
         self._told = False
+        self._restarted_at = -RESTART_INTERVAL
 
     def begin(self) -> warm_server.Task | None:
         """Start the fork server. Returns None in the SuperExec, in an app process forked later its task."""
         if text := os.environ.pop(SERVER, ""):
             os.set_inheritable(int(text), False)
+            hooks.load(_programs())
             return warm_server.serve(socket.socket(fileno=int(text)))
         try:
-            hooks.entries()
-            warm_server.check_platform()
-            gc.collect()
-            gc.freeze()
-            warm_server.single_threaded()
+            server = _fork_server()
         except (RuntimeError, OSError, ImportError, AttributeError) as error:
             self.give_up(f"{error}")
             return None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        if not (pid := os.fork()):
-            ours.close()
-            return warm_server.serve(theirs)
-        theirs.close()
-        self._server = ForkServer(ours, pid)
+        if isinstance(server, warm_server.Task):
+            return server
+        self._server = server
         _note("fast")
         return None
 
@@ -197,9 +228,10 @@ class Starter:
         assert self._server is not None  # noqa: S101  (it has ended)
         self._server.close()
         self._server.reap()
-        if time.monotonic() - self._server.started_at < RESTART_INTERVAL:
+        if time.monotonic() - self._restarted_at < RESTART_INTERVAL:
             self.give_up("the fork server ended twice within a minute")
             return
+        self._restarted_at = time.monotonic()
         hooks.tell("the fork server has ended, and is started again")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -218,8 +250,8 @@ def _note(text: str) -> None:
 
 def superexec(starter: Starter) -> None:
     """In a SuperExec: have it start the fork server first."""
-    without = STOCK
-    module = hooks.module(hooks.SUPEREXEC, hooks.SUPEREXEC_ENTRY, without=without)
+    module_name, name = hooks.ENTRIES[hooks.SUPEREXEC_PROGRAM]
+    module = hooks.module(module_name, name, without=STOCK)
     if module is None:
         _note("stock: this version of Flower differs")
         return
@@ -231,4 +263,55 @@ def superexec(starter: Starter) -> None:
 
         return run
 
-    hooks.replace(module, hooks.SUPEREXEC_ENTRY, make)
+    hooks.replace(module, name, make)
+
+
+def supernode(limit: Callable[[Starter], None]) -> None:
+    """In a SuperNode that starts a SuperExec: have that forked. `limit` is then called in the SuperExec."""
+    if set(hooks.NO_SUPEREXEC) <= set(sys.argv):
+        return
+    module_name, name = hooks.ENTRIES[hooks.SUPERNODE_PROGRAM]
+    module = hooks.module(module_name, name, without=COLD)
+    starts = hooks.module(hooks.SUPERNODE, f"{hooks.SUBPROCESS}.Popen", without=COLD)
+    if module is None or starts is None:
+        return
+
+    def make(original: hooks.Function) -> hooks.Function:
+        def run(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  (Flower's)
+            try:
+                server = _fork_server(superexec_first=True)
+            except (RuntimeError, OSError, ImportError, AttributeError) as error:
+                hooks.tell(f"{COLD}: {error}")
+                return original(*arguments, **named)
+            if isinstance(server, warm_server.Task):
+                return _run(server, limit)
+            setattr(starts, hooks.SUBPROCESS, SimpleNamespace(Popen=partial(_start_superexec, server)))
+            return original(*arguments, **named)
+
+        return run
+
+    hooks.replace(module, name, make)
+
+
+def _start_superexec(
+    server: ForkServer,
+    arguments: Sequence[str],
+    **named: Any,  # noqa: ANN401  (Popen's)
+) -> ForkedProcess | subprocess.Popen[bytes]:
+    """In a SuperNode: start its SuperExec, forked if that can be."""
+    try:
+        if arguments[0] == hooks.SUPEREXEC_PROGRAM:
+            return server.start(arguments, {}, quiet=False)
+    except (RuntimeError, OSError) as error:
+        hooks.tell(f"{COLD}: {error}")
+    finally:
+        server.close()
+    return subprocess.Popen(arguments, **named)
+
+
+def _run(task: warm_server.Task, limit: Callable[[Starter], None]) -> object:
+    """In a process that a SuperNode's fork server has forked: be the SuperExec or an app process."""
+    if task.server is not None:
+        limit(Starter(ForkServer(task.server, os.getppid())))
+        _note("fast")
+    return task.run()

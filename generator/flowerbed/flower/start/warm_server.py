@@ -1,11 +1,13 @@
 """The fork server: a process with one thread that has imported Flower and forks a SuperExec's app processes.
 
-It holds no secret: it is forked before the SuperExec reads one, and each token goes through it as a pipe that
-only the app process reads. It runs no code of an app and imports only Flower and what FLOWERBED_PRELOAD
-names. It ignores SIGTERM and SIGINT, and ends when its SuperExec has ended, after its app processes.
+It holds no secret: it is forked before its SuperExec or SuperNode reads one, and each token goes through it
+as a pipe that only the app process reads. It runs no code of an app and imports only Flower and what
+FLOWERBED_PRELOAD names. It ignores SIGTERM and SIGINT, and ends when its SuperExec has ended, after its app
+processes. That of a SuperNode forks the SuperExec first, which then asks it for app processes.
 
 A forked app process is like one that Flower starts: random numbers are seeded anew, signals, name, arguments
-and descriptors are as after a start, and it leaves by the same Python code. It ends with the fork server.
+and descriptors are as after a start, and it leaves by the same Python code. App processes end with the fork
+server, a SuperExec does not.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from pathlib import Path
 from . import apps, hooks
 
 PRELOAD = "FLOWERBED_PRELOAD"  # modules, with commas between them
+NAME = "flowerbed-fork-server"  # by which the system lists it
 READY = b"ready"
 TASKS = Path("/proc/self/task")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
@@ -123,10 +126,14 @@ def _trial(name: str) -> str:
 
 @dataclass
 class Task:
-    """What a forked process is to run: Flower's program, its arguments and its token's pipe."""
+    """What a forked process is to run: Flower's program, its arguments and its token's pipe.
+
+    A SuperExec has no token; its `server` is its connection to the fork server.
+    """
 
     arguments: list[str]
     token: int
+    server: socket.socket | None = None
 
     def run(self) -> object:
         """Run the program as its script does. Raises SystemExit, as that does."""
@@ -134,15 +141,17 @@ class Task:
         with os.fdopen(self.token, "rb") as pipe:
             token = pipe.read().decode()
         script = shutil.which(program) or program
-        sys.argv = [script, *self.arguments[1:], hooks.TOKEN, token]
+        sys.argv = [script, *self.arguments[1:], *([hooks.TOKEN, token] if token else [])]
+        sys.orig_argv = [sys.executable, *sys.argv]
         sys.modules["__main__"].__file__ = script
-        apps.add(program)
-        return hooks.entries()[program]()
+        if program in hooks.APPS:
+            apps.add(program)
+        return hooks.entry(program)()
 
 
 class _Server:
     def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+        self._connections = {connection}
         self._reports: dict[int, int] = {}  # by process id
         self._ended_at: float | None = None
         self._woken, self._wakes = os.pipe()
@@ -157,16 +166,25 @@ class _Server:
         self._selector.register(connection, selectors.EVENT_READ)
         self._selector.register(self._woken, selectors.EVENT_READ)
 
-    def serve(self) -> Task:
-        """Fork what is asked for. Returns in the forked process alone."""
+    def tell(self, text: bytes) -> None:
+        """Say something to all that ask for processes."""
+        for connection in self._connections:
+            with contextlib.suppress(OSError):  # it has ended
+                connection.send(text)
+
+    def serve(self, *, once: bool = False) -> Task | None:
+        """Fork what is asked for: a task in the forked process. With `once` None after the first request."""
         while True:
             ready = [key.fileobj for key, _ in self._selector.select(None if self._ended_at is None else 1.0)]
             if self._woken in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._woken, 4096)
             self._reap()
-            if self._connection in ready and (task := self._take()) is not None:
-                return task
+            for connection in self._connections.intersection(ready):
+                if (task := self._take(connection)) is not None:
+                    return task
+                if once:
+                    return None
             late = self._ended_at is not None and time.monotonic() - self._ended_at > LINGER
             if self._ended_at is not None and (late or not self._reports):
                 os._exit(0)
@@ -179,36 +197,48 @@ class _Server:
                     _report(report, str(os.waitstatus_to_exitcode(ended[1])))
                     os.close(report)
 
-    def _take(self) -> Task | None:
+    def _take(self, connection: socket.socket) -> Task | None:
         try:
-            message, descriptors, _, _ = socket.recv_fds(self._connection, LONGEST, DESCRIPTORS)
+            message, descriptors, _, _ = socket.recv_fds(connection, LONGEST, DESCRIPTORS)
         except OSError:
             message, descriptors = b"", []
         if not message:
-            self._ended_at = time.monotonic()
-            self._selector.unregister(self._connection)
+            self._selector.unregister(connection)
+            self._connections.remove(connection)
+            connection.close()
+            if not self._connections:
+                self._ended_at = time.monotonic()
             return None
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
         report, *others = descriptors
         request = json.loads(message)
+        asks = request["arguments"][0] == hooks.SUPEREXEC_PROGRAM
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) if asks else (None, None)
         try:
             single_threaded()
-            pid = self._fork()
+            pid = self._fork(ends_with_this=not asks)
         except (RuntimeError, OSError) as error:
             _report(report, str(error))
             os.close(report)
             pid = -1
         if not pid:
-            return self._become(request, report, others)
+            if ours is not None:
+                ours.close()
+            return self._become(request, report, others, theirs)
         for descriptor in others:
             os.close(descriptor)
+        if theirs is not None:
+            theirs.close()
         if pid > 0:
             self._reports[pid] = report
             _report(report, str(pid))
+            if ours is not None:
+                self._connections.add(ours)
+                self._selector.register(ours, selectors.EVENT_READ)
         return None
 
-    def _fork(self) -> int:
+    def _fork(self, *, ends_with_this: bool) -> int:
         """Fork with signals blocked, so that none that is sent to the new process is lost."""
         parent = os.getpid()
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -218,17 +248,21 @@ class _Server:
             signal.set_wakeup_fd(-1)
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
-            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
+            if ends_with_this:
+                _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+                if os.getppid() != parent:
+                    os._exit(1)
             return 0
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
-    def _become(self, request: dict[str, object], report: int, others: list[int]) -> Task:
+    def _become(
+        self, request: dict[str, object], report: int, others: list[int], server: socket.socket | None
+    ) -> Task:
         """In the forked process: leave everything of the fork server, and take on what is asked for."""
         self._selector.close()
-        self._connection.close()
+        for connection in self._connections:
+            connection.close()
         for descriptor in (report, *self._reports.values(), self._woken, self._wakes):
             os.close(descriptor)
         token, *given = others
@@ -236,7 +270,8 @@ class _Server:
         assert isinstance(arguments, list)  # noqa: S101  (warm.py wrote it)
         assert isinstance(names, list)  # noqa: S101
         os.environ.update({name: str(number) for name, number in zip(names, given, strict=True)})
-        os.environ.pop(PRELOAD, None)
+        if server is None:
+            os.environ.pop(PRELOAD, None)
         if request["quiet"]:
             nothing = os.open(os.devnull, os.O_RDWR)
             os.dup2(nothing, 1)
@@ -244,7 +279,7 @@ class _Server:
             os.close(nothing)
         _rename(arguments)
         reseed()
-        return Task(arguments, token)
+        return Task(arguments, token, server)
 
 
 def _report(descriptor: int, text: str) -> None:
@@ -269,16 +304,24 @@ def _rename(arguments: Sequence[str]) -> None:
         ctypes.memmove(start, line.ljust(end - start, b"\0"), end - start)
 
 
-def serve(connection: socket.socket) -> Task:
-    """Be the fork server of the SuperExec at the other end. Returns in each forked process, with its task."""
+def serve(connection: socket.socket, *, superexec_first: bool = False) -> Task:
+    """Be the fork server of the process at the other end. Returns in each forked process, with its task.
+
+    With `superexec_first` the first request is for a SuperExec: it is forked before libraries are imported.
+    """
     server = _Server(connection)
+    _rename([NAME])
+    if superexec_first and (task := server.serve(once=True)) is not None:
+        return task
     try:
         preload([name for name in os.environ.get(PRELOAD, "").split(",") if name])
         gc.collect()
         gc.freeze()
         single_threaded()
     except (RuntimeError, OSError) as error:
-        connection.send(str(error).encode())
+        server.tell(str(error).encode())
         os._exit(0)
-    connection.send(READY)
-    return server.serve()
+    server.tell(READY)
+    task = server.serve()
+    assert task is not None  # noqa: S101  (asked for without `once`)
+    return task

@@ -216,7 +216,6 @@ def test_a_quiet_process_says_nothing(tmp_path: Path) -> None:
 def test_processes_end_with_the_fork_server_which_is_started_again(tmp_path: Path) -> None:
     """By SIGKILL, so that none is left; the next one is not forked, and those after a new start are."""
     steps = """\
-warm.RESTART_INTERVAL = 0.0
 ready()
 process, server = start("wait"), starter._server._pid
 os.kill(server, 9)
@@ -235,6 +234,28 @@ print(start("exit").wait(), starter._server._pid != server)
     lines = [line for line in done.stdout.splitlines() if line != "said"]
     assert lines == ["-9 False", "cold FileNotFoundError", "7 True"], done.stderr
     assert "flowerbed: the fork server has ended, and is started again" in done.stderr
+
+
+def test_a_fork_server_that_ends_again_is_given_up(tmp_path: Path) -> None:
+    """Within a minute of its new start; how long it ran before does not count."""
+    steps = """\
+for _ in range(2):
+    ready()
+    server = starter._server._pid
+    os.kill(server, 9)
+    while not gone(server):
+        time.sleep(0.01)
+    try:
+        start("end")
+    except OSError as error:
+        print("cold", type(error).__name__)
+print(starter._server, Path("state").read_text().strip())
+"""
+    environment = {"PATH": "/nowhere", "FLOWERBED_EXECUTION_STATE": "state"}
+    done = superexec(tmp_path, steps, environment=environment)
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["cold FileNotFoundError"] * 2, done.stderr
+    assert lines[2] == "None stock: the fork server ended twice within a minute"
 
 
 def test_the_fork_server_ends_after_its_superexec(tmp_path: Path) -> None:
@@ -330,12 +351,15 @@ def test_a_name_that_moved_is_flowers_own_way(tmp_path: Path, broken: str) -> No
     assert done.stderr.startswith("flowerbed: app processes are started in Flower's own way: ")
 
 
-@pytest.mark.parametrize("name", ["SUPEREXEC", "SUPEREXEC_ENTRY"])
+@pytest.mark.parametrize("entry", [("moved", "flower_superexec"), ("flwr.supercore.cli", "moved")])
 def test_a_superexec_that_moved_is_flowers_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    entry: tuple[str, str],
 ) -> None:
     """What its script calls cannot be replaced, so it starts no fork server."""
-    monkeypatch.setattr(hooks, name, "moved")
+    monkeypatch.setitem(hooks.ENTRIES, hooks.SUPEREXEC_PROGRAM, entry)
     monkeypatch.setenv("FLOWERBED_EXECUTION_STATE", str(tmp_path / "state"))
     warm.superexec(warm.Starter())
     said = "app processes are started in Flower's own way: this version of Flower differs"
@@ -346,4 +370,4 @@ def test_a_superexec_that_moved_is_flowers_own(
 @pytest.mark.parametrize("name", sorted(hooks.ENTRIES))
 def test_flowers_programs_are_where_they_are_called(name: str) -> None:
     """In the installed Flower."""
-    assert callable(hooks.entries()[name])
+    assert callable(hooks.entry(name))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
 
@@ -18,14 +18,16 @@ APPS = {
     "flwr-serverapp": "flwr.superlink.runtime.run_serverapp",
     "flwr-clientapp": "flwr.supernode.runtime.run_clientapp",
 }
+SUPEREXEC_PROGRAM, SUPERNODE_PROGRAM = "flower-superexec", "flower-supernode"
 # What the scripts of these programs call: module and function.
 ENTRIES = {
     "flwr-serverapp": ("flwr.superlink.cli", "flwr_serverapp"),
     "flwr-clientapp": ("flwr.supernode.cli", "flwr_clientapp"),
+    SUPEREXEC_PROGRAM: ("flwr.supercore.cli", "flower_superexec"),
+    SUPERNODE_PROGRAM: ("flwr.supernode.cli", "flower_supernode"),
 }
 # What each app process imports late: httpx with its first client, zipfile with its first archive.
 LATE = ("httpcore", "encodings.cp437")
-SUPEREXEC, SUPEREXEC_ENTRY = "flwr.supercore.cli", "flower_superexec"  # what the script of a SuperExec calls
 # What such a module calls first once it knows its run: its task has begun, and no code of the app was loaded.
 BEGUN = {"flwr-serverapp": "start_log_uploader", "flwr-clientapp": "install_from_fab"}
 INSTALL = "install_from_fab"  # in both; the FAB's bytes are its first argument
@@ -42,6 +44,7 @@ STRATEGIES = "flwr.serverapp.strategy.strategy_utils"
 OBJECTS = "flwr.supercore.inflatable.inflatable_utils"
 PULLING, BACKOFF = ("pull_objects", "pull_and_inflate_object_from_tree"), "initial_backoff"  # in that module
 SUPERNODE = "flwr.supernode.start_client_internal"
+SUBPROCESS = "subprocess"  # in that module, by which it starts its SuperExec, and in that of EXECUTOR
 RECEIVE, SEND, INSERT = "_pull_and_store_message", "_push_messages", "_insert_message"  # in a SuperNode
 NODE_STATE, STATE_CLASS = "flwr.supernode.nodestate.in_memory_nodestate", "InMemoryNodeState"
 FINISH, STORE_ERRORS = "finish_task", "_store_error_replies"  # in that class
@@ -50,6 +53,8 @@ PUSH, PULL = "push_messages", "pull_messages"  # in that class
 TASK_FAILED = "failed"  # a sub-status
 # Arguments of the processes that run apps.
 ADDRESS, TOKEN, CERTIFICATES = "--runtime-api-address", "--token", "--root-certificates"
+# Arguments of a SuperNode that starts no SuperExec.
+NO_SUPEREXEC = ("--isolation", "process")
 
 Function = Callable[..., Any]
 
@@ -69,17 +74,20 @@ def module(name: str, *names: str, without: str) -> Any | None:  # noqa: ANN401 
     return found
 
 
-def entries() -> dict[str, Function]:
-    """Return what the scripts of app processes call, by program.
-
-    Raises ImportError and AttributeError where one moved.
-    """
-    for name in (*APPS.values(), *LATE):
+def load(programs: Iterable[str]) -> None:
+    """Import what these app processes import. Raises ImportError and AttributeError where a name moved."""
+    for program in programs:
+        entry(program)
+        importlib.import_module(APPS[program])
+    for name in LATE:
         importlib.import_module(name)
-    return {
-        program: getattr(importlib.import_module(name), function)
-        for program, (name, function) in ENTRIES.items()
-    }
+
+
+def entry(program: str) -> Function:
+    """Return what the script of a program calls. Raises ImportError and AttributeError where it moved."""
+    name, function = ENTRIES[program]
+    found: Function = getattr(importlib.import_module(name), function)
+    return found
 
 
 def replace(place: Any, name: str, make: Callable[[Function], Function]) -> None:  # noqa: ANN401  (module or class)

@@ -15,6 +15,7 @@ It lies in a folder on PYTHONPATH, beside the folder `flowerbed_start` with what
                            pace.py         it asks often while there is work
                            app_ends.py     the sudden end of an app process is told at once
     SuperNode              pace.py         it asks often while there is work
+                           warm.py         its SuperExec is forked, too
                            app_stop.py     what it computes for a run that was stopped is given up
                            app_ends.py     a ClientApp that ended suddenly is answered for
 """
@@ -42,6 +43,12 @@ def _part(name: str) -> Any:  # noqa: ANN401  (a module)
     return importlib.import_module(f"flowerbed_start.{name}")
 
 
+def _superexec(starter: Any) -> None:  # noqa: ANN401  (warm.Starter, None for Flower's own way)
+    _part("app_starts").limit(starter)
+    if starter is not None:
+        _part("pace").superexec()
+
+
 def main() -> None:
     """Act in Flower's processes, and in no other one."""
     _next()
@@ -50,15 +57,14 @@ def main() -> None:
     if program in {"flwr-serverapp", "flwr-clientapp"}:
         _part("apps").add(program)
     elif program == "flower-superexec":
-        fast = _part("pace").wanted()
-        starter = _part("warm").Starter() if fast else None
-        _part("app_starts").limit(starter)
+        starter = _part("warm").Starter() if _part("pace").wanted() else None
+        _superexec(starter)
         if starter is not None:
             _part("warm").superexec(starter)
-            _part("pace").superexec()
     elif program in {"flower-supernode", "observer.py"}:
         if _part("pace").wanted():
             _part("pace").supernode()
+            _part("warm").supernode(_superexec)
         _part("app_stop").watch_node()
         _part("app_ends").answer()
 
