@@ -49,7 +49,7 @@ def test_later_values_win(declared: Path) -> None:
         ("podLabels: {a: b}\nreplicas: 7\n", (2, 1, "replicas"), "Flowerbed writes this value"),
         ("podLabels:\n  a: [b]\n", (2, 3, "podLabels.a"), "the chart supernode takes text here"),
         ("env: [\n", (2, 1, ""), "not valid YAML"),
-        ("- env\n", (1, 1, ""), "these are no values"),
+        ("- env\n", (1, 1, ""), "the file is not a mapping"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(
