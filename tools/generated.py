@@ -126,7 +126,7 @@ GENERATED = (
         test="tests/local/test_hold_docs.py",
     ),
     page(
-        "docs/how-to/local.md",
+        "docs/reference/local.md",
         "reads",
         app_reads.reads_now,
         needs="a federation on this machine",

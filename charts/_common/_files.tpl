@@ -1,5 +1,5 @@
 {{/*
-The entries of the ConfigMap with the chart's files. A key holds no `/`: `--` stands for it, which launch.py knows. So the pods
+The entries of the ConfigMap with the chart's files. A key holds no `/`: it is written as `--`, which launch.py knows. So the pods
 mount whatever there is, and a new version that brings another module changes no pod's fields: a Job's could not be changed.
 */}}
 {{- define "CHART.filesData" -}}

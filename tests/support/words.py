@@ -1,4 +1,4 @@
-"""The words that no text for users has, and the texts: pages, help, messages, comments in values."""
+"""The words that no text for users has, and the texts: pages, help, messages, values, charts, INSTALL.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.import_graph import package_modules
-from support.paths import CHARTS, ROOT
+from support.paths import CHARTS, PACKAGE, ROOT
 
 # What is wrong, by the words that are right.
 FORBIDDEN = {
@@ -58,13 +58,24 @@ def lines(files: list[Path]) -> Iterator[Text]:
 
 def pages() -> list[Path]:
     """Return the pages of the documentation, and those that it brings in from elsewhere."""
-    patterns = ("*.md", "docs/**/*.md", "charts/*/README.md", "values/**/README.md", "examples/**/README.md")
+    patterns = ("*.md", "docs/**/*.md", "charts/**/*.md", "values/**/*.md", "examples/**/*.md", "bench/*.md")
     return sorted({file for pattern in patterns for file in ROOT.glob(pattern)} - {ROOT / "CHANGELOG.md"})
 
 
 def values() -> list[Path]:
     """Return the charts' values, whose comments users read."""
     return sorted(CHARTS.glob("*/values.yaml"))
+
+
+def templates() -> list[Path]:
+    """Return the charts' templates: NOTES.txt, refusals and warnings, and comments."""
+    files = [*CHARTS.glob("*/templates/**/*"), *CHARTS.glob("_common/**/*")]
+    return sorted(file for file in files if file.is_file())
+
+
+def instructions() -> list[Path]:
+    """Return the templates of what each party gets: INSTALL.md, and values with comments."""
+    return sorted((PACKAGE / "values" / "templates").glob("*.j2"))
 
 
 def messages() -> Iterator[Text]:

@@ -73,6 +73,29 @@ def test_a_room_lists_its_pages(room: str) -> None:
     assert [page for page in pages if not re.search(rf"^- \[[^]]+\]\({page}\): .", index, re.MULTILINE)] == []
 
 
+def test_decisions_are_short_records_in_order() -> None:
+    """They are numbered from 1, have the same three sections, and are listed by number and title."""
+    directory = DOCS / "explanation" / "decisions"
+    records = sorted(directory.glob("[0-9]*.md"))
+    listed = (directory / "index.md").read_text()
+    for number, record in enumerate(records, 1):
+        text = record.read_text()
+        assert record.name.startswith(f"{number:04d}-")
+        title = text.splitlines()[0].removeprefix(f"# {number}. ")
+        assert f"\n{number}. [{title}]({record.name})\n" in listed
+        assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+        assert re.search(r"^Accepted, 20\d\d-\d\d-\d\d\.$", text, re.MULTILINE)
+        assert 15 <= len(text.splitlines()) <= 25
+
+
+def test_no_page_has_marks_of_a_merge() -> None:
+    """A conflict that was committed is seen."""
+    marks = re.compile(r"^(?:<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
+    pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md")]
+    assert [str(page) for page in pages if marks.search(page.read_text())] == []
+    assert marks.search("a\n<<<<<<< HEAD\n")
+
+
 def test_each_page_has_its_room() -> None:
     """Besides the first page, docs/ has its four rooms and the pages for those who change Flowerbed."""
     assert {path.name for path in DOCS.iterdir()} == {"index.md", "contributing", "images", *ROOMS}

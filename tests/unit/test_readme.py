@@ -47,7 +47,7 @@ def test_the_status_is_the_documented_one() -> None:
     shown = shown_output(README)
     begin = next(number for number, line in enumerate(shown) if line.startswith("turning on Kubernetes"))
     assert len(shown) - begin > 5
-    assert set(shown[begin:]) <= set(shown_output(DOCS / "how-to" / "operations.md"))
+    assert set(shown[begin:]) <= set(shown_output(DOCS / "how-to" / "status.md"))
 
 
 def test_it_has_four_doors() -> None:

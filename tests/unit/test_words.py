@@ -1,11 +1,11 @@
-"""Texts for users have none of the forbidden words: pages, help, values, and the strings of the code."""
+"""Texts for users have none of the forbidden words: pages, help, charts, INSTALL.md, strings of the code."""
 
 from __future__ import annotations
 
 import pytest
 
 from support.paths import ROOT
-from support.words import FORBIDDEN, Text, found, lines, messages, pages, values
+from support.words import FORBIDDEN, Text, found, instructions, lines, messages, pages, templates, values
 
 HELP = ROOT / "tests" / "snapshots" / "help.txt"
 
@@ -26,6 +26,20 @@ def test_comments_of_values() -> None:
     """The comments in the charts' values.yaml."""
     assert len(values()) == 3
     assert found(lines(values())) == []
+
+
+def test_charts() -> None:
+    """What Helm prints of a release, what a chart refuses or warns of, and the comments of its templates."""
+    names = [file.name for file in templates()]
+    assert names.count("NOTES.txt") == 3
+    assert names.count("_checks.tpl") == 3
+    assert found(lines(templates())) == []
+
+
+def test_instructions() -> None:
+    """INSTALL.md of each party, and the comments of its values, by the templates that they are made from."""
+    assert {"install-superlink.md.j2", "install-supernode.md.j2"} <= {file.name for file in instructions()}
+    assert found(lines(instructions())) == []
 
 
 def test_messages() -> None:

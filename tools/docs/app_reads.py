@@ -1,4 +1,4 @@
-"""docs/how-to/local.md: what apps read that belongs to others, as an app finds that looks for it."""
+"""docs/reference/local.md: what apps read that belongs to others, as an app finds that looks for it."""
 
 from __future__ import annotations
 

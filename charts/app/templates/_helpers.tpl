@@ -10,7 +10,7 @@ app: {{ include "app.imageReference" (list (default $image.registry $app.registr
 git: {{ include "app.imageReference" (list (default $image.registry $git.registry) $git.repository $git.tag $git.digest) | quote }}
 {{- end -}}
 
-{{/* Environment of every container. What stands in `env` wins. */}}
+{{/* Environment of every container. Entries of `env` take precedence. */}}
 {{- define "app.env" -}}
 {{- include "app.envList" (mergeOverwrite (include "app.processEnv" . | fromYaml) .Values.env) -}}
 {{- end -}}

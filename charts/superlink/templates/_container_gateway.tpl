@@ -71,7 +71,7 @@
   readinessProbe:
     httpGet: {path: /ready, port: readiness}
     {{- toYaml .Values.readiness | nindent 4 }}
-  # The gateway alone: a slow SuperLink is no reason to restart it.
+  # The gateway alone: do not restart it because the SuperLink is slow.
   livenessProbe:
     httpGet: {path: /gateway, port: readiness}
     periodSeconds: 10

@@ -23,7 +23,7 @@ The flags are those of flwr 1.41; `flowerbed up` starts the same.
     - --enable-supernode-auth
     {{- end }}
     - --database=/state/state.db
-    # In isolation `subprocess` any stranger could take tasks: Flower checks no secret there.
+    # In isolation `subprocess` an unauthorized client could take tasks: Flower checks no secret there.
     - --isolation=process
     - --superexec-auth-secret-file=/superexec/secret
     # Nothing is fetched at run time: images hold what apps need.

@@ -8,8 +8,8 @@
 {{/*
 Configuration of Flower's Kubernetes executor (flwr 1.41: supercore/superexec/executor/kubernetes_executor.py). It ignores
 keys that it does not know, so every key here is checked by a test against Flower's own reader. The pods pass Pod Security
-`restricted`. `instance` is the label by which the executor's budget and sweep, and the NetworkPolicy, tell this release's
-task pods from others.
+`restricted`. `instance` is the label by which the executor's budget and sweep, and the NetworkPolicy, distinguish
+this release's task pods from others.
 */}}
 {{- define "superlink.executorConfig" -}}
 namespace: {{ include "superlink.taskNamespace" . | quote }}

@@ -58,8 +58,8 @@ superexec: {{ ternary (printf "%s-superexec" $name) $name $account.create }}
 {{- end -}}
 
 {{/*
-Per audience: what its parties dial. `listen` is the gateway's port, `service` the Service's, `host` and `port` what stands
-in a party's settings (port 0: Kubernetes has yet to pick it).
+Per audience: what its parties dial. `listen` is the gateway's port, `service` the Service's, `host` and `port` those in
+a party's settings (port 0: Kubernetes has yet to pick it).
 */}}
 {{- define "superlink.endpoints" -}}
 {{- $names := include "superlink.names" . | fromYaml -}}

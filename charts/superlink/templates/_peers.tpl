@@ -9,7 +9,7 @@ podSelector:
 {{- end -}}
 
 {{/*
-Who comes from outside the cluster, by audience, as peers. A load balancer or node port hands on clients or the addresses
+The clients from outside the cluster, by audience, as peers. A load balancer or node port hands on clients or the addresses
 of nodes; a router (Gateway or Ingress controller) is a pod of its own.
 */}}
 {{- define "superlink.outsidePeers" -}}

@@ -1,6 +1,6 @@
 {{/*
 The SuperNode. It starts as supernode.py, which waits until the SuperLink admits the node, and becomes flower-supernode
-below observer.py, which tells the probes. Of all containers it alone mounts the node's key, and of all keys its own.
+below observer.py, which answers the probes. Of all containers it alone mounts the node's key, and of all keys its own.
 */}}
 {{- define "supernode.container.supernode" -}}
 {{- $apps := include "supernode.apps" . -}}

@@ -7,7 +7,7 @@
 {{/*
 Configuration of Flower's Kubernetes executor for one SuperExec (flwr 1.41: supercore/superexec/executor). It ignores keys
 that it does not know, so a test gives each to Flower's own reader. The pods pass Pod Security `restricted`. By the label
-flowerbed/node the executor's budget and sweep tell the task pods of one SuperNode from others; Flower adds the component.
+flowerbed/node the executor's budget and sweep distinguish the task pods of one SuperNode; Flower adds the component.
 Takes (list $ node).
 */}}
 {{- define "supernode.executorConfig" -}}

@@ -16,7 +16,7 @@ superexec: {{ include "supernode.imageReference" (list $superexecRegistry $super
 task: {{ include "supernode.imageReference" (list (default $superexecRegistry $task.registry) (default $superexec.repository $task.repository) (default $superexecTag $task.tag) $taskDigest) | quote }}
 {{- end -}}
 
-{{/* Environment of every Flower process. What stands in `env` wins. */}}
+{{/* Environment of every Flower process. Entries of `env` take precedence. */}}
 {{- define "supernode.flowerEnv" -}}
 {{ include "supernode.processEnv" . }}
 FLWR_LOG_LEVEL: {{ .Values.logLevel }}

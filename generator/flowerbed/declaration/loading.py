@@ -71,9 +71,7 @@ def _file(path: Path, chart: str) -> dict[str, Any]:
     document = read(text_of(path))
     problems = list(document.problems)
     if not problems and not isinstance(document.data, dict):
-        problems = [
-            Problem(1, 1, "", "the file is not a mapping", "write it as the values.yaml of a chart")
-        ]
+        problems = [Problem(1, 1, "", "the file is not a mapping", "write it as the values.yaml of a chart")]
     if not problems:
         problems = _placed(
             document, islice(chart_values.value_violations(chart, document.data), MAX_VIOLATIONS)

@@ -10,7 +10,7 @@ from flowerbed.cli import main
 from flowerbed.flower import runs as flower_runs
 from support.paths import ROOT
 
-PAGE = ROOT / "docs" / "how-to" / "submit.md"
+PAGE = ROOT / "docs" / "reference" / "outcomes.md"
 
 
 @pytest.mark.parametrize("verb", ["submit", "attach"])

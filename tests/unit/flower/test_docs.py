@@ -1,4 +1,4 @@
-"""docs/how-to/submit.md says what the programs say."""
+"""The pages on submitting say what the programs say."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from flowerbed.flower.app.run_config import Scalar, overrides
 from flowerbed.flower.connection import Connection
 from support.paths import ROOT
 
-DOCUMENT = (ROOT / "docs" / "how-to" / "submit.md").read_text(encoding="utf-8")
+SUBMIT = (ROOT / "docs" / "how-to" / "submit.md").read_text(encoding="utf-8")
+PROGRAM = (ROOT / "docs" / "reference" / "submit-py.md").read_text(encoding="utf-8")
+CONNECTION = (ROOT / "docs" / "reference" / "connection-file.md").read_text(encoding="utf-8")
 
 
 def help_of_submit() -> str:
@@ -28,8 +30,8 @@ def help_of_submit() -> str:
 
 
 def test_the_help_text_is_the_programs() -> None:
-    """The help text in the document is the one that `submit.py --help` prints."""
-    [shown] = re.findall(r"<!-- help: begin -->\n```\n(.*)```\n<!-- help: end -->", DOCUMENT, re.DOTALL)
+    """The help text in the page on `submit.py` is the one that `submit.py --help` prints."""
+    [shown] = re.findall(r"<!-- help: begin -->\n```\n(.*)```\n<!-- help: end -->", PROGRAM, re.DOTALL)
     assert shown.split() == help_of_submit().split()  # Pythons break lines differently
 
 
@@ -45,8 +47,8 @@ def test_both_programs_have_the_same_flags(
 
 
 def test_the_connection_file_shown_is_one(tmp_path: Path) -> None:
-    """The connection.toml of the document is read as it stands."""
-    [text] = re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
+    """The connection.toml of the page is read as it stands."""
+    [text] = re.findall(r"```toml\n(.*?)```", CONNECTION, re.DOTALL)
     (tmp_path / "connection.toml").write_text(text)
     assert Connection.load(tmp_path / "connection.toml").host == "control.example.org"
     assert set(tomllib.loads(text)["superlink"]) == {
@@ -65,7 +67,7 @@ def test_the_settings_shown_are_taken() -> None:
         "rate": 0.5,
         "verbose": False,
     }
-    [rows] = re.findall(r"\| default is .*?\n\n", DOCUMENT, re.DOTALL)
+    [rows] = re.findall(r"\| default is .*?\n\n", SUBMIT, re.DOTALL)
     settings = re.findall(r"`([a-z]+=[^`]+)`", rows)
     assert len(settings) == 9
     values = [overrides(defaults, None, [setting]) for setting in settings]

@@ -1,4 +1,4 @@
-"""docs/how-to/local.md says what the program does: commands, options, parts, snippets."""
+"""The pages on the local federation say what the program does: commands, options, parts, snippets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from flowerbed.local.run import TIMEOUT
 from flowerbed.local.supervisor import EXIT_CODES
 from support.paths import ROOT
 
-TEXT = (ROOT / "docs" / "how-to" / "local.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "docs" / room / "local.md" for room in ("how-to", "reference")]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 COMMANDS = re.findall(r"^    (flowerbed [^#\n]+)", TEXT, re.MULTILINE)
 
 

@@ -71,10 +71,10 @@ app.git.ref: is empty; name a branch, a tag or a full commit
 app.archive.sha256: is empty, so whoever can change the archive would run code on every SuperNode; give its SHA-256
 {{- end }}
 {{- if regexMatch "^https?://[^/]*@" $archive.url }}
-app.archive.url: holds a user's name or password, and values are no secrets; keep them in the Secret named by app.archive.existingSecret
+app.archive.url: holds a user's name or password, and values are not secret; keep them in the Secret named by app.archive.existingSecret
 {{- end }}
 {{- if regexMatch "(?i)[?&][a-z0-9_-]*(signature|sig|token|credential|key|password|secret|auth)[a-z0-9_-]*=" $archive.url }}
-app.archive.url: its query looks like a signature or token, and values are no secrets; keep what stands behind the ? as the entry `query` of the Secret named by app.archive.existingSecret
+app.archive.url: its query looks like a signature or token, and values are not secret; keep what follows the ? as the entry `query` of the Secret named by app.archive.existingSecret
 {{- end }}
 {{- if and $archive.existingSecret (hasPrefix "http:" $archive.url) }}
 app.archive.url: http: would show the authorization to the whole network; write https:

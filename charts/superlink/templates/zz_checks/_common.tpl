@@ -21,7 +21,7 @@
 {{- range $full := $own }}
 {{- /* argparse takes any beginning of a flag for the flag. */}}
 {{- if hasPrefix $flag $full }}
-{{ $path }}: {{ $flag }} stands for {{ $full }}, which is set by the chart; leave it out
+{{ $path }}: {{ $flag }} abbreviates {{ $full }}, which is set by the chart; leave it out
 {{- end }}
 {{- end }}
 {{- end }}

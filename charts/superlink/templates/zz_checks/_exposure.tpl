@@ -7,7 +7,7 @@
 {{- $routed := has $exposure.type (list "gatewayApi" "ingress") }}
 {{- $byName := and $routed (or (eq $exposure.type "ingress") (eq $exposure.routeKind "TLSRoute")) }}
 {{- if and (eq $exposure.type "nodePort") $exposure.port (or (lt (int $exposure.port) 30000) (gt (int $exposure.port) 32767)) }}
-{{ $path }}.port: {{ int $exposure.port }} is no node port; take one from 30000 to 32767, or 0 for any free one
+{{ $path }}.port: {{ int $exposure.port }} is not a node port; use one from 30000 to 32767, or 0 for any free one
 {{- end }}
 {{- if and $byName (not $exposure.host) }}
 {{ $path }}.host: is empty, but type {{ $exposure.type }} finds the SuperLink by the name that is dialled; give the name
@@ -36,7 +36,7 @@
 {{- end }}
 {{- if and $place (or (not $byName) $exposure.host) }}
 {{- if hasKey $taken $place }}
-{{ $path }}: shares {{ $place }} with {{ get $taken $place }}, and nothing tells the two apart; give it a name or a port of its own
+{{ $path }}: shares {{ $place }} with {{ get $taken $place }}, and nothing distinguishes the two; give it a name or a port of its own
 {{- end }}
 {{- $_ := set $taken $place (printf "exposure.%s" $audience) }}
 {{- end }}

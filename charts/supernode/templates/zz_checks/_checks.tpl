@@ -37,7 +37,7 @@ tls.caCert: is not a certificate in PEM form; it must begin with -----BEGIN CERT
 {{- define "supernode.check.proxy" -}}
 {{- $proxy := .Values.proxy }}
 {{- if and $proxy.url (contains "@" $proxy.url) }}
-proxy.url: holds a user's name or password, and values are no secrets; keep the whole address as the entry `url` of the Secret named by proxy.existingSecret
+proxy.url: holds a user's name or password, and values are not secret; keep the whole address as the entry `url` of the Secret named by proxy.existingSecret
 {{- end }}
 {{- if and $proxy.existingSecret (not $proxy.url) }}
 proxy.url: is empty; give the address without user and password as well: its port opens the NetworkPolicy
