@@ -36,6 +36,8 @@ BROKEN_TEXTS = st.text(st.characters(categories=["Cs", "Cc", "L"])) | st.sampled
 def values(kind: Any, texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:  # noqa: ANN401  (any type)
     """Return a strategy for a type: structs, dicts, tuples, unions, literals and scalars."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return plain_data(texts)
     if origin is Literal:
         return st.sampled_from(inner)
     if origin in {Union, types.UnionType}:
@@ -49,3 +51,9 @@ def values(kind: Any, texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]: 
         return st.builds(kind, **{name: values(one, texts) for name, one in hints.items()})
     scalars = {float: FLOATS, int: INTEGERS, str: texts, bool: st.booleans(), type(None): st.none()}
     return scalars[kind] if kind in scalars else MOMENTS[kind]
+
+
+def plain_data(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    """Return a strategy for what YAML may hold, at any depth."""
+    leaves = st.none() | st.booleans() | INTEGERS | FLOATS | texts
+    return st.recursive(leaves, lambda part: st.lists(part) | st.dictionaries(texts, part), max_leaves=5)
