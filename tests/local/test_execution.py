@@ -129,6 +129,15 @@ def result(file: Path, app: Path, *settings: str) -> tuple[str, list[list[float]
     return digest, drawn, listed
 
 
+REFUSED = "ApiError:1008"  # a token that is no longer one
+
+
+def refusals(file: Path) -> list[str]:
+    """Return what SuperLink and SuperNodes refused their own processes, by their logs (flwr 1.41)."""
+    logs = (file.parent / ".flowerbed" / "hospitals" / "logs").glob("*.log")
+    return [line for log in logs for line in log.read_text(errors="replace").splitlines() if REFUSED in line]
+
+
 def test_fast_and_stock_have_the_same_result(fast: Path, tmp_path: Path) -> None:
     """Bit for bit; what is not seeded differs in every task; no token is listed where it is forked."""
     app = write_app(tmp_path / "app", FILES)
@@ -137,10 +146,12 @@ def test_fast_and_stock_have_the_same_result(fast: Path, tmp_path: Path) -> None
     assert len({number for pair in drawn for number in pair}) == 10
     assert len(listed) == 4
     assert not [line for line in listed if "--token" in line or "flwr-clientapp" not in line]
+    assert refusals(fast) == []
     assert [text for text in health(fast).warnings if "Flower's own way" in text] == []
     with federation(tmp_path / "stock", "execution: stock\n") as file:
         other, drawn, listed = result(file, app)
         assert [text for text in health(file).warnings if "Flower's own way" in text] == []
+        assert refusals(file) == []
     assert other == digest
     assert len({number for pair in drawn for number in pair}) == 10
     assert len([line for line in listed if "--token" in line]) == 4

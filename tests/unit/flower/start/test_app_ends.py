@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import signal
 import subprocess
 import sys
@@ -37,22 +39,28 @@ def test_an_end_in_words(code: int, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("begins", "program", "told"),
-    [(True, "flwr-clientapp", True), (False, "flwr-clientapp", False), (True, "flwr-simulation", False)],
+    ("said", "program", "told"),
+    [
+        ("1", "flwr-clientapp", True),
+        ("", "flwr-clientapp", False),
+        ("12", "flwr-clientapp", False),
+        ("2", "flwr-serverapp", False),
+        ("1", "flwr-simulation", False),
+    ],
 )
 def test_what_has_begun_is_told(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    begins: bool,
+    said: str,
     program: str,
     told: bool,
 ) -> None:
-    """Flower starts again what ended before; its descriptor goes to no process that the app starts."""
+    """Flower starts again what ended before, and what was over has told its own outcome."""
     finished: list[list[str]] = []
     monkeypatch.setattr(app_ends, "_finish", lambda arguments, _: finished.append(arguments))
     end = app_ends.AppEnd()
-    code = "import os, sys; os.write(int(sys.argv[1]), b'1' * int(sys.argv[2])); os._exit(3)"
-    words = [sys.executable, "-c", code, str(end.descriptor), str(int(begins))]
+    code = "import os, sys; os.write(int(sys.argv[1]), sys.argv[2].encode()); os._exit(3)"
+    words = [sys.executable, "-c", code, str(end.descriptor), said]
     process = subprocess.Popen(words, pass_fds=(end.descriptor,))
     end.started([program, hooks.TOKEN, "abc"], process)
     process.wait()
@@ -61,6 +69,31 @@ def test_what_has_begun_is_told(
         time.sleep(0.01)
     assert finished == [[program, hooks.TOKEN, "abc"]] * told
     assert "abc" not in capsys.readouterr().err
+
+
+def test_a_process_says_that_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the SuperLink or SuperNode has its outcome; never into a file that has the pipe's number now."""
+    reading, writing = os.pipe()
+    monkeypatch.setenv(app_ends.BEGUN, str(writing))
+    runtime = importlib.import_module(hooks.CLIENTS)
+    outputs: list[bytes] = []
+    monkeypatch.setattr(runtime.RuntimeHttpClient, hooks.OUTPUT, lambda _, output: outputs.append(output))
+    app = importlib.import_module(hooks.APPS["flwr-clientapp"])
+    monkeypatch.setattr(app, hooks.BEGUN["flwr-clientapp"], lambda: None)
+    app_ends.begin("flwr-clientapp")
+    getattr(app, hooks.BEGUN["flwr-clientapp"])()
+    assert os.read(reading, 9) == app_ends.HAS_BEGUN
+    client = object.__new__(runtime.RuntimeHttpClient)
+    client.PushTaskOutput(b"done")
+    assert (os.read(reading, 9), outputs) == (app_ends.IS_OVER, [b"done"])
+    own, other = os.pipe()
+    os.dup2(other, writing)
+    client.PushTaskOutput(b"again")
+    os.close(other)
+    os.close(writing)
+    assert (os.read(own, 9), outputs) == (b"", [b"done", b"again"])
+    os.close(own)
+    os.close(reading)
 
 
 def test_no_descriptor_is_left() -> None:

@@ -3,8 +3,8 @@
 
 Flower learns of a process that was killed, crashed or left by `os._exit` when its heartbeats have stayed away
 for 60 seconds, and then knows no cause (flwr 1.41). Here the SuperExec, which started the process, sees it
-end and finishes its task with the signal or exit code. A task that has told its outcome takes no other. A
-SuperNode then answers the message in the ClientApp's place, as Flower does after those 60 seconds.
+end and finishes its task with the signal or exit code, unless the process says that its outcome was taken.
+A SuperNode then answers the message in the ClientApp's place, as Flower does after those 60 seconds.
 
 A process that ends before its task has begun is left to Flower, which starts it once more.
 """
@@ -21,7 +21,8 @@ from typing import Any, Protocol
 
 from . import hooks
 
-BEGUN = "FLOWERBED_BEGUN"  # the descriptor on which an app process says that its task has begun
+BEGUN = "FLOWERBED_BEGUN"  # the descriptor on which an app process says that its task has begun, and is over
+HAS_BEGUN, IS_OVER = b"1", b"2"
 NAMES = {"flwr-serverapp": "ServerApp", "flwr-clientapp": "ClientApp"}
 WITHOUT = "the sudden end of this app is known after 60 s"
 
@@ -52,11 +53,11 @@ class AppEnd:
 
     def _watch(self, arguments: list[str], process: Process) -> None:
         code = process.wait()
-        begun = os.read(self._begun, 1)  # all who could write are gone
+        said = os.read(self._begun, 2)  # all who could write are gone
         os.close(self._begun)
-        if begun:
+        if said == HAS_BEGUN:
             words = in_words(NAMES[arguments[0]], code)
-            with contextlib.suppress(Exception):  # its task is over, or whoever would hear of it is away
+            with contextlib.suppress(Exception):  # whoever would hear of it is away
                 _finish(arguments, words)
                 hooks.tell(words)
 
@@ -92,18 +93,22 @@ def _after(arguments: list[str], option: str) -> str | None:
 
 
 def begin(program: str) -> None:
-    """In an app process: say that its task has begun, once it has."""
+    """In an app process: say that its task has begun, once it has, and that it is over, once it is."""
     if not (text := os.environ.pop(BEGUN, "")):
         return
     descriptor = int(text)
     os.set_inheritable(descriptor, False)
-    if not hooks.once_begun(program, partial(_say, descriptor), without=WITHOUT):
+    say = partial(_say, descriptor, os.fstat(descriptor).st_ino)
+    if hooks.once_begun(program, partial(say, HAS_BEGUN), without=WITHOUT):
+        hooks.once_over(partial(say, IS_OVER), without="the end of each app is told twice")
+    else:
         os.close(descriptor)
 
 
-def _say(descriptor: int, **_: Any) -> None:  # noqa: ANN401  (whatever Flower passes on)
-    os.write(descriptor, b"1")
-    os.close(descriptor)
+def _say(descriptor: int, pipe: int, what: bytes, **_: Any) -> None:  # noqa: ANN401  (whatever Flower passes on)
+    with contextlib.suppress(OSError):
+        if os.fstat(descriptor).st_ino == pipe:  # an app may close all descriptors, and open others
+            os.write(descriptor, what)
 
 
 def answer() -> None:

@@ -51,6 +51,7 @@ FINISH, STORE_ERRORS = "finish_task", "_store_error_replies"  # in that class
 GRID, GRID_CLASS = "flwr.superlink.grid.http_grid", "HttpGrid"  # of a ServerApp
 PUSH, PULL = "push_messages", "pull_messages"  # in that class
 TASK_FAILED = "failed"  # a sub-status
+CLIENTS, CLIENT_CLASS, OUTPUT = "flwr.supercore.runtime", "RuntimeHttpClient", "PushTaskOutput"
 # Arguments of the processes that run apps.
 ADDRESS, TOKEN, CERTIFICATES = "--runtime-api-address", "--token", "--root-certificates"
 # Arguments of a SuperNode that starts no SuperExec.
@@ -114,6 +115,22 @@ def once_begun(program: str, act: Callable[..., None], *, without: str) -> bool:
 
     replace(app, name, begun)
     return True
+
+
+def once_over(act: Callable[[], None], *, without: str) -> None:
+    """Have an app process call `act` when the outcome of its task was taken."""
+    if (clients := module(CLIENTS, f"{CLIENT_CLASS}.{OUTPUT}", without=without)) is None:
+        return
+
+    def telling(original: Function) -> Function:
+        def push(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  (Flower's)
+            answer = original(*arguments, **named)
+            act()
+            return answer
+
+        return push
+
+    replace(getattr(clients, CLIENT_CLASS), OUTPUT, telling)
 
 
 def runtime_client(program: str, *, address: str, token: str, certificates: str | None) -> Any:  # noqa: ANN401
