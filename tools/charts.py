@@ -7,7 +7,7 @@
     generator/flowerbed/           -> charts/NAME/files/flowerbed/: its programs (PROGRAMS), and what they
                                       import, at the paths that it has in the package
 
-`charts.py [--check] [FOLDER...]` takes every chart that has a values.schema.yaml when none is named. It ends
+`charts.py [--check] [DIR...]` takes every chart that has a values.schema.yaml when none is named. It ends
 with 1 if `--check` finds a file that differs, and with 2 if a hand-written file is wrong.
 """
 

@@ -1,6 +1,6 @@
 """Write what is handed out into dist/: the wheel, the charts, submit.py as one file, and their checksums.
 
-    package.py [--helm HELM] [FOLDER]
+    package.py [--helm HELM] [DIR]
 
 The same sources give the same bytes: archives are sorted, and every file in them is dated by the last commit.
 """

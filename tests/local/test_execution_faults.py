@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import re
 from collections.abc import Iterator
@@ -217,10 +218,16 @@ def test_two_hundred_tasks_leave_nothing(fast: Path, tmp_path: Path) -> None:
     before = footprint(fast)
     for _ in range(4):
         found(fast, app, " ".join(["well"] * 24 + ["ends"]))
-    after = footprint(fast)
-    for name, (processes, files, memory) in before.items():
-        assert after[name][:2] == (processes, files), (name, before, after)
-        assert after[name][2] < 1.05 * memory, (name, before, after)
+
+    def grown() -> list[str]:
+        after = footprint(fast)
+        most = {
+            name: (processes, files, 1.05 * memory) for name, (processes, files, memory) in before.items()
+        }
+        return [name for name, now in after.items() if any(map(operator.gt, now, most[name]))]
+
+    # The last task's connection is closed a moment after its run has ended.
+    until(lambda: not grown(), 20, f"no growth: {grown()} of {before}")
 
 
 def computing(file: Path, app: Path, pids: Path) -> tuple[str, dict[str, int]]:

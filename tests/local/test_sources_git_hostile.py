@@ -132,7 +132,7 @@ def test_a_tree_that_never_ends(tmp_path: Path) -> None:
     bomb = git(work, "commit-tree", "-m", "x", entry.split()[-1])
     git(work, "branch", "bomb", bomb)
     text = refused(UsageError, of_folder(work, ref="bomb"))
-    assert "files and folders" in text or "unpacks to more" in text
+    assert "files and directories" in text or "unpacks to more" in text
 
 
 def test_a_repository_that_is_too_large(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

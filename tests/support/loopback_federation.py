@@ -20,6 +20,7 @@ from unittest import mock
 
 from flowerbed import runs
 from flowerbed.errors import FlowerbedError
+from flowerbed.files import PRIVATE_MODE, write_atomic
 from flowerbed.flower.client import FlowerClient, messages
 from flowerbed.flower.connection import Connection
 from flowerbed.identities import CertificateAuthority, NodeKey, validity
@@ -96,10 +97,9 @@ class Federation:
         self.write(f"{file}.key", certificate.private_key)
 
     def write(self, name: str, content: bytes) -> Path:
-        """Write a file that only we may read."""
+        """Write a file that only we may read; whoever reads it meanwhile gets all of it, old or new."""
         file = self.folder / name
-        file.touch(0o600)
-        file.write_bytes(content)
+        write_atomic(file, content, PRIVATE_MODE)
         return file
 
     @property

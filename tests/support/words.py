@@ -23,6 +23,7 @@ FORBIDDEN = {
     "exists, is, is in": r"\b(?:lies|lay|stands|stood)\b",
     "continues": r"\b(?:go|goes|going|went|gone) on\b(?! to\b)",
     "correct, fix; here, in the bundles": r"\bputs? right\b|\bat hand\b",
+    "directory": r"(?<= )[Ff]olders?\b|\b[Ff]olders?(?= )",
     "American spelling": r"(?i)\b\w*(?:behaviour|colour|favour|licence|initialis|authoris|organis|recognis"
     r"|serialis|labelled|labelling|cancelled|cancelling)\w*\b",
 }

@@ -45,7 +45,7 @@ account: {{ default (ternary $base "default" .Values.serviceAccount.create) .Val
 {{- if hasSuffix ".fab" (first (splitList "?" .Values.app.archive.url)) -}}true{{- end -}}
 {{- end -}}
 
-{{/* What submit.py is given: the app's folder, or its .fab. */}}
+{{/* What submit.py is given: the app's directory, or its .fab. */}}
 {{- define "app.path" -}}
 {{- $app := .Values.app -}}
 {{- $source := include "app.source" . -}}

@@ -33,7 +33,7 @@ data-{{ printf "%s %s" (default "" .claim) (default "" .hostPath) | sha256sum | 
 {{- end -}}
 
 {{/*
-Mounts. Read-only unless said otherwise; a node's own sub-folder is named as its pod. Takes (list $ node): the node's name,
+Mounts. Read-only unless said otherwise; a node's own subdirectory is named as its pod. Takes (list $ node): the node's name,
 empty in its own pod.
 */}}
 {{- define "supernode.appMounts" -}}

@@ -12,7 +12,7 @@ isolationMode: subprocess lets ClientApps, which are code that users send, read 
 {{- end }}
 {{- range .Values.data }}
 {{- if .hostPath }}
-data: {{ .mountPath }} is a folder of the machine; Pod Security restricted and baseline refuse these pods.
+data: {{ .mountPath }} is a directory of the machine; Pod Security restricted and baseline refuse these pods.
 {{- end }}
 {{- end }}
 {{- if not .Values.networkPolicy.enabled }}

@@ -119,7 +119,7 @@ def read_manifest(plan: Plan, folder: Path) -> BundleManifest:
         raise UsageError(
             f"this directory contains the bundles of {document.plan.name!r}, not of {plan.name!r}",
             where=str(folder),
-            remedy="give another folder",
+            remedy="give another directory",
         )
     if document.format != FORMAT:
         return BundleManifest()

@@ -28,7 +28,7 @@ class BuildSecret(Model, frozen=True, kw_only=True):
 
     id: Annotated[str, text("The id that the instruction names.", "[A-Za-z0-9_.-]+", 64)]
     env: Annotated[str, text("Environment variable that holds it where `flowerbed build` runs.")] = ""
-    file: Annotated[str, text("File that holds it, from the declaration's folder.")] = ""
+    file: Annotated[str, text("File that holds it, from the declaration's directory.")] = ""
 
 
 class Image(Model, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ class Image(Model, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="Python packages, as in a pyproject: `scikit-learn>=1.5,<2`.")
     ] = ()
     requirements: Annotated[
-        str, text("A requirements file whose lines are added; path from the declaration's folder.")
+        str, text("A requirements file whose lines are added; path from the declaration's directory.")
     ] = ""
     app: Annotated[
         str, text("A Flower app, or any pyproject.toml, whose dependencies are added; path likewise.")
@@ -60,7 +60,7 @@ class Image(Model, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="Further package indexes, looked at first.")
     ] = ()
     wheelhouse: Annotated[
-        str, text("Folder of wheels that replaces every index: nothing is downloaded; path likewise.")
+        str, text("Directory of wheels that replaces every index: nothing is downloaded; path likewise.")
     ] = ""
     platform: Annotated[
         Platform | UnsetType, Meta(description="Platform of the image. Default: `linux/amd64`.")

@@ -160,6 +160,6 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("--connection", type=Path, metavar="FILE", help="connection.toml; the flags below override it")
     for group in (ConnectionFlags, StartFlags, FollowFlags):
         add_flags(made, group)
-    add("--record", type=Path, metavar="FOLDER", help="keep a record of the run in FOLDER/RUN")
+    add("--record", type=Path, metavar="DIR", help="keep a record of the run in DIR/RUN")
     add_flags(made, LabelFlags, "with --record: ")
     return made

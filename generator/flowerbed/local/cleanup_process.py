@@ -1,6 +1,6 @@
 """Removes the folder of a throwaway federation when its owner is gone, whatever way it went.
 
-    python -m flowerbed.local.cleanup_process FOLDER MARK
+    python -m flowerbed.local.cleanup_process DIR MARK
 
 The owner holds the other end of standard input; end of file means that it is gone. The folder is removed
 once no process of the federation in it is left: none with its mark (see `watchdog_process.marked_processes`),

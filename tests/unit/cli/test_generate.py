@@ -119,7 +119,7 @@ def test_another_federations_folder_is_refused(file: Path, tmp_path: Path, capsy
     assert main.run(["generate", str(file)]) == 2
     error = capsys.readouterr().err
     assert "contains the bundles of 'hospitals', not of 'clinics'" in error
-    assert "give another folder" in error
+    assert "give another directory" in error
 
 
 def test_a_damaged_key_is_named(file: Path, capsys: Capture) -> None:

@@ -53,7 +53,7 @@ app: {{ join " and " $set }} exclude each other; keep one
 {{- end }}
 {{- range $path, $_ := .Values.app.inline }}
 {{- if has ".." (splitList "/" $path) }}
-app.inline: {{ $path }} leads out of the app's folder; write paths without ..
+app.inline: {{ $path }} leads out of the app's directory; write paths without ..
 {{- end }}
 {{- end }}
 {{- if and .Values.app.inline (not (hasKey .Values.app.inline "pyproject.toml")) }}
@@ -80,7 +80,7 @@ app.archive.url: its query looks like a signature or token, and values are not s
 app.archive.url: http: would show the authorization to the whole network; write https:
 {{- end }}
 {{- if and $archive.path (include "app.isFab" .) }}
-app.archive.path: a .fab has no folders to choose from; leave it out
+app.archive.path: a .fab has no directories to choose from; leave it out
 {{- end }}
 {{- end -}}
 

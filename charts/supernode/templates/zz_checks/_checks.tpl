@@ -97,7 +97,7 @@ node.configs.{{ $ordinal }}: there is no such node; the last one of replicas {{ 
 {{- end }}
 {{- end -}}
 
-{{/* Secrets and data: each goes somewhere, and folders of the machine only by two words. */}}
+{{/* Secrets and data: each goes somewhere, and directories of the machine only by two words. */}}
 {{- define "supernode.check.data" -}}
 {{- range $secret := .Values.secrets }}
 {{- if not (or $secret.env $secret.mountPath) }}
@@ -111,7 +111,7 @@ data: {{ $data.mountPath }} has a claim and a hostPath; keep one
 data: {{ $data.mountPath }} has no volume; say which claim
 {{- end }}
 {{- if and $data.hostPath (not $.Values.allowHostPath) }}
-data: {{ $data.mountPath }} is a folder of the machine, shared with everything on it; use a claim, or set allowHostPath to true as well
+data: {{ $data.mountPath }} is a directory of the machine, shared with everything on it; use a claim, or set allowHostPath to true as well
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -1,8 +1,8 @@
-"""Start a SuperNode once its SuperLink lets it in: `supernode --state FOLDER FLAGS OF FLOWER-SUPERNODE...`
+"""Start a SuperNode once its SuperLink lets it in: `supernode --state DIR FLAGS OF FLOWER-SUPERNODE...`
 
 `flower-supernode` ends at once when its key is not registered yet, and after a crash its key is locked for a
 minute, because the SuperLink still counts it as online. This program waits in its place and says why, frees
-the key that an earlier start left online (it remembers the node's id in FOLDER), and then becomes
+the key that an earlier start left online (it remembers the node's id in DIR), and then becomes
 `flower-supernode`. What that start was working on is lost: so the node stays offline for a moment, for the
 ServerApp to be told. A node without a key, or over plain HTTP, has nothing to wait for and starts directly.
 
@@ -226,7 +226,7 @@ def read_key(file: Path) -> EllipticCurvePrivateKey | None:
 def own_flags(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Return this program's flags, and the rest, which is flower-supernode's."""
     parser = argparse.ArgumentParser(prog="supernode.py", allow_abbrev=False, usage=__doc__)
-    parser.add_argument("--state", type=Path, required=True, help="folder that outlives a restart")
+    parser.add_argument("--state", type=Path, required=True, help="directory that outlives a restart")
     parser.add_argument(
         "--reason-file", type=Path, help="file for the last reason, e.g. /dev/termination-log"
     )

@@ -1,7 +1,7 @@
 """Addresses of apps: archives over http(s), git repositories; and what opens them.
 
-    https://HOST/app.tar.gz#subdirectory=FOLDER&sha256=HEX
-    git+https://HOST/PATH@REF#subdirectory=FOLDER        also git+ssh, git+file
+    https://HOST/app.tar.gz#subdirectory=DIR&sha256=HEX
+    git+https://HOST/PATH@REF#subdirectory=DIR        also git+ssh, git+file
 
 The syntax is pip's (https://pip.pypa.io/en/stable/topics/vcs-support/).
 """
@@ -78,7 +78,7 @@ def parse(text: str, *, git: bool = False) -> Address:
     unknown = sorted(set(extra) - {"subdirectory", "sha256", "egg"})
     if unknown or (fragment and not extra):
         named = f": {plain(', '.join(unknown))}" if unknown else ""
-        raise UsageError(f"{shown(url)}: unknown after `#`{named}", "write #subdirectory=FOLDER")
+        raise UsageError(f"{shown(url)}: unknown after `#`{named}", "write #subdirectory=DIR")
     path, sha256 = extra.get("subdirectory", ""), extra.get("sha256", "")
     git = git or bool(re.match(r"git\+|ssh:|[^?]*\.git(@[^?]*)?$", url))
     if not git:

@@ -1,6 +1,6 @@
 """Unpack a zip or tar archive that anybody may have made: everything is bounded while it streams.
 
-Only files and folders are written, only inside of the given folder. Links are left out, as Flower packs none;
+Only files and directories are written, only inside the given one. Links are left out, as Flower packs none;
 one that leads out of the archive, a device, a path with `..` or the same path twice ends the unpacking.
 """
 
@@ -59,7 +59,9 @@ class Budget:
         """Count an entry. Raises UsageError."""
         self.entries += 1
         if self.entries > MOST_ENTRIES:
-            raise UsageError(f"it holds more than {MOST_ENTRIES:,} files and folders", "pack the app alone")
+            raise UsageError(
+                f"it holds more than {MOST_ENTRIES:,} files and directories", "pack the app alone"
+            )
 
     def take(self, size: int) -> None:
         """Count unpacked bytes. Raises UsageError."""

@@ -156,7 +156,7 @@ def _copy(source: Path, folder: Path) -> Iterator[str]:
         for file in files:
             yield from _copy_file(file, target / file.relative_to(source))
     elif not source.name.endswith(".py"):
-        yield f"{source}: is neither a .py file nor a folder"
+        yield f"{source}: is neither a .py file nor a directory"
     else:
         yield from _copy_file(source, target)
 

@@ -55,7 +55,7 @@ def _fetch(request: Request, scratch: Path, say: Callable[[str], None]) -> Prepa
         return fetched(request, scratch, say)
     except OSError as error:
         what = f"the app cannot be fetched into {scratch.parent}: {error.strerror or error}"
-        raise UsageError(what, "TMPDIR=FOLDER names another place") from None
+        raise UsageError(what, "TMPDIR=DIR names another place") from None
 
 
 def _needs_fetching(request: Request) -> bool:
@@ -81,7 +81,7 @@ def _local(request: Request) -> Prepared:
             f"{request.app}: no such app", "name an app directory, a .fab file, an archive or an address"
         )
     if app.is_dir():
-        refuse_useless(request, "a folder", "sha256")
+        refuse_useless(request, "a directory", "sha256")
         return Prepared(
             app.joinpath(*parts), Source(kind="folder", location=str(app.resolve()), path=request.path)
         )

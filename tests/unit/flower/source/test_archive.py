@@ -119,7 +119,10 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "tar file below a file": (lambda: tarred(("a", b"1"), ("a/b", b"2")), "cannot be unpacked"),
     "tar control characters": (lambda: tarred(("a\x1b[31m", b"")), "control characters"),
     "tar too deep": (lambda: tarred(("a/" * 40 + "b", b"")), "too deep"),
-    "tar many": (lambda: gzip.compress(tarred(*[odd("a", tarfile.DIRTYPE)] * 20_001)), "files and folders"),
+    "tar many": (
+        lambda: gzip.compress(tarred(*[odd("a", tarfile.DIRTYPE)] * 20_001)),
+        "files and directories",
+    ),
     "tar cut": (lambda: tarred(("a", b"1" * 5000))[:2000], "cannot be unpacked"),
     "gz cut": (lambda: gzip.compress(tarred(*FILES.items()))[:-30], "cannot be unpacked"),
     "xz cut": (lambda: lzma.compress(tarred(*FILES.items()))[:-30], "cannot be unpacked"),

@@ -3,7 +3,7 @@
 
 fetch_app copy FROM TO       a mounted ConfigMap's files are links, which Flower does not pack
 fetch_app FLAGS... APP TO    what submit.py itself would fetch: an archive or a repository, by the same flags
-    [--credentials FOLDER]   a mounted Secret: `authorization`, `password` (and `username`), `ssh-privatekey`
+    [--credentials DIR]   a mounted Secret: `authorization`, `password` (and `username`), `ssh-privatekey`
                              (and `known_hosts`), `query` (what signs the address of an archive)
 
 TO becomes a folder or a .fab; TO.json says where it came from, for `submit.py --source-record`. The standard

@@ -72,9 +72,7 @@ def labels_of(flags: LabelFlags, record: Path | None) -> Labels:
     """Return the labels of a run, which its record keeps. Raises UsageError."""
     found = flags.labels()
     if found != Labels() and not record:
-        raise UsageError(
-            "--name, --tag and --note are kept in the run's record", "give --record FOLDER as well"
-        )
+        raise UsageError("--name, --tag and --note are kept in the run's record", "give --record DIR as well")
     return found
 
 

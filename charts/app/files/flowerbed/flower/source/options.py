@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .inline import Inline
     from .request import Request
 
-APP_HELP = "app directory, .fab, zip or tar archive, https://…, git+https://HOST/PATH@REF#subdirectory=FOLDER"
+APP_HELP = "app directory, .fab, zip or tar archive, https://…, git+https://HOST/PATH@REF#subdirectory=DIR"
 _PIECES = ("client", "server")
 _OF_PIECES = (*_PIECES, "module", "requirements", "app_name", "publisher", "app_version")
 
@@ -23,7 +23,7 @@ class SourceFlags:
     """Where an app lies, or of which pieces it is made, and what happens to it before it is sent."""
 
     ref: str | None = flag("REF", "branch, tag or commit of a repository (default: its default branch)")
-    path: str | None = flag("FOLDER", "the app's directory in the repository, archive or directory")
+    path: str | None = flag("DIR", "the app's directory in the repository, archive or directory")
     sha256: str | None = flag("HEX", "SHA-256 that the archive or .fab must have")
     submodules: bool = switch("fetch the repository's submodules too")
     token_file: Path | None = flag("FILE", "token or password of a private archive or repository", kind=Path)

@@ -100,7 +100,7 @@ def begin(program: str) -> None:
     os.set_inheritable(descriptor, False)
     say = partial(_say, descriptor, os.fstat(descriptor).st_ino)
     if hooks.once_begun(program, partial(say, HAS_BEGUN), without=WITHOUT):
-        hooks.once_over(partial(say, IS_OVER), without="the end of each app is told twice")
+        hooks.once_over(partial(say, IS_OVER), without="the end of each app is reported twice")
     else:
         os.close(descriptor)
 
